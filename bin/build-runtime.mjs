@@ -14,7 +14,15 @@ const sources = readdirSync(sourceDir)
 
 mkdirSync(dirname(target), { recursive: true });
 // Written beside the target and renamed: a running master may have the old file mapped.
-const flags = ['-std=c11', '-O2', '-g', '-fPIC', '-shared', '-fvisibility=hidden', '-fno-semantic-interposition'];
+const flags = [
+  '-std=c11',
+  '-O2',
+  '-g',
+  '-fPIC',
+  '-shared',
+  '-fvisibility=hidden',
+  '-fno-semantic-interposition',
+];
 const warnings = ['-Wall', '-Wextra', '-Werror=implicit-function-declaration', '-Wshadow', '-Wvla'];
 const hardening = ['-fstack-protector-strong', '-Wl,-z,relro,-z,now', '-Wl,-z,noexecstack'];
 const args = [...flags, ...warnings, ...hardening, '-o', `${target}.new`, ...sources, '-ldl'];

@@ -73,7 +73,8 @@ export class SystemError extends Error {
   readonly reason: string;
 
   constructor(detail: SystemErrorDetail) {
-    const about = detail.path ?? detail.address ?? (detail.pid === undefined ? undefined : `pid ${detail.pid}`);
+    const about =
+      detail.path ?? detail.address ?? (detail.pid === undefined ? undefined : `pid ${detail.pid}`);
     super(`${detail.syscall}${about === undefined ? '' : ` '${about}'`}: ${detail.reason} (${detail.errno})`);
     this.name = 'SystemError';
     this.code = detail.code;
