@@ -1,0 +1,149 @@
+import { constants } from 'node:os';
+import type { Pid } from '../units.js';
+import { checked, lastErrno, libcFunction, retryInterrupted, systemError } from './libc.js';
+import { readUInt64, writeUInt64 } from './native-integers.js';
+
+const PR_SET_CHILD_SUBREAPER = 36;
+const PRIO_PROCESS = 0;
+const WNOHANG = 1;
+const RLIM_INFINITY = 2n ** 64n - 1n;
+/** `struct rlimit`: two 64-bit numbers. */
+const RLIMIT_SIZE = 16;
+
+const c = {
+  prctl: libcFunction<(option: number, ...typed: unknown[]) => number>('int prctl(int option, ...)'),
+  setsid: libcFunction<() => number>('int setsid()'),
+  getpgid: libcFunction<(pid: Pid) => number>('int getpgid(int pid)'),
+  getsid: libcFunction<(pid: Pid) => number>('int getsid(int pid)'),
+  setpriority: libcFunction<(which: number, who: number, value: number) => number>(
+    'int setpriority(int which, uint32_t who, int prio)',
+  ),
+  waitpid: libcFunction<(pid: Pid, status: Int32Array, options: number) => number>(
+    'int waitpid(int pid, void *wstatus, int options)',
+  ),
+  getrlimit: libcFunction<(resource: number, limit: Buffer) => number>(
+    'int getrlimit(int resource, void *rlim)',
+  ),
+  setrlimit: libcFunction<(resource: number, limit: Buffer) => number>(
+    'int setrlimit(int resource, const void *rlim)',
+  ),
+};
+
+/**
+ * Makes this process the parent of descendants whose own parent has ended, in place of init.
+ *
+ * @see prctl(2) PR_SET_CHILD_SUBREAPER
+ */
+export function becomeSubreaper(): void {
+  checked(c.prctl(PR_SET_CHILD_SUBREAPER, 'ulong', 1), { syscall: 'prctl' });
+}
+
+/**
+ * Leaves the terminal: a session and process group of our own.
+ *
+ * @returns the session's id
+ * @throws SystemError EPERM if this process leads a process group already, as one started by a shell does
+ */
+export function startSession(): Pid {
+  return checked(c.setsid(), { syscall: 'setsid' });
+}
+
+/** @param pid 0 is this process. @throws SystemError ESRCH */
+export function processGroupOf(pid: Pid): Pid {
+  return checked(c.getpgid(pid), { syscall: 'getpgid', pid });
+}
+
+/** @param pid 0 is this process. @throws SystemError ESRCH */
+export function sessionOf(pid: Pid): Pid {
+  return checked(c.getsid(pid), { syscall: 'getsid', pid });
+}
+
+/**
+ * Of one process: on Linux that is one thread, so for this process call it before threads start.
+ *
+ * @param pid 0 is the calling thread
+ * @param priority nice value, -20 (first) to 19
+ * @throws SystemError EACCES, EPERM, ESRCH
+ */
+export function setPriority(pid: Pid, priority: number): void {
+  checked(c.setpriority(PRIO_PROCESS, pid, priority), { syscall: 'setpriority', pid });
+}
+
+/** How a process ended. */
+export type ExitStatus =
+  | { readonly kind: 'exited'; readonly code: number }
+  | { readonly kind: 'signaled'; readonly signal: number; readonly isCoreDumped: boolean };
+
+export interface EndedChild {
+  readonly pid: Pid;
+  readonly status: ExitStatus;
+}
+
+/**
+ * Takes the status of one child that has ended, without waiting. SIGCHLDs merge: call it until it returns
+ * undefined. With -1 it also takes the children of `node:child_process`, which then never see their `exit` event.
+ *
+ * @param pid one child, or -1 for any
+ * @returns undefined if no such child has ended, or if there is no such child at all
+ * @see waitpid(2)
+ */
+export function reapChild(pid: Pid): EndedChild | undefined {
+  const status = new Int32Array(1);
+  const ended = retryInterrupted(() => c.waitpid(pid, status, WNOHANG));
+  if (ended < 0) {
+    const errno = lastErrno();
+    if (errno === constants.errno.ECHILD) {
+      return undefined;
+    }
+    throw systemError(errno, { syscall: 'waitpid', pid });
+  }
+  return ended === 0 ? undefined : { pid: ended, status: decodeWaitStatus(status[0] ?? 0) };
+}
+
+/** The number that wait(2) fills in, or that a runtime passes on as it got it. */
+export function decodeWaitStatus(status: number): ExitStatus {
+  const signal = status & 0x7f;
+  return signal === 0
+    ? { kind: 'exited', code: (status >> 8) & 0xff }
+    : { kind: 'signaled', signal, isCoreDumped: (status & 0x80) !== 0 };
+}
+
+/** `<sys/resource.h>` on Linux. */
+const RESOURCES = { core: 4, openFiles: 7 } as const;
+
+/** What a limit is about: bytes of a core file, number of descriptors. */
+export type LimitedResource = keyof typeof RESOURCES;
+
+/** `Infinity` is "unlimited". */
+export interface ResourceLimit {
+  /** In force. */
+  readonly soft: number;
+  /** How far `soft` may be raised without privilege. */
+  readonly hard: number;
+}
+
+/** @see getrlimit(2) */
+export function resourceLimit(resource: LimitedResource): ResourceLimit {
+  const bytes = Buffer.alloc(RLIMIT_SIZE);
+  checked(c.getrlimit(RESOURCES[resource], bytes), { syscall: 'getrlimit' });
+  return { soft: decodeLimit(readUInt64(bytes, 0)), hard: decodeLimit(readUInt64(bytes, 8)) };
+}
+
+/**
+ * @throws SystemError EPERM if `hard` is raised without privilege, EINVAL if `soft` exceeds it
+ * @see setrlimit(2)
+ */
+export function setResourceLimit(resource: LimitedResource, limit: ResourceLimit): void {
+  const bytes = Buffer.alloc(RLIMIT_SIZE);
+  writeUInt64(bytes, encodeLimit(limit.soft), 0);
+  writeUInt64(bytes, encodeLimit(limit.hard), 8);
+  checked(c.setrlimit(RESOURCES[resource], bytes), { syscall: 'setrlimit' });
+}
+
+function decodeLimit(value: bigint): number {
+  return value === RLIM_INFINITY ? Number.POSITIVE_INFINITY : Number(value);
+}
+
+function encodeLimit(value: number): bigint {
+  return value === Number.POSITIVE_INFINITY ? RLIM_INFINITY : BigInt(value);
+}
