@@ -1,0 +1,260 @@
+import type { IniLookups } from './ini.js';
+import { IniSyntaxError, type LineCursor } from './ini-cursor.js';
+
+const TRUE_WORD = /^(?:true|on|yes)$/i;
+const FALSE_WORD = /^(?:false|off|no|none|null)$/i;
+const CONSTANT = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/**
+ * An unquoted run. A `$` that opens no `${}` takes the next character with it, whatever it is, as in
+ * PHP; but not the end of the line, which PHP would make a part of the value.
+ */
+const WORD = /(?:[^$= \t\r;&|^~()!"']|\$(?:\\(?:[^\r]|(?=\r|$))|[^{\r]|(?=\r|$)))+/y;
+const BRACKETED_WORD = /(?:[^$\r;"'\]\\]|\\[^\r]|\$(?:[^{\r\]]|(?=[\r\]]|$)))+/y;
+const BLANKS = /[ \t]+/y;
+const OPENING_QUOTE = /[ \t]*"/y;
+const VARIABLE_NAME = /[^=\r\t;&|^$~(){}!"[]+/y;
+const BINARY_OPERATOR = /[ \t]*[|&^][ \t]*/y;
+
+/** php-fpm's own parser gives up at some depth as well; ours must not exhaust the stack before. */
+const MAX_DEPTH = 200;
+
+/**
+ * The value after `=`, up to the end of the statement, which is passed.
+ *
+ * @throws IniSyntaxError
+ */
+export function parseValue(cursor: LineCursor, lookups: IniLookups): string {
+  if (cursor.skipEndOfStatement() || takeEmptyRaw(cursor)) {
+    return '';
+  }
+  const value = takeKeyword(cursor) ?? parseExpression(cursor, lookups, 0);
+  if (cursor.skipEndOfStatement() || takeEmptyRaw(cursor)) {
+    return value;
+  }
+  if (cursor.startsWith("'") && !isClosedRaw(cursor)) {
+    // PHP reads an opening quote that is never closed as the end of the text, once it has a value.
+    cursor.advance(cursor.text.length - cursor.position);
+    return value;
+  }
+  throw cursor.unexpected();
+}
+
+/**
+ * What stands between `[` and `]`, which is passed.
+ *
+ * @param lookups without `constant` for the name of a section, where constants are plain words
+ * @throws IniSyntaxError
+ */
+export function parseBracketed(
+  cursor: LineCursor,
+  lookups: Pick<IniLookups, 'variable'> & Partial<IniLookups>,
+): string {
+  let text = '';
+  while (!cursor.take(']')) {
+    const piece = takeQuoted(cursor, lookups) ?? takeVariable(cursor, lookups) ?? takeRaw(cursor);
+    if (piece !== undefined) {
+      text += piece;
+      continue;
+    }
+    const word = cursor.takeMatch(BRACKETED_WORD);
+    if (word === '') {
+      throw new IniSyntaxError("unexpected end of line, expecting ']'");
+    }
+    text += CONSTANT.test(word) ? (lookups.constant?.(word) ?? word) : word;
+  }
+  return text;
+}
+
+/**
+ * To PHP's scanner the first of two single quotes ends the statement and the second begins the next
+ * name: `a = ''` is an empty `a` and a name without a value. php-fpm then refuses the line.
+ */
+function takeEmptyRaw(cursor: LineCursor): boolean {
+  if (!cursor.startsWith("''")) {
+    return false;
+  }
+  cursor.advance(1);
+  return true;
+}
+
+/** Operators have no precedence among themselves: `1|4&2` is `(1|4)&2`. */
+function parseExpression(cursor: LineCursor, lookups: IniLookups, depth: number): string {
+  let value = parseOperand(cursor, lookups, depth);
+  for (;;) {
+    const operator = cursor.takeMatch(BINARY_OPERATOR).trim();
+    if (operator === '') {
+      return value;
+    }
+    value = compute(value, operator, parseOperand(cursor, lookups, depth));
+  }
+}
+
+function parseOperand(cursor: LineCursor, lookups: IniLookups, depth: number): string {
+  if (depth > MAX_DEPTH) {
+    throw new IniSyntaxError('too many nested operators');
+  }
+  if (cursor.take('~')) {
+    cursor.skipBlanks();
+    return String(~toInteger(parseOperand(cursor, lookups, depth + 1)));
+  }
+  if (cursor.take('!')) {
+    cursor.skipBlanks();
+    return toInteger(parseOperand(cursor, lookups, depth + 1)) === 0 ? '1' : '0';
+  }
+  if (cursor.take('(')) {
+    cursor.skipBlanks();
+    const inner = parseExpression(cursor, lookups, depth + 1);
+    if (!cursor.take(')')) {
+      throw cursor.unexpected("')'");
+    }
+    cursor.skipBlanks();
+    return inner;
+  }
+  return parsePieces(cursor, lookups);
+}
+
+/** Quoted, raw, bare and `${}` pieces that stand side by side are one string. */
+function parsePieces(cursor: LineCursor, lookups: IniLookups): string {
+  let text: string | undefined;
+  while (!cursor.atEndOfStatement()) {
+    const piece =
+      takeQuoted(cursor, lookups) ??
+      takeVariable(cursor, lookups) ??
+      takeRawOrStop(cursor) ??
+      takeWord(cursor, lookups);
+    if (piece === undefined) {
+      break;
+    }
+    text = (text ?? '') + piece;
+  }
+  if (text === undefined) {
+    throw cursor.unexpected();
+  }
+  return text;
+}
+
+function takeWord(cursor: LineCursor, lookups: IniLookups): string | undefined {
+  const blanks = cursor.takeMatch(BLANKS);
+  if (blanks !== '') {
+    return blanks;
+  }
+  const word = cursor.peek(WORD);
+  if (word === '') {
+    return undefined;
+  }
+  if (TRUE_WORD.test(word) || FALSE_WORD.test(word)) {
+    throw cursor.unexpected();
+  }
+  cursor.advance(word.length);
+  return CONSTANT.test(word) ? (lookups.constant(word) ?? word) : word;
+}
+
+/** A keyword counts only as the whole value; what follows it is then an error of the caller's. */
+function takeKeyword(cursor: LineCursor): '1' | '' | undefined {
+  const word = cursor.peek(WORD);
+  const value = TRUE_WORD.test(word) ? '1' : FALSE_WORD.test(word) ? '' : undefined;
+  if (value !== undefined) {
+    cursor.advance(word.length);
+    cursor.skipBlanks();
+  }
+  return value;
+}
+
+/** Blanks around a double-quoted string belong to nobody. */
+function takeQuoted(cursor: LineCursor, lookups: Pick<IniLookups, 'variable'>): string | undefined {
+  if (cursor.takeMatch(OPENING_QUOTE) === '') {
+    return undefined;
+  }
+  let text = '';
+  while (!cursor.startsWith('"')) {
+    if (cursor.ended) {
+      throw new IniSyntaxError(`unexpected end of line, expecting '"'`);
+    }
+    const variable = takeVariable(cursor, lookups);
+    text += variable ?? takeQuotedCharacter(cursor);
+  }
+  cursor.advance(1);
+  cursor.skipBlanks();
+  return text;
+}
+
+/** `\"`, `\\` and `\$` lose their backslash; before the end of the line `\"` is a backslash and the closing quote. */
+function takeQuotedCharacter(cursor: LineCursor): string {
+  const escaped = cursor.startsWith('\\') ? cursor.text.charAt(cursor.position + 1) : '';
+  if (escaped === '\\' || escaped === '$' || (escaped === '"' && !endsLine(cursor, cursor.position + 2))) {
+    cursor.advance(2);
+    return escaped;
+  }
+  cursor.advance(1);
+  return cursor.text.charAt(cursor.position - 1);
+}
+
+function endsLine(cursor: LineCursor, position: number): boolean {
+  return position >= cursor.text.length || cursor.text.charAt(position) === '\r';
+}
+
+function isClosedRaw(cursor: LineCursor): boolean {
+  return cursor.text.indexOf("'", cursor.position + 1) > cursor.position + 1;
+}
+
+function takeRaw(cursor: LineCursor): string | undefined {
+  if (!cursor.startsWith("'")) {
+    return undefined;
+  }
+  if (!isClosedRaw(cursor)) {
+    throw new IniSyntaxError("unexpected end of line, expecting '''");
+  }
+  const end = cursor.text.indexOf("'", cursor.position + 1);
+  const text = cursor.text.slice(cursor.position + 1, end);
+  cursor.position = end + 1;
+  return text;
+}
+
+/** In a value a quote that opens nothing ends the pieces; whether it may is decided by the caller. */
+function takeRawOrStop(cursor: LineCursor): string | undefined {
+  return cursor.startsWith("'") && isClosedRaw(cursor) ? takeRaw(cursor) : undefined;
+}
+
+function takeVariable(cursor: LineCursor, lookups: Pick<IniLookups, 'variable'>): string | undefined {
+  if (!cursor.take('${')) {
+    return undefined;
+  }
+  const name = cursor.takeMatch(VARIABLE_NAME);
+  if (name === '') {
+    throw cursor.unexpected('a variable name');
+  }
+  if (!cursor.take('}')) {
+    throw cursor.unexpected("'}'");
+  }
+  return expandVariable(name, lookups);
+}
+
+/** `${NAME:-fallback}` is PHP 8.3's; before, the fallback was dropped. */
+function expandVariable(reference: string, lookups: Pick<IniLookups, 'variable'>): string {
+  const split = reference.indexOf(':-');
+  if (split === -1) {
+    return lookups.variable(reference) ?? '';
+  }
+  return lookups.variable(reference.slice(0, split)) ?? reference.slice(split + 2);
+}
+
+function compute(left: string, operator: string, right: string): string {
+  const a = toInteger(left);
+  const b = toInteger(right);
+  return String(operator === '|' ? a | b : operator === '&' ? a & b : a ^ b);
+}
+
+const LONG_MAX = 2n ** 63n - 1n;
+const LONG_MIN = -(2n ** 63n);
+
+/** C's `atoi` on a 64-bit machine: leading digits, saturated as a long, cut to 32 bits. */
+export function toInteger(text: string): number {
+  const digits = /^[ \t\n\v\f\r]*([+-]?[0-9]+)/.exec(text)?.[1];
+  if (digits === undefined) {
+    return 0;
+  }
+  const long = BigInt(digits.replace(/^\+/, ''));
+  const clamped = long > LONG_MAX ? LONG_MAX : long < LONG_MIN ? LONG_MIN : long;
+  return Number(BigInt.asIntN(32, clamped));
+}

@@ -1,0 +1,56 @@
+import { parseLine } from './ini-line.js';
+import { decodePlainLine } from './plain-line.js';
+
+/** Where the reader finds what a value refers to. */
+export interface IniLookups {
+  /** `${NAME}`: the setting of php.ini first, then the environment; `undefined` reads as the empty string. */
+  readonly variable: (name: string) => string | undefined;
+  /** A bare word that PHP knows as a constant; `undefined` leaves the word as it stands. */
+  readonly constant: (name: string) => string | undefined;
+}
+
+/** What one line says; several items where carriage returns or a section share the line. */
+export type IniStatement =
+  | { readonly kind: 'section'; readonly name: string }
+  | {
+      readonly kind: 'entry';
+      readonly name: string;
+      /** What stands between the brackets of `name[key]`; `''` for `name[]`; absent for a scalar. */
+      readonly key?: string;
+      /** Absent where the line has no `=`. */
+      readonly value?: string;
+    }
+  | { readonly kind: 'syntax'; readonly message: string };
+
+/** A statement and the physical line it stands on, counted from 1. */
+export type IniItem = IniStatement & { readonly line: number };
+
+/**
+ * Reads php-fpm's INI dialect: each physical line is parsed on its own, so that a quote left open
+ * spoils one line only. Never throws: what cannot be parsed is an item of kind `syntax`.
+ *
+ * @see directives.md section 1
+ */
+export function readIni(text: string, lookups: IniLookups): IniItem[] {
+  return withoutByteOrderMark(text)
+    .split('\n')
+    .flatMap((line, index) =>
+      readLine(line, lookups).map((statement) => ({ ...statement, line: index + 1 })),
+    );
+}
+
+function readLine(line: string, lookups: IniLookups): IniStatement[] {
+  const visible = beforeNul(line);
+  const plain = decodePlainLine(visible);
+  return plain === undefined ? parseLine(visible, lookups) : [{ kind: 'entry', ...plain }];
+}
+
+function withoutByteOrderMark(text: string): string {
+  return text.startsWith('\uFEFF') ? text.slice(1) : text;
+}
+
+/** PHP's scanner works on C strings: the rest of a line after a NUL byte does not exist for it. */
+function beforeNul(line: string): string {
+  const end = line.indexOf('\0');
+  return end === -1 ? line : line.slice(0, end);
+}

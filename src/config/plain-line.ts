@@ -1,0 +1,26 @@
+import { decode } from 'ini';
+
+/**
+ * Lines that php-fpm and the `ini` package read alike: a dotted name, `=`, and one unquoted value
+ * that holds nothing either of them gives a meaning to (quotes, `$`, `\`, `#`, operators) and that
+ * cannot be a keyword or a PHP constant, which are all of word characters. A comment may follow.
+ * Most lines of a real file are such lines.
+ */
+const PLAIN_LINE =
+  /^[ \t]*[A-Za-z_.]+[ \t]*=[ \t]*(?!\w+[ \t;\r]*(?:;|\r?$))[\w./:@%+,*?<>-]+[ \t]*(?:;[^\r]*)?\r?$/;
+/** A value of digits is a word too, but no constant is a number. */
+const PLAIN_NUMBER = /^[ \t]*[A-Za-z_.]+[ \t]*=[ \t]*[0-9]+[smhd]?[ \t]*(?:;[^\r]*)?\r?$/;
+
+/**
+ * Decodes a line by the `ini` package where that is sure to agree with php-fpm.
+ *
+ * @returns `undefined` for every other line, which is then the line parser's
+ */
+export function decodePlainLine(line: string): { name: string; value: string } | undefined {
+  if (!PLAIN_LINE.test(line) && !PLAIN_NUMBER.test(line)) {
+    return undefined;
+  }
+  const [pair] = Object.entries(decode(line));
+  // The package ignores the name `__proto__`; the line parser does not.
+  return pair === undefined ? undefined : { name: pair[0], value: String(pair[1]) };
+}
