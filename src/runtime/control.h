@@ -1,0 +1,90 @@
+/*
+ * The control channel between the master and one zygote: a stream socket that carries frames, both ways.
+ *
+ * Only the zygote, which the master started and which keeps the master's rights, holds the other end; workers close it
+ * before they give up any right. So the zygote alone speaks of forks and deaths, and says from which worker's pipe a
+ * piece of output came. src/pool/control-frames.ts is the same in TypeScript; a test compares both.
+ */
+#ifndef TSFPM_CONTROL_H
+#define TSFPM_CONTROL_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TSFPM_CONTROL_VERSION 1u
+#define TSFPM_FRAME_PAYLOAD_MAX 1048576u /* a CONFIGURE with a large environment; all others are far smaller */
+#define TSFPM_OUTPUT_CHUNK 8192u         /* most bytes of worker output in one frame */
+
+/* Every frame starts with this, in native byte order; `length` bytes of payload follow. */
+struct tsfpm_frame {
+    uint32_t length;
+    uint16_t type;
+    uint16_t version;
+    int32_t slot; /* -1 where no worker is meant */
+    int32_t pid;  /* 0 where no worker is meant */
+};
+static_assert(sizeof(struct tsfpm_frame) == 16, "layout");
+
+enum tsfpm_frame_type {
+    /* zygote to master */
+    TSFPM_FRAME_READY = 1,       /* payload: PHP's version; the zygote waits for commands */
+    TSFPM_FRAME_FORKED = 2,      /* slot, pid */
+    TSFPM_FRAME_FORK_FAILED = 3, /* slot; payload: int32 errno */
+    TSFPM_FRAME_EXITED = 4,      /* slot, pid; payload: int32 wait status. All its output has been sent before */
+    TSFPM_FRAME_OUTPUT = 5,      /* slot, pid; payload: one byte, the descriptor (1 or 2), then what was written */
+
+    /* master to zygote */
+    TSFPM_FRAME_CONFIGURE = 16, /* payload: settings, see below; once, before the first FORK */
+    TSFPM_FRAME_FORK = 17,      /* slot */
+    TSFPM_FRAME_DRAIN = 18,     /* every worker finishes what it has in hand and ends; then the zygote ends */
+    TSFPM_FRAME_SIGNAL = 19,    /* slot, pid; payload: int32 signal. Ignored where that worker is gone */
+    TSFPM_FRAME_RETIRE = 20,    /* slot, pid: that worker ends once it is idle */
+};
+
+/* A CONFIGURE payload is a row of settings: uint16 key, uint16 zero, uint32 length, then `length` bytes. */
+struct tsfpm_setting {
+    uint16_t key;
+    uint16_t zero;
+    uint32_t length;
+};
+static_assert(sizeof(struct tsfpm_setting) == 8, "layout");
+
+enum tsfpm_setting_key {
+    TSFPM_SETTING_POOL = 1,         /* name, for messages */
+    TSFPM_SETTING_UID = 2,          /* uint32; absent: keep the identity */
+    TSFPM_SETTING_GID = 3,          /* uint32 */
+    TSFPM_SETTING_GROUPS = 4,       /* uint32 each, supplementary */
+    TSFPM_SETTING_USER = 5,         /* user's name or number, for messages */
+    TSFPM_SETTING_RLIMIT_FILES = 6, /* int64 */
+    TSFPM_SETTING_RLIMIT_CORE = 7,  /* int64, -1 unlimited */
+    TSFPM_SETTING_PRIORITY = 8,     /* int32, nice value */
+    TSFPM_SETTING_DUMPABLE = 9,     /* int32, 1 */
+    TSFPM_SETTING_CHROOT = 10,      /* path */
+    TSFPM_SETTING_CHDIR = 11,       /* path */
+    TSFPM_SETTING_ZYGOTE_TITLE = 12,
+    TSFPM_SETTING_WORKER_TITLE = 13,
+    TSFPM_SETTING_ENV = 14,         /* NAME=value, repeated: the workers' whole environment, in order */
+    TSFPM_SETTING_ADMIN_VALUE = 15, /* name, NUL, value, repeated: ini values that scripts cannot change */
+};
+
+/* Where the master puts descriptors for the zygote, as it numbers them in the spawned process. */
+enum tsfpm_descriptor {
+    TSFPM_FD_STAND_IN = 0, /* a listening socket that nobody knows: makes php-cgi choose FastCGI, safe if it serves */
+    TSFPM_FD_CONTROL = 3,
+    TSFPM_FD_SCOREBOARD = 4,
+    TSFPM_FD_LISTEN = 5,  /* the pool's listening socket */
+    TSFPM_FD_LIBRARY = 6, /* this library; LD_PRELOAD and extension= name it through /proc/self/fd */
+};
+
+/* Set by the master for the zygote, with this value: the control version. Leaves the environment at once. */
+#define TSFPM_ENV_MARK "TSFPM_RUNTIME"
+
+/*
+ * Sends one frame, payload in two parts (either may be empty). Blocks while the master is busy: it reads all it is
+ * sent, and one that is gone gives an error. Returns 0, or -1 with errno.
+ */
+int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const void *head, size_t head_length,
+                       const void *body, size_t body_length);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * The runtime as a PHP extension, without PHP's headers and without a build for each PHP version: the few structures
+ * it needs have the same shape in PHP 7.4 to 8.5 (Zend/zend_modules.h, zend_string.h), and the fields by which PHP
+ * recognises an extension of its own build are copied, when PHP loads us, from one that it brought along.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime.h"
+
+/* Zend/zend_modules.h, builds without thread safety */
+struct module_entry {
+    unsigned short size;
+    unsigned int zend_api;
+    unsigned char zend_debug;
+    unsigned char zts;
+    const void *ini_entry;
+    const void *deps;
+    const char *name;
+    const void *functions;
+    int (*module_startup)(int type, int module_number);
+    int (*module_shutdown)(int type, int module_number);
+    int (*request_startup)(int type, int module_number);
+    int (*request_shutdown)(int type, int module_number);
+    void (*info)(struct module_entry *);
+    const char *version;
+    size_t globals_size;
+    void *globals;
+    void (*globals_ctor)(void *);
+    void (*globals_dtor)(void *);
+    int (*post_deactivate)(void);
+    int module_started;
+    unsigned char type;
+    void *handle;
+    int module_number;
+    const char *build_id;
+};
+
+/* Zend/zend_types.h: what zend_hash_str_find returns points at one of these; a pointer value comes first. */
+struct zval {
+    void *pointer;
+    uint64_t types;
+};
+
+/* Zend/zend_types.h: a string that PHP neither counts references of nor frees. */
+struct zend_string {
+    uint32_t refcount;
+    uint32_t type_info;
+    uint64_t hash; /* 0: PHP computes it at the first use */
+    size_t length;
+    char value[];
+};
+#define ZEND_TYPE_STRING 6u
+#define ZEND_GC_IMMUTABLE (1u << 6)
+#define ZEND_GC_PERSISTENT (1u << 7)
+
+#define ZEND_INI_SYSTEM 4
+#define ZEND_INI_STAGE_ACTIVATE 4
+
+static const char *php_version;
+static size_t (*memory_peak_usage)(bool real);
+static int (*alter_ini)(struct zend_string *name, const char *value, size_t length, int modify_type, int stage);
+
+static struct {
+    struct zend_string *name;
+    const char *value;
+    size_t length;
+} *locked;
+static size_t locked_count;
+
+const char *tsfpm_module_php_version(void)
+{
+    return php_version;
+}
+
+void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count)
+{
+    if (count == 0) return;
+    locked = calloc(count, sizeof *locked);
+    if (locked == NULL) tsfpm_die("no memory for php_admin_value");
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(names[i]);
+        struct zend_string *name = malloc(sizeof *name + length + 1);
+        if (name == NULL) tsfpm_die("no memory for php_admin_value");
+        name->refcount = 1;
+        name->type_info = ZEND_TYPE_STRING | ZEND_GC_IMMUTABLE | ZEND_GC_PERSISTENT;
+        name->hash = 0;
+        name->length = length;
+        memcpy(name->value, names[i], length + 1);
+        locked[i].name = name;
+        locked[i].value = values[i];
+        locked[i].length = strlen(values[i]);
+    }
+    locked_count = count;
+}
+
+/*
+ * The values themselves were given on php-cgi's command line. Setting them again with the right of the system is what
+ * keeps a script's ini_set() and .user.ini from changing them, for this request; PHP undoes it at the request's end.
+ */
+static int request_startup(int type, int module_number)
+{
+    (void)type;
+    (void)module_number;
+    if (tsfpm_role != TSFPM_ROLE_WORKER) return 0;
+    for (size_t i = 0; i < locked_count; i++)
+        alter_ini(locked[i].name, locked[i].value, locked[i].length, ZEND_INI_SYSTEM, ZEND_INI_STAGE_ACTIVATE);
+    tsfpm_worker_request_starts();
+    return 0;
+}
+
+static int request_shutdown(int type, int module_number)
+{
+    (void)type;
+    (void)module_number;
+    if (tsfpm_role == TSFPM_ROLE_WORKER) tsfpm_worker_request_ends(memory_peak_usage(true));
+    return 0;
+}
+
+static struct module_entry module = {
+    .size = sizeof(struct module_entry),
+    .name = "tsfpm",
+    .version = "1",
+    .request_startup = request_startup,
+    .request_shutdown = request_shutdown,
+};
+
+/* PHP asks every extension that it loads for this. NULL is answered with a warning and the extension left out. */
+TSFPM_EXPORT struct module_entry *get_module(void)
+{
+    if (tsfpm_role != TSFPM_ROLE_STARTING) return NULL;
+    void *registry = dlsym(RTLD_DEFAULT, "module_registry");
+    struct zval *(*find)(const void *, const char *, size_t);
+    *(void **)&find = dlsym(RTLD_DEFAULT, "zend_hash_str_find");
+    *(void **)&memory_peak_usage = dlsym(RTLD_DEFAULT, "zend_memory_peak_usage");
+    *(void **)&alter_ini = dlsym(RTLD_DEFAULT, "zend_alter_ini_entry_chars");
+    if (registry == NULL || find == NULL || memory_peak_usage == NULL || alter_ini == NULL)
+        tsfpm_die("this php-cgi does not export what the runtime needs (PHP 7.4 to 8.5 do)");
+    const struct zval *found = find(registry, "standard", sizeof "standard" - 1);
+    if (found == NULL) tsfpm_die("this php-cgi has no extension 'standard'");
+    const struct module_entry *standard = found->pointer;
+    if (standard->zts) tsfpm_die("this php-cgi is a thread-safe (ZTS) build; tsfpm needs a non-thread-safe one");
+    if (standard->size != sizeof module) tsfpm_die("this php-cgi has an unknown layout of extensions");
+    module.zend_api = standard->zend_api;
+    module.zend_debug = standard->zend_debug;
+    module.build_id = standard->build_id;
+    php_version = standard->version;
+    return &module;
+}

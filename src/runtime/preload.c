@@ -1,0 +1,215 @@
+/*
+ * The hooks: libc calls of php-cgi that the runtime stands in front of, and the constructor that decides whether it
+ * does anything at all.
+ *
+ *   setsid, fork          php-cgi calls them, in this order, when it is about to start its own children: here it
+ *                         becomes the zygote instead. Other forks before (opcache's preloading) pass through.
+ *   accept                the worker waits on the pool's socket, which is not descriptor 0, and can be told to leave
+ *   poll, read            one recv serves what php-cgi reads piece by piece
+ *   shutdown, recv, close php-cgi lingers until the client has gone; needless once everything is read
+ *
+ * The same hooks with the names that _FORTIFY_SOURCE gives them (__read_chk ...): some builds of PHP call those.
+ */
+#define _GNU_SOURCE
+#include "runtime.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "scoreboard.h"
+
+enum tsfpm_role tsfpm_role = TSFPM_ROLE_NONE;
+
+/* Resolved at the first call: other libraries' constructors may come here before ours has run. */
+const struct tsfpm_libc *tsfpm_libc(void)
+{
+    static struct tsfpm_libc libc;
+    static bool resolved;
+    if (__builtin_expect(!__atomic_load_n(&resolved, __ATOMIC_ACQUIRE), 0)) {
+        *(void **)&libc.accept = dlsym(RTLD_NEXT, "accept");
+        *(void **)&libc.poll = dlsym(RTLD_NEXT, "poll");
+        *(void **)&libc.read = dlsym(RTLD_NEXT, "read");
+        *(void **)&libc.recv = dlsym(RTLD_NEXT, "recv");
+        *(void **)&libc.shutdown = dlsym(RTLD_NEXT, "shutdown");
+        *(void **)&libc.close = dlsym(RTLD_NEXT, "close");
+        *(void **)&libc.fork = dlsym(RTLD_NEXT, "fork");
+        *(void **)&libc.setsid = dlsym(RTLD_NEXT, "setsid");
+        __atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
+    }
+    return &libc;
+}
+
+_Noreturn void tsfpm_die(const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof line - 1, format, arguments);
+    va_end(arguments);
+    if (length < 0) length = 0;
+    if ((size_t)length > sizeof line - 2) length = sizeof line - 2;
+    line[length] = '\n';
+    ssize_t written = write(STDERR_FILENO, line, (size_t)length + 1);
+    (void)written; /* nobody is left to tell */
+    _exit(70);
+}
+
+/* ---- the title that ps shows: the memory of the original arguments and environment, written over ---- */
+
+static char *title_start;
+static size_t title_size;
+
+static void find_title_memory(int argc, char **argv, char **envp)
+{
+    if (argc < 1 || argv == NULL || argv[0] == NULL) return;
+    char *end = argv[0];
+    for (int i = 0; i < argc && argv[i] == end; i++) end = argv[i] + strlen(argv[i]) + 1;
+    for (char **entry = envp; entry != NULL && *entry == end; entry++) end = *entry + strlen(*entry) + 1;
+    title_start = argv[0];
+    title_size = (size_t)(end - argv[0]);
+}
+
+void tsfpm_set_title(const char *title)
+{
+    if (title_size < 2) return;
+    size_t length = strlen(title);
+    if (length > title_size - 1) length = title_size - 1;
+    memcpy(title_start, title, length);
+    memset(title_start + length, 0, title_size - length);
+}
+
+/* ---- start ---- */
+
+/* Takes our own entry, the first, out of LD_PRELOAD; what the administrator preloads stays. */
+static void leave_preload_list(void)
+{
+    const char *list = getenv("LD_PRELOAD");
+    if (list == NULL) return;
+    const char *rest = strpbrk(list, ": ");
+    char *kept = rest != NULL && rest[1] != '\0' ? strdup(rest + 1) : NULL;
+    if (kept != NULL) {
+        setenv("LD_PRELOAD", kept, 1);
+        free(kept);
+    } else {
+        unsetenv("LD_PRELOAD");
+    }
+}
+
+/* glibc hands main's arguments to constructors. */
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+{
+    const char *mark = getenv(TSFPM_ENV_MARK);
+    if (mark == NULL) return;
+    /* A wrapper script around php-cgi passes everything on; only a PHP binary takes it. */
+    if (dlsym(RTLD_DEFAULT, "sapi_module") == NULL) return;
+    if (atoi(mark) != (int)TSFPM_CONTROL_VERSION)
+        tsfpm_die("the runtime library speaks version %u of the control protocol, the master %s", TSFPM_CONTROL_VERSION,
+                  mark);
+    unsetenv(TSFPM_ENV_MARK);
+    leave_preload_list();
+    for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++)
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) tsfpm_die("descriptor %d is missing: %s", fd, strerror(errno));
+    if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0) tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
+    find_title_memory(argc, argv, envp);
+    tsfpm_role = TSFPM_ROLE_STARTING;
+}
+
+/*
+ * php-cgi ends with the first exit status that any script asked for; under php-fpm a worker that was told to leave ends
+ * with 0, and the master tells crashes from orders by that.
+ */
+__attribute__((destructor)) static void finish(void)
+{
+    if (tsfpm_role != TSFPM_ROLE_WORKER || !tsfpm_worker_ends_in_order()) return;
+    fflush(NULL);
+    _exit(0);
+}
+
+/* ---- hooks ---- */
+
+TSFPM_EXPORT pid_t setsid(void)
+{
+    if (tsfpm_role == TSFPM_ROLE_STARTING) {
+        tsfpm_worker_chain_signals();
+        tsfpm_role = TSFPM_ROLE_ARMED;
+    }
+    return tsfpm_libc()->setsid();
+}
+
+TSFPM_EXPORT pid_t fork(void)
+{
+    if (tsfpm_role == TSFPM_ROLE_ARMED) return tsfpm_zygote_run();
+    pid_t pid = tsfpm_libc()->fork();
+    /* A script's own child is no worker: it must not write into the worker's slot. */
+    if (pid == 0 && tsfpm_role == TSFPM_ROLE_WORKER) {
+        tsfpm_role = TSFPM_ROLE_NONE;
+        tsfpm_connection = -1;
+    }
+    return pid;
+}
+
+TSFPM_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
+{
+    if (fd == TSFPM_FD_STAND_IN && tsfpm_role == TSFPM_ROLE_WORKER && tsfpm_connection == -1)
+        return tsfpm_worker_accept(address, length);
+    return tsfpm_libc()->accept(fd, address, length);
+}
+
+/* glibc declares poll's array as written only; poll reads it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+TSFPM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    if (count == 1 && fds[0].fd == tsfpm_connection && fds[0].fd != -1) return tsfpm_worker_poll(fds, timeout_ms);
+    return tsfpm_libc()->poll(fds, count, timeout_ms);
+}
+#pragma GCC diagnostic pop
+
+TSFPM_EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout_ms, size_t known)
+{
+    if (known / sizeof *fds < count) abort();
+    return poll(fds, count, timeout_ms);
+}
+
+TSFPM_EXPORT ssize_t read(int fd, void *buffer, size_t size)
+{
+    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_read(buffer, size);
+    return tsfpm_libc()->read(fd, buffer, size);
+}
+
+TSFPM_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t known)
+{
+    if (size > known) abort();
+    return read(fd, buffer, size);
+}
+
+TSFPM_EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags)
+{
+    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_drain();
+    return tsfpm_libc()->recv(fd, buffer, size, flags);
+}
+
+TSFPM_EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t known, int flags)
+{
+    if (size > known) abort();
+    return recv(fd, buffer, size, flags);
+}
+
+TSFPM_EXPORT int shutdown(int fd, int how)
+{
+    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_shutdown(how);
+    return tsfpm_libc()->shutdown(fd, how);
+}
+
+TSFPM_EXPORT int close(int fd)
+{
+    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_close();
+    return tsfpm_libc()->close(fd);
+}

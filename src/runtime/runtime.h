@@ -1,0 +1,71 @@
+/*
+ * What the files of the runtime share.
+ *
+ * The runtime is one shared object that a stock php-cgi loads twice over: by LD_PRELOAD, so that it stands in front of
+ * a few libc calls (preload.c), and as a PHP extension, so that it sees requests begin and end (module.c). It turns the
+ * php-cgi that the master starts into a zygote (zygote.c), and the processes forked from it into workers (worker.c).
+ */
+#ifndef TSFPM_RUNTIME_H
+#define TSFPM_RUNTIME_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#define TSFPM_EXPORT __attribute__((visibility("default")))
+
+/* What this process is. Hooks act in the roles named beside them and are plain libc calls in all others. */
+enum tsfpm_role {
+    TSFPM_ROLE_NONE,     /* not started by tsfpm, or a program that a script started */
+    TSFPM_ROLE_STARTING, /* php-cgi loads its extensions: setsid() is awaited */
+    TSFPM_ROLE_ARMED,    /* setsid() was called: the next fork() is php-cgi's own, and becomes the zygote's loop */
+    TSFPM_ROLE_ZYGOTE,
+    TSFPM_ROLE_WORKER,
+};
+extern enum tsfpm_role tsfpm_role;
+
+/* libc's own functions, behind the hooks. */
+struct tsfpm_libc {
+    int (*accept)(int, struct sockaddr *, socklen_t *);
+    int (*poll)(struct pollfd *, nfds_t, int);
+    ssize_t (*read)(int, void *, size_t);
+    ssize_t (*recv)(int, void *, size_t, int);
+    int (*shutdown)(int, int);
+    int (*close)(int);
+    pid_t (*fork)(void);
+    pid_t (*setsid)(void);
+};
+const struct tsfpm_libc *tsfpm_libc(void);
+
+/* One line on stderr, which the master logs, then the end of this process: for a start that cannot go on. */
+_Noreturn void tsfpm_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* preload.c */
+void tsfpm_set_title(const char *title);
+
+/* zygote.c: never returns in the zygote; returns 0 in each worker, as fork() does. */
+pid_t tsfpm_zygote_run(void);
+
+/* module.c: ini values that scripts may not change, `count` pairs of strings that stay for the life of the process. */
+void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count);
+const char *tsfpm_module_php_version(void); /* NULL until PHP has loaded the module */
+
+/* worker.c */
+void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
+void tsfpm_worker_begin(uint32_t slot_index, int listen_fd); /* in the worker, right after fork */
+void tsfpm_worker_request_starts(void);                      /* PHP's request start-up */
+void tsfpm_worker_request_ends(uint64_t memory_peak);        /* PHP's request shutdown: bytes */
+bool tsfpm_worker_ends_in_order(void); /* no request in hand: whatever scripts returned, the exit code is 0 */
+
+int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length);
+int tsfpm_worker_poll(struct pollfd *fds, int timeout_ms);
+ssize_t tsfpm_worker_read(void *buffer, size_t size);
+ssize_t tsfpm_worker_drain(void);
+int tsfpm_worker_shutdown(int how);
+int tsfpm_worker_close(void);
+extern int tsfpm_connection; /* the client that this worker serves, or -1 */
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * The scoreboard: what the workers of one generation tell about themselves.
+ *
+ * One anonymous shared file for each generation, made, sized and sealed by the master, mapped by the zygote and so
+ * by every worker it forks. A header of one page, then one slot of TSFPM_SLOT_SIZE bytes for each possible worker.
+ *
+ *      0        4096      +8192     +8192
+ *      | header | slot 0  | slot 1  | ...
+ *
+ * Who writes: the master fills in the header's first part before the zygote exists; the zygote alone writes the
+ * counters that outlive workers and clears slots; each worker writes its own slot and the few words of the header
+ * that are marked shared, atomically. Who reads: the master, by file reads. It holds every byte to be hostile.
+ *
+ * How a reader knows that its copy of a slot is whole: the owner makes `sequence` odd, writes, and makes it even
+ * again, with barriers between. A reader copies the slot and takes the copy only if `sequence` was even and is
+ * unchanged. A worker that was killed in between leaves it odd until the zygote clears the slot.
+ *
+ * Only fixed-width integers and byte arrays, native byte order, no pointers. src/scoreboard/layout.ts names the same
+ * fields; test/integration compares both through `offsetof`.
+ */
+#ifndef TSFPM_SCOREBOARD_H
+#define TSFPM_SCOREBOARD_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TSFPM_SCOREBOARD_MAGIC 0x50465354u /* "TSFP" in memory */
+#define TSFPM_SCOREBOARD_VERSION 1u
+#define TSFPM_HEADER_SIZE 4096u
+#define TSFPM_SLOT_SIZE 8192u
+#define TSFPM_PARAMS_SIZE 8000u
+
+/* Stages of a worker; php-fpm's, and one for a kept-alive connection that waits, which there counts as running. */
+enum tsfpm_stage {
+    TSFPM_STAGE_FREE = 0,            /* the slot has no worker */
+    TSFPM_STAGE_ACCEPTING = 1,       /* idle */
+    TSFPM_STAGE_READING_HEADERS = 2, /* a connection has data */
+    TSFPM_STAGE_INFO = 3,            /* the parameters are known */
+    TSFPM_STAGE_EXECUTING = 4,       /* the script runs */
+    TSFPM_STAGE_FINISHED = 5,        /* the script has ended, the connection closes */
+    TSFPM_STAGE_WAITING = 6,         /* idle on a kept-alive connection */
+    TSFPM_STAGE_STARTING = 7,        /* forked, not yet in accept */
+};
+
+struct tsfpm_scoreboard_header {
+    uint32_t magic;
+    uint32_t version;
+    uint64_t total_size; /* bytes, this header included */
+    uint32_t slot_size;
+    uint32_t slot_count;
+
+    uint32_t draining; /* set by the zygote: finish what is in hand, accept nothing more */
+    uint32_t reserved;
+
+    /* Sums over workers that have ended; written by the zygote when it reaps. */
+    uint64_t past_accepted; /* requests begun */
+    uint64_t past_finished; /* requests ended */
+    uint64_t past_memory_peak; /* bytes, the largest of any request */
+
+    uint8_t padding[64]; /* the words below have cache lines of their own */
+
+    /* Shared: workers inside accept(); the zygote takes back the share of one that died there. */
+    int32_t idle;
+};
+
+struct tsfpm_slot {
+    uint32_t sequence;
+    int32_t pid;
+    uint32_t stage;    /* enum tsfpm_stage */
+    uint32_t reserved;
+    uint64_t start_ns;         /* CLOCK_MONOTONIC, when the worker was forked */
+    uint64_t start_epoch_us;   /* CLOCK_REALTIME */
+    uint64_t accepted;         /* requests begun, the present one included */
+    uint64_t finished;         /* requests ended */
+    uint64_t request_start_ns; /* CLOCK_MONOTONIC, first byte of the present or last request */
+    uint64_t request_start_epoch_us;
+    uint64_t request_duration_ns; /* of the last finished request */
+    uint64_t request_cpu_ns;      /* user and system time of the last finished request */
+    uint64_t request_memory;      /* peak bytes of the last finished request */
+    uint64_t memory_peak;         /* the largest request_memory of this worker */
+    uint64_t idle_since_ns;       /* CLOCK_MONOTONIC, when it last became idle */
+    uint32_t params_length;       /* bytes of params[] in use */
+    uint32_t params_total;        /* bytes that the client sent; more than fit are cut */
+    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 112];
+    uint8_t params[TSFPM_PARAMS_SIZE]; /* FastCGI name-value pairs of the present or last request, as sent */
+};
+
+static_assert(offsetof(struct tsfpm_scoreboard_header, past_accepted) == 32, "layout");
+static_assert(offsetof(struct tsfpm_scoreboard_header, idle) == 120, "layout");
+static_assert(sizeof(struct tsfpm_scoreboard_header) <= TSFPM_HEADER_SIZE, "layout");
+static_assert(offsetof(struct tsfpm_slot, params_length) == 104, "layout");
+static_assert(offsetof(struct tsfpm_slot, params) == TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE, "layout");
+static_assert(sizeof(struct tsfpm_slot) == TSFPM_SLOT_SIZE, "layout");
+
+/* The mapped scoreboard, or NULL outside a zygote and its workers. */
+extern struct tsfpm_scoreboard_header *tsfpm_scoreboard;
+
+/* Maps the file behind fd and checks it. Returns 0, or -1 with errno (EPROTO: not ours or of another version). */
+int tsfpm_scoreboard_map(int fd);
+
+/* The slot, which must be below slot_count. */
+struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index);
+
+/* Brackets for the owner's writes to a slot. */
+static inline void tsfpm_slot_begin(struct tsfpm_slot *slot)
+{
+    uint32_t sequence = __atomic_load_n(&slot->sequence, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->sequence, sequence | 1u, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static inline void tsfpm_slot_end(struct tsfpm_slot *slot)
+{
+    uint32_t sequence = __atomic_load_n(&slot->sequence, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->sequence, (sequence | 1u) + 1u, __ATOMIC_RELEASE);
+}
+
+#endif

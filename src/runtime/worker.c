@@ -1,0 +1,416 @@
+/*
+ * A worker: php-cgi's ordinary FastCGI loop, with the calls it makes on the client's connection served from here.
+ *
+ * php-cgi reads a request in many small pieces and then lingers until the client closes. Here one recv fills a buffer
+ * that serves those pieces, and the runtime follows the record headers just far enough to know when the client has
+ * sent everything: then nothing can come any more and the connection is closed at once.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime.h"
+#include "scoreboard.h"
+
+/* FastCGI 1.0, section 8 */
+#define FCGI_HEADER_LEN 8
+#define FCGI_BEGIN_REQUEST 1
+#define FCGI_PARAMS 4
+#define FCGI_STDIN 5
+
+/* How long the rest of an unread request is waited for before the connection is closed under it: in all, ms. */
+#define DRAIN_LIMIT_MS 2000
+/* How long a kept-alive client may go on sending requests while others wait in the queue: ns. */
+#define YIELD_AFTER_NS 10000000u
+
+int tsfpm_connection = -1;
+
+static int listen_fd = -1;
+static struct tsfpm_slot *slot;
+static volatile sig_atomic_t leaving;            /* told to end after the present request */
+static volatile sig_atomic_t waiting_kept_alive; /* nothing in hand, on a kept-alive connection */
+
+static uint8_t input[65536];
+static size_t input_start, input_end; /* what is received and not yet read by php-cgi */
+static bool input_eof;
+
+/* Where in the client's stream of records php-cgi's reading stands. */
+static struct {
+    uint8_t header[FCGI_HEADER_LEN];
+    uint8_t header_length;
+    uint8_t type;
+    uint16_t content; /* bytes still to come of the record */
+    uint8_t padding;
+    bool stdin_ended; /* the client has sent all of its request */
+} stream;
+
+static bool request_open;            /* BEGIN_REQUEST was read and PHP has not ended the request yet */
+static uint32_t connection_requests; /* requests begun on this connection */
+static uint64_t contended_since_ns;  /* others have been seen waiting since then; 0: not */
+static uint64_t cpu_ns_at_last_end;
+static int yield_pause_ms; /* 1 to 4, different from worker to worker */
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void set_stage(enum tsfpm_stage stage)
+{
+    tsfpm_slot_begin(slot);
+    slot->stage = stage;
+    tsfpm_slot_end(slot);
+}
+
+static void become_idle(enum tsfpm_stage stage)
+{
+    tsfpm_slot_begin(slot);
+    slot->stage = stage;
+    slot->idle_since_ns = clock_ns(CLOCK_MONOTONIC);
+    tsfpm_slot_end(slot);
+}
+
+static bool must_leave(void)
+{
+    return leaving || __atomic_load_n(&tsfpm_scoreboard->draining, __ATOMIC_RELAXED) != 0;
+}
+
+/* ---- the way out ---- */
+
+static void (*php_term_handler)(int), (*php_usr1_handler)(int);
+
+/*
+ * The worker may be anywhere, also between a look at `leaving` and the call that would block. So besides setting the
+ * flag this makes the blocking call fail: accept on a descriptor that is closed, recv on a direction that is shut.
+ * Data that the client has already sent on a kept-alive connection is still received. Only async-signal-safe calls.
+ */
+static void on_leave(int signal_number)
+{
+    int saved_errno = errno;
+    if (tsfpm_role == TSFPM_ROLE_WORKER) {
+        leaving = 1;
+        if (listen_fd >= 0) {
+            int fd = listen_fd;
+            listen_fd = -1;
+            tsfpm_libc()->close(fd);
+        }
+        if (waiting_kept_alive && tsfpm_connection >= 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_RD);
+    }
+    /* php-cgi's own handler makes its loop end. */
+    void (*php_handler)(int) = signal_number == SIGUSR1 ? php_usr1_handler : php_term_handler;
+    if (php_handler != NULL) php_handler(signal_number);
+    errno = saved_errno;
+}
+
+static void chain_signal(int signal_number, void (**previous)(int))
+{
+    struct sigaction old, ours = {.sa_handler = on_leave, .sa_flags = SA_RESTART};
+    sigemptyset(&ours.sa_mask);
+    sigaction(signal_number, NULL, &old);
+    if (previous != NULL && !(old.sa_flags & SA_SIGINFO) && old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)
+        *previous = old.sa_handler;
+    sigaction(signal_number, &ours, NULL);
+}
+
+void tsfpm_worker_chain_signals(void)
+{
+    chain_signal(SIGTERM, &php_term_handler);
+    chain_signal(SIGUSR1, &php_usr1_handler);
+    chain_signal(SIGQUIT, NULL); /* php-fpm's workers finish their request on QUIT; php-cgi has no handler */
+}
+
+bool tsfpm_worker_ends_in_order(void)
+{
+    return !request_open && tsfpm_connection == -1;
+}
+
+void tsfpm_worker_begin(uint32_t slot_index, int listen)
+{
+    listen_fd = listen;
+    yield_pause_ms = 1 + (int)(slot_index % 4);
+    slot = tsfpm_scoreboard_slot(slot_index);
+    tsfpm_slot_begin(slot);
+    slot->pid = getpid();
+    slot->stage = TSFPM_STAGE_STARTING;
+    slot->start_ns = clock_ns(CLOCK_MONOTONIC);
+    slot->start_epoch_us = clock_ns(CLOCK_REALTIME) / 1000;
+    tsfpm_slot_end(slot);
+    cpu_ns_at_last_end = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+/* ---- requests, as PHP tells of them ---- */
+
+void tsfpm_worker_request_starts(void)
+{
+    set_stage(TSFPM_STAGE_EXECUTING);
+}
+
+void tsfpm_worker_request_ends(uint64_t memory_peak)
+{
+    uint64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    tsfpm_slot_begin(slot);
+    slot->stage = TSFPM_STAGE_FINISHED;
+    slot->finished++;
+    slot->request_duration_ns = clock_ns(CLOCK_MONOTONIC) - slot->request_start_ns;
+    slot->request_cpu_ns = cpu_ns - cpu_ns_at_last_end;
+    slot->request_memory = memory_peak;
+    if (memory_peak > slot->memory_peak) slot->memory_peak = memory_peak;
+    tsfpm_slot_end(slot);
+    cpu_ns_at_last_end = cpu_ns;
+    request_open = false;
+}
+
+/* ---- the client's stream ---- */
+
+static void request_begins(void)
+{
+    request_open = true;
+    connection_requests++;
+    tsfpm_slot_begin(slot);
+    slot->accepted++;
+    slot->params_length = 0;
+    slot->params_total = 0;
+    tsfpm_slot_end(slot);
+}
+
+static void keep_params(const uint8_t *bytes, size_t count)
+{
+    tsfpm_slot_begin(slot);
+    /* The slot can be written by whoever owns a sibling worker: the length in it is not trusted either. */
+    size_t used = slot->params_length <= TSFPM_PARAMS_SIZE ? slot->params_length : TSFPM_PARAMS_SIZE;
+    size_t fits = TSFPM_PARAMS_SIZE - used < count ? TSFPM_PARAMS_SIZE - used : count;
+    memcpy(slot->params + used, bytes, fits);
+    slot->params_length = (uint32_t)(used + fits);
+    slot->params_total += (uint32_t)count;
+    tsfpm_slot_end(slot);
+}
+
+static void record_begins(bool tell)
+{
+    stream.type = stream.header[1];
+    stream.content = (uint16_t)(stream.header[4] << 8 | stream.header[5]);
+    stream.padding = stream.header[6];
+    if (stream.type == FCGI_BEGIN_REQUEST) {
+        stream.stdin_ended = false;
+        if (tell) request_begins();
+    } else if (stream.type == FCGI_PARAMS && stream.content == 0) {
+        if (tell) set_stage(TSFPM_STAGE_INFO);
+    } else if (stream.type == FCGI_STDIN && stream.content == 0) {
+        stream.stdin_ended = true;
+    }
+}
+
+/* Follows the records in bytes that php-cgi reads (`tell`), or that it will not read any more. */
+static void follow(const uint8_t *bytes, size_t count, bool tell)
+{
+    while (count > 0) {
+        size_t step;
+        if (stream.content > 0) {
+            step = count < stream.content ? count : stream.content;
+            if (tell && stream.type == FCGI_PARAMS) keep_params(bytes, step);
+            stream.content -= (uint16_t)step;
+        } else if (stream.padding > 0) {
+            step = count < stream.padding ? count : stream.padding;
+            stream.padding -= (uint8_t)step;
+        } else {
+            step = FCGI_HEADER_LEN - stream.header_length;
+            if (step > count) step = count;
+            memcpy(stream.header + stream.header_length, bytes, step);
+            stream.header_length += (uint8_t)step;
+            if (stream.header_length == FCGI_HEADER_LEN) {
+                stream.header_length = 0;
+                record_begins(tell);
+            }
+        }
+        bytes += step;
+        count -= step;
+    }
+}
+
+static bool between_requests(void)
+{
+    return !request_open && stream.header_length == 0 && stream.content == 0 && stream.padding == 0;
+}
+
+/* Fills the empty buffer. Returns what recv does. */
+static ssize_t receive(int flags)
+{
+    ssize_t received;
+    do received = tsfpm_libc()->recv(tsfpm_connection, input, sizeof input, flags);
+    while (received < 0 && errno == EINTR && !(leaving && waiting_kept_alive));
+    input_start = 0;
+    input_end = received > 0 ? (size_t)received : 0;
+    if (received == 0) input_eof = true;
+    return received;
+}
+
+static void request_arrives(void)
+{
+    tsfpm_slot_begin(slot);
+    slot->stage = TSFPM_STAGE_READING_HEADERS;
+    slot->request_start_ns = clock_ns(CLOCK_MONOTONIC);
+    slot->request_start_epoch_us = clock_ns(CLOCK_REALTIME) / 1000;
+    tsfpm_slot_end(slot);
+}
+
+/* ---- hooks ---- */
+
+/*
+ * Waits for a client. The listening socket is shared by all workers: whatever a script or another process may have
+ * done to its flags, a worker waits on. An error that says that the socket is gone makes php-cgi's loop end.
+ */
+int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
+{
+    int fd = -1;
+    become_idle(TSFPM_STAGE_ACCEPTING);
+    __atomic_add_fetch(&tsfpm_scoreboard->idle, 1, __ATOMIC_RELAXED);
+    while (!must_leave()) {
+        fd = accept4(listen_fd, address, length, SOCK_CLOEXEC);
+        if (fd >= 0) break;
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            struct pollfd waiting = {.fd = listen_fd, .events = POLLIN};
+            tsfpm_libc()->poll(&waiting, 1, 1000);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            tsfpm_libc()->poll(NULL, 0, 20); /* the machine is short of something; the client waits in the queue */
+        } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
+            leaving = 1;
+        } /* else: a signal, or that one connection broke before it was accepted */
+    }
+    __atomic_sub_fetch(&tsfpm_scoreboard->idle, 1, __ATOMIC_RELAXED);
+    set_stage(fd < 0 ? TSFPM_STAGE_FINISHED : TSFPM_STAGE_READING_HEADERS);
+    if (fd < 0) {
+        errno = EBADF; /* anything but EINTR and ECONNABORTED ends php-cgi's loop */
+        return -1;
+    }
+    tsfpm_connection = fd;
+    input_start = input_end = 0;
+    input_eof = false;
+    memset(&stream, 0, sizeof stream);
+    request_open = false;
+    connection_requests = 0;
+    return fd;
+}
+
+/* php-cgi waits here for a new client's first byte. Data is usually there: receive it instead of asking. */
+int tsfpm_worker_poll(struct pollfd *fds, int timeout_ms)
+{
+    if (input_start == input_end && !input_eof && receive(MSG_DONTWAIT) < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK) input_eof = true;
+        else {
+            int ready = tsfpm_libc()->poll(fds, 1, timeout_ms);
+            if (ready > 0) request_arrives();
+            return ready;
+        }
+    }
+    request_arrives();
+    fds[0].revents = POLLIN;
+    return 1;
+}
+
+/*
+ * A kept-alive connection waits for its next request: this worker is idle. It lets the client go, which FastCGI allows
+ * at any time between requests, when it is told to leave, and when others wait in the queue while no worker is free.
+ * Returns true when there may be something to receive.
+ */
+static bool wait_for_next_request(void)
+{
+    struct pollfd fds[2] = {{.fd = tsfpm_connection, .events = POLLIN}, {.fd = listen_fd, .events = POLLIN}};
+    bool arrived = false;
+    become_idle(TSFPM_STAGE_WAITING);
+    waiting_kept_alive = 1;
+    while (!must_leave()) {
+        fds[0].revents = fds[1].revents = 0;
+        int ready = tsfpm_libc()->poll(fds, 2, -1);
+        if (ready < 0) continue; /* a signal: look whether it means us */
+        bool others_wait =
+            fds[1].revents != 0 && __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_RELAXED) <= 0;
+        uint64_t now = others_wait ? clock_ns(CLOCK_MONOTONIC) : 0;
+        if (!others_wait) contended_since_ns = 0;
+        else if (contended_since_ns == 0) contended_since_ns = now;
+        bool too_long = others_wait && now - contended_since_ns > YIELD_AFTER_NS;
+        if (fds[0].revents != 0) {
+            arrived = true;
+            break;
+        }
+        if (too_long) break;
+        /*
+         * Somebody waits. A worker in accept is about to take it, or this client is about to send: a moment for both.
+         * Workers wait for different times so that they do not all let their clients go for one that waits.
+         */
+        if (tsfpm_libc()->poll(fds, 1, yield_pause_ms) != 0) continue;
+        fds[1].revents = 0;
+        if (others_wait && tsfpm_libc()->poll(&fds[1], 1, 0) > 0 &&
+            __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_RELAXED) <= 0)
+            break;
+    }
+    /* The last look: what has arrived is served, whatever the reason to stop waiting was. */
+    if (!arrived) arrived = tsfpm_libc()->poll(fds, 1, 0) > 0;
+    waiting_kept_alive = 0;
+    return arrived;
+}
+
+ssize_t tsfpm_worker_read(void *buffer, size_t size)
+{
+    if (input_start == input_end) {
+        bool next_request = connection_requests > 0 && between_requests();
+        if (input_eof || (next_request && !wait_for_next_request())) {
+            errno = 0; /* php-cgi takes a 0 for the end only while errno is 0 */
+            return 0;
+        }
+        if (next_request) request_arrives();
+        ssize_t received = receive(0);
+        if (received <= 0) return received;
+    }
+    size_t step = input_end - input_start < size ? input_end - input_start : size;
+    memcpy(buffer, input + input_start, step);
+    follow(input + input_start, step, true);
+    input_start += step;
+    return (ssize_t)step;
+}
+
+/* All that the client had to send is here: closing loses nothing and resets nobody. */
+static bool all_received(void)
+{
+    follow(input + input_start, input_end - input_start, false);
+    input_start = input_end = 0;
+    return input_eof || (stream.stdin_ended && stream.content == 0 && stream.padding == 0);
+}
+
+int tsfpm_worker_shutdown(int how)
+{
+    if (all_received()) return 0;
+    return tsfpm_libc()->shutdown(tsfpm_connection, how);
+}
+
+/*
+ * php-cgi reads and discards until the client closes. Here only until the client's request is complete, or for a
+ * bounded time: a client that neither sends nor closes does not keep the worker.
+ */
+ssize_t tsfpm_worker_drain(void)
+{
+    uint64_t deadline_ns = 0;
+    while (!all_received()) {
+        uint64_t now = clock_ns(CLOCK_MONOTONIC);
+        if (deadline_ns == 0) deadline_ns = now + DRAIN_LIMIT_MS * 1000000ull;
+        struct pollfd fds = {.fd = tsfpm_connection, .events = POLLIN};
+        if (now >= deadline_ns) break;
+        int ready = tsfpm_libc()->poll(&fds, 1, (int)((deadline_ns - now) / 1000000u) + 1);
+        if (ready < 0 && errno != EINTR) break;
+        if (ready > 0 && receive(MSG_DONTWAIT) < 0 && errno != EAGAIN) break;
+    }
+    return 0;
+}
+
+int tsfpm_worker_close(void)
+{
+    int fd = tsfpm_connection;
+    tsfpm_connection = -1;
+    return tsfpm_libc()->close(fd);
+}

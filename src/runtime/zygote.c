@@ -1,0 +1,597 @@
+/*
+ * The zygote: a php-cgi that has loaded PHP, its extensions and opcache's shared memory, and never serves. It forks
+ * workers when the master says so, reaps them, and passes on what they print. It keeps the master's rights, so it
+ * reads nothing that a worker can write but pipes, whose bytes it forwards with the name of the worker they came from.
+ *
+ * It ends when the master has gone (its end of the control channel is closed) or says DRAIN, after its last worker.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "runtime.h"
+#include "scoreboard.h"
+
+/*
+ * The zygote's own descriptors are numbered from here on, so that a new worker can close all of them at once without
+ * touching the ones that PHP's extensions opened and need (opcache's lock file).
+ */
+#define OWN_FDS_FROM 256
+/* How often workers that are to leave are looked at: ms. */
+#define LEAVE_CHECK_MS 20
+/* Most output that is still taken from the pipe of a worker that has ended; a program it left behind may go on. */
+#define LAST_OUTPUT_LIMIT (1024 * 1024)
+
+extern char **environ;
+
+struct worker {
+    pid_t pid;      /* 0: the slot is free */
+    int output[2];  /* reading ends of its stdout and stderr; -1: closed */
+    bool retiring;  /* to end once it is idle */
+};
+
+static struct settings {
+    const char *pool, *user, *chroot, *chdir, *zygote_title, *worker_title;
+    bool has_identity, has_priority, dumpable;
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups;
+    size_t group_count;
+    int64_t rlimit_files, rlimit_core; /* 0: untouched */
+    int32_t priority;
+} settings = {.pool = "?", .user = "?"};
+static bool configured;
+
+static struct worker *workers;
+static uint32_t slot_count;
+static uint32_t alive;
+static int control_fd, listen_fd, epoll_fd, signal_fd;
+static bool draining;
+static sigset_t original_mask;
+
+enum source { SOURCE_CONTROL, SOURCE_SIGNAL, SOURCE_STDOUT, SOURCE_STDERR };
+
+static void watch(int fd, enum source source, uint32_t slot)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)source << 32 | slot};
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) tsfpm_die("epoll_ctl: %s", strerror(errno));
+}
+
+static int move_up(int fd)
+{
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, OWN_FDS_FROM);
+    if (moved < 0) tsfpm_die("cannot renumber a descriptor: %s", strerror(errno));
+    close(fd);
+    return moved;
+}
+
+/* The master has gone, or has broken the protocol, which it never does unless it is lost: nobody is left to obey. */
+static void drain(void)
+{
+    draining = true;
+    __atomic_store_n(&tsfpm_scoreboard->draining, 1, __ATOMIC_SEQ_CST);
+}
+
+static void send_frame(uint16_t type, int32_t slot, int32_t pid, const void *payload, size_t length)
+{
+    if (tsfpm_control_send(control_fd, type, slot, pid, payload, length, NULL, 0) != 0) drain();
+}
+
+/* ---- settings ---- */
+
+static char *copy_text(const uint8_t *bytes, size_t length)
+{
+    char *text = strndup((const char *)bytes, length);
+    if (text == NULL) tsfpm_die("no memory for the pool's settings");
+    return text;
+}
+
+static int64_t read_integer(const uint8_t *bytes, size_t length)
+{
+    int64_t wide;
+    int32_t narrow;
+    if (length == sizeof wide) {
+        memcpy(&wide, bytes, sizeof wide);
+        return wide;
+    }
+    if (length != sizeof narrow) tsfpm_die("a setting from the master has a wrong size");
+    memcpy(&narrow, bytes, sizeof narrow);
+    return narrow;
+}
+
+static void read_groups(const uint8_t *bytes, size_t length)
+{
+    settings.group_count = length / sizeof(uint32_t);
+    settings.groups = calloc(settings.group_count + 1, sizeof *settings.groups);
+    if (settings.groups == NULL) tsfpm_die("no memory for the pool's settings");
+    for (size_t i = 0; i < settings.group_count; i++) {
+        uint32_t gid;
+        memcpy(&gid, bytes + i * sizeof gid, sizeof gid);
+        settings.groups[i] = gid;
+    }
+}
+
+/* The environment and the locked values come as repeated settings: both lists are built in one pass each. */
+static void read_lists(const uint8_t *payload, size_t length)
+{
+    size_t variables = 0, values = 0;
+    struct tsfpm_setting setting;
+    for (size_t at = 0; at + sizeof setting <= length; at += sizeof setting + setting.length) {
+        memcpy(&setting, payload + at, sizeof setting);
+        variables += setting.key == TSFPM_SETTING_ENV;
+        values += setting.key == TSFPM_SETTING_ADMIN_VALUE;
+    }
+    char **environment = calloc(variables + 1, sizeof *environment);
+    char **names = calloc(values + 1, sizeof *names);
+    char **texts = calloc(values + 1, sizeof *texts);
+    if (environment == NULL || names == NULL || texts == NULL) tsfpm_die("no memory for the pool's settings");
+    variables = values = 0;
+    for (size_t at = 0; at + sizeof setting <= length; at += sizeof setting + setting.length) {
+        memcpy(&setting, payload + at, sizeof setting);
+        const uint8_t *bytes = payload + at + sizeof setting;
+        if (setting.key == TSFPM_SETTING_ENV) environment[variables++] = copy_text(bytes, setting.length);
+        if (setting.key == TSFPM_SETTING_ADMIN_VALUE) {
+            size_t name_length = strnlen((const char *)bytes, setting.length);
+            if (name_length == setting.length) tsfpm_die("a php_admin_value from the master has no value");
+            names[values] = copy_text(bytes, name_length);
+            texts[values++] = copy_text(bytes + name_length + 1, setting.length - name_length - 1);
+        }
+    }
+    environ = environment;
+    tsfpm_module_lock_values(names, texts, values);
+    free(names); /* the strings stay, the module points at the texts */
+    free(texts);
+}
+
+static void configure(const uint8_t *payload, size_t length)
+{
+    struct tsfpm_setting setting;
+    for (size_t at = 0; at < length; at += sizeof setting + setting.length) {
+        if (length - at < sizeof setting) tsfpm_die("the settings from the master are cut off");
+        memcpy(&setting, payload + at, sizeof setting);
+        const uint8_t *bytes = payload + at + sizeof setting;
+        if (setting.length > length - at - sizeof setting) tsfpm_die("the settings from the master are cut off");
+        switch ((enum tsfpm_setting_key)setting.key) {
+        case TSFPM_SETTING_POOL: settings.pool = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_USER: settings.user = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_UID:
+            settings.uid = (uid_t)read_integer(bytes, setting.length);
+            settings.has_identity = true;
+            break;
+        case TSFPM_SETTING_GID: settings.gid = (gid_t)read_integer(bytes, setting.length); break;
+        case TSFPM_SETTING_GROUPS: read_groups(bytes, setting.length); break;
+        case TSFPM_SETTING_RLIMIT_FILES: settings.rlimit_files = read_integer(bytes, setting.length); break;
+        case TSFPM_SETTING_RLIMIT_CORE: settings.rlimit_core = read_integer(bytes, setting.length); break;
+        case TSFPM_SETTING_PRIORITY:
+            settings.priority = (int32_t)read_integer(bytes, setting.length);
+            settings.has_priority = true;
+            break;
+        case TSFPM_SETTING_DUMPABLE: settings.dumpable = read_integer(bytes, setting.length) != 0; break;
+        case TSFPM_SETTING_CHROOT: settings.chroot = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_CHDIR: settings.chdir = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_ZYGOTE_TITLE: settings.zygote_title = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_WORKER_TITLE: settings.worker_title = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_ENV:
+        case TSFPM_SETTING_ADMIN_VALUE: break; /* read_lists */
+        default: tsfpm_die("unknown setting %u from the master", setting.key);
+        }
+    }
+    read_lists(payload, length);
+    if (settings.zygote_title != NULL) tsfpm_set_title(settings.zygote_title);
+    configured = true;
+}
+
+/* ---- a new worker, still with the zygote's rights ---- */
+
+/* php-fpm's words for a step that failed: in the worker's own stderr, which is the log. Then its end, before accept. */
+static _Noreturn void worker_fails(const char *step)
+{
+    int error = errno;
+    dprintf(STDERR_FILENO, "ERROR: [pool %s] %s: %s (%d)\n", settings.pool, step, strerror(error), error);
+    dprintf(STDERR_FILENO, "ERROR: [pool %s] child failed to initialize\n", settings.pool);
+    _exit(70);
+}
+
+__attribute__((format(printf, 1, 2))) static const char *step_text(const char *format, ...)
+{
+    static char text[PATH_MAX + 64];
+    va_list arguments;
+    va_start(arguments, format);
+    int error = errno;
+    vsnprintf(text, sizeof text, format, arguments);
+    errno = error;
+    va_end(arguments);
+    return text;
+}
+
+static void limit(int resource, int64_t value, const char *name)
+{
+    struct rlimit wanted;
+    if (value == 0) return;
+    wanted.rlim_cur = wanted.rlim_max = value < 0 ? RLIM_INFINITY : (rlim_t)value;
+    if (setrlimit(resource, &wanted) != 0) /* not fatal under php-fpm either */
+        dprintf(STDERR_FILENO,
+                "ERROR: [pool %s] failed to set %s for this pool. Please check your system limits or decrease %s. "
+                "setrlimit(%s, %lld): %s (%d)\n",
+                settings.pool, name, name, resource == RLIMIT_CORE ? "RLIMIT_CORE" : "RLIMIT_NOFILE",
+                (long long)value, strerror(errno), errno);
+}
+
+static void take_identity(void)
+{
+    if (!settings.has_identity) return;
+    if (setgroups(settings.group_count, settings.groups) != 0)
+        worker_fails(step_text("failed to initgroups(%s, %u)", settings.user, settings.gid));
+    if (setresgid(settings.gid, settings.gid, settings.gid) != 0)
+        worker_fails(step_text("failed to setgid(%u)", settings.gid));
+    if (setresuid(settings.uid, settings.uid, settings.uid) != 0)
+        worker_fails(step_text("failed to setuid(%u)", settings.uid));
+    uid_t real, effective, saved;
+    if (getresuid(&real, &effective, &saved) != 0 || real != settings.uid || effective != settings.uid ||
+        saved != settings.uid)
+        worker_fails(step_text("failed to setuid(%u)", settings.uid));
+}
+
+/* Every step in php-fpm's order; one that fails ends the worker. */
+static void restrict_worker(void)
+{
+    limit(RLIMIT_NOFILE, settings.rlimit_files, "rlimit_files");
+    limit(RLIMIT_CORE, settings.rlimit_core, "rlimit_core");
+    if (settings.chroot != NULL) {
+        if (chroot(settings.chroot) != 0) worker_fails(step_text("failed to chroot(%s)", settings.chroot));
+        if (chdir(settings.chdir != NULL ? settings.chdir : "/") != 0)
+            worker_fails(step_text("failed to chdir(%s)", settings.chdir != NULL ? settings.chdir : "/"));
+    } else if (settings.chdir != NULL && chdir(settings.chdir) != 0) {
+        worker_fails(step_text("failed to chdir(%s)", settings.chdir));
+    }
+    if (settings.has_priority && setpriority(PRIO_PROCESS, 0, settings.priority) != 0)
+        worker_fails("Unable to set priority for this new process");
+    take_identity();
+    if (settings.dumpable && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
+        dprintf(STDERR_FILENO, "ERROR: [pool %s] failed to set dumpable: %s (%d)\n", settings.pool, strerror(errno),
+                errno);
+}
+
+static void close_zygotes_descriptors(void)
+{
+    if (syscall(SYS_close_range, OWN_FDS_FROM, ~0u, 0) == 0) return;
+    /* Linux before 5.9 */
+    for (int fd = OWN_FDS_FROM; fd < OWN_FDS_FROM + 8 + 2 * (int)slot_count; fd++) close(fd);
+}
+
+static void become_worker(uint32_t slot, const int pipes[2][2], pid_t zygote)
+{
+    if (dup2(pipes[0][1], STDOUT_FILENO) < 0 || dup2(pipes[1][1], STDERR_FILENO) < 0) _exit(70);
+    int listen = fcntl(listen_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (listen < 0) worker_fails("cannot keep the listening socket");
+    close_zygotes_descriptors();
+    restrict_worker();
+    /* After the identity, which clears it: a zygote that is killed takes its workers along, after their requests. */
+    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    if (getppid() != zygote) _exit(0);
+    tsfpm_role = TSFPM_ROLE_WORKER;
+    if (settings.worker_title != NULL) tsfpm_set_title(settings.worker_title);
+    tsfpm_worker_begin(slot, listen);
+    sigprocmask(SIG_SETMASK, &original_mask, NULL);
+}
+
+/* ---- the zygote's side of forking ---- */
+
+static void close_pipes(int pipes[2][2])
+{
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++)
+            if (pipes[i][j] >= 0) close(pipes[i][j]);
+}
+
+static int make_pipes(int pipes[2][2])
+{
+    memset(pipes, -1, sizeof(int[2][2]));
+    for (int i = 0; i < 2; i++) {
+        int raw[2];
+        if (pipe2(raw, O_CLOEXEC) != 0) goto fail;
+        for (int j = 0; j < 2; j++) {
+            pipes[i][j] = fcntl(raw[j], F_DUPFD_CLOEXEC, OWN_FDS_FROM);
+            int error = errno;
+            close(raw[j]);
+            errno = error;
+        }
+        if (pipes[i][0] < 0 || pipes[i][1] < 0) goto fail;
+        fcntl(pipes[i][0], F_SETFL, O_NONBLOCK);
+    }
+    return 0;
+fail:;
+    int error = errno;
+    close_pipes(pipes);
+    errno = error;
+    return -1;
+}
+
+/* Returns 0 in the new worker, its pid in the zygote, -1 with errno. */
+static pid_t fork_worker(uint32_t slot)
+{
+    int pipes[2][2];
+    if (make_pipes(pipes) != 0) return -1;
+    pid_t zygote = getpid();
+    pid_t pid = tsfpm_libc()->fork();
+    if (pid == 0) {
+        become_worker(slot, pipes, zygote);
+        return 0;
+    }
+    if (pid < 0) {
+        int error = errno;
+        close_pipes(pipes);
+        errno = error;
+        return -1;
+    }
+    close(pipes[0][1]);
+    close(pipes[1][1]);
+    workers[slot] = (struct worker){.pid = pid, .output = {pipes[0][0], pipes[1][0]}};
+    alive++;
+    watch(pipes[0][0], SOURCE_STDOUT, slot);
+    watch(pipes[1][0], SOURCE_STDERR, slot);
+    return pid;
+}
+
+/* Returns true in the new worker. */
+static bool on_fork(int32_t slot)
+{
+    int32_t error = 0;
+    if (!configured || slot < 0 || (uint32_t)slot >= slot_count) error = EINVAL;
+    else if (workers[slot].pid != 0) error = EBUSY;
+    else if (draining) error = ESHUTDOWN;
+    if (error == 0) {
+        pid_t pid = fork_worker((uint32_t)slot);
+        if (pid == 0) return true;
+        if (pid > 0) {
+            send_frame(TSFPM_FRAME_FORKED, slot, pid, NULL, 0);
+            return false;
+        }
+        error = errno;
+    }
+    send_frame(TSFPM_FRAME_FORK_FAILED, slot, 0, &error, sizeof error);
+    return false;
+}
+
+/* ---- output and ends of workers ---- */
+
+/* Forwards what is there, up to one chunk. Returns the number of bytes, 0 when nothing is there, -1 at the end. */
+static ssize_t forward_output(uint32_t slot, int stream)
+{
+    char buffer[TSFPM_OUTPUT_CHUNK];
+    uint8_t descriptor = (uint8_t)(stream + 1);
+    ssize_t length = tsfpm_libc()->read(workers[slot].output[stream], buffer, sizeof buffer);
+    if (length < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    if (length == 0) return -1;
+    if (tsfpm_control_send(control_fd, TSFPM_FRAME_OUTPUT, (int32_t)slot, workers[slot].pid, &descriptor, 1, buffer,
+                           (size_t)length) != 0)
+        drain();
+    return length;
+}
+
+static void close_output(uint32_t slot, int stream)
+{
+    if (workers[slot].output[stream] < 0) return;
+    close(workers[slot].output[stream]); /* leaves the epoll set by that */
+    workers[slot].output[stream] = -1;
+}
+
+static void on_output(uint32_t slot, int stream)
+{
+    if (slot >= slot_count || workers[slot].output[stream] < 0) return; /* closed by an event of the same round */
+    if (forward_output(slot, stream) < 0) close_output(slot, stream);
+}
+
+/* What the worker counted goes into the sums of the scoreboard, and its slot is free again. */
+static void clear_slot(uint32_t index)
+{
+    struct tsfpm_slot *slot = tsfpm_scoreboard_slot(index);
+    struct tsfpm_scoreboard_header *header = tsfpm_scoreboard;
+    header->past_accepted += slot->accepted;
+    header->past_finished += slot->finished;
+    if (slot->memory_peak > header->past_memory_peak) header->past_memory_peak = slot->memory_peak;
+    if (slot->stage == TSFPM_STAGE_ACCEPTING) __atomic_sub_fetch(&header->idle, 1, __ATOMIC_RELAXED);
+    tsfpm_slot_begin(slot);
+    memset((char *)slot + sizeof slot->sequence, 0, sizeof *slot - sizeof slot->sequence);
+    tsfpm_slot_end(slot);
+}
+
+static void on_exit_of(uint32_t slot, int32_t status)
+{
+    struct worker *worker = &workers[slot];
+    for (int stream = 0; stream < 2; stream++) {
+        ssize_t length, total = 0;
+        while (worker->output[stream] >= 0 && (length = forward_output(slot, stream)) > 0 &&
+               (total += length) < LAST_OUTPUT_LIMIT) {
+        }
+        close_output(slot, stream);
+    }
+    clear_slot(slot);
+    pid_t pid = worker->pid;
+    worker->pid = 0;
+    worker->retiring = false;
+    alive--;
+    send_frame(TSFPM_FRAME_EXITED, (int32_t)slot, pid, &status, sizeof status);
+}
+
+static void reap(void)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (uint32_t slot = 0; slot < slot_count; slot++)
+            if (workers[slot].pid == pid) {
+                on_exit_of(slot, status);
+                break;
+            }
+}
+
+/*
+ * Tells the workers that are to leave, once they have nothing in hand: a signal in the middle of a script would cut its
+ * sleep() short. What they say of themselves decides only when they are told.
+ */
+static void tell_leaving_workers(void)
+{
+    for (uint32_t i = 0; i < slot_count; i++) {
+        if (workers[i].pid == 0 || !(draining || workers[i].retiring)) continue;
+        uint32_t stage = __atomic_load_n(&tsfpm_scoreboard_slot(i)->stage, __ATOMIC_RELAXED);
+        if (stage == TSFPM_STAGE_ACCEPTING || stage == TSFPM_STAGE_WAITING) kill(workers[i].pid, SIGTERM);
+    }
+}
+
+static bool any_leaving(void)
+{
+    if (draining) return true;
+    for (uint32_t i = 0; i < slot_count; i++)
+        if (workers[i].retiring) return true;
+    return false;
+}
+
+/* ---- the master's commands ---- */
+
+static uint8_t *command;       /* header and payload of the frame that is being received */
+static size_t command_length;  /* bytes of it that are here */
+static size_t command_capacity;
+
+static struct worker *worker_named(const struct tsfpm_frame *frame)
+{
+    if (frame->slot < 0 || (uint32_t)frame->slot >= slot_count) return NULL;
+    struct worker *worker = &workers[frame->slot];
+    return worker->pid != 0 && worker->pid == frame->pid ? worker : NULL;
+}
+
+/* Returns true in a new worker. */
+static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
+{
+    struct worker *worker = worker_named(frame);
+    switch (frame->type) {
+    case TSFPM_FRAME_CONFIGURE:
+        if (!configured) configure(payload, frame->length);
+        return false;
+    case TSFPM_FRAME_FORK: return on_fork(frame->slot);
+    case TSFPM_FRAME_DRAIN: drain(); return false;
+    case TSFPM_FRAME_SIGNAL:
+        if (worker != NULL) kill(worker->pid, (int)read_integer(payload, frame->length));
+        return false;
+    case TSFPM_FRAME_RETIRE:
+        if (worker != NULL) worker->retiring = true;
+        return false;
+    default: tsfpm_die("unknown command %u from the master", frame->type);
+    }
+}
+
+/* Returns true in a new worker. */
+static bool on_control(void)
+{
+    struct tsfpm_frame frame;
+    for (;;) {
+        size_t wanted = sizeof frame;
+        if (command_length >= sizeof frame) {
+            memcpy(&frame, command, sizeof frame);
+            if (frame.version != TSFPM_CONTROL_VERSION || frame.length > TSFPM_FRAME_PAYLOAD_MAX)
+                tsfpm_die("the master speaks another control protocol");
+            wanted += frame.length;
+            if (command_length == wanted) {
+                command_length = 0;
+                if (obey(&frame, command + sizeof frame)) return true;
+                continue;
+            }
+        }
+        if (wanted > command_capacity) {
+            command = realloc(command, wanted);
+            if (command == NULL) tsfpm_die("no memory for a command of %zu bytes", wanted);
+            command_capacity = wanted;
+        }
+        ssize_t length = tsfpm_libc()->recv(control_fd, command + command_length, wanted - command_length,
+                                            MSG_DONTWAIT);
+        if (length > 0) {
+            command_length += (size_t)length;
+        } else if (length < 0 && errno == EINTR) {
+            continue;
+        } else {
+            if (length == 0 || errno != EAGAIN) {
+                epoll_ctl(epoll_fd, EPOLL_CTL_DEL, control_fd, NULL);
+                drain();
+            }
+            return false;
+        }
+    }
+}
+
+static void on_signals(void)
+{
+    struct signalfd_siginfo info;
+    while (tsfpm_libc()->read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGQUIT) drain();
+    reap(); /* SIGCHLD merges: one may stand for many, so always look */
+}
+
+static void prepare(void)
+{
+    slot_count = tsfpm_scoreboard->slot_count;
+    workers = calloc(slot_count + 1, sizeof *workers);
+    if (workers == NULL) tsfpm_die("no memory for %u workers", slot_count);
+    for (uint32_t i = 0; i < slot_count; i++) workers[i].output[0] = workers[i].output[1] = -1;
+
+    sigset_t signals;
+    sigfillset(&signals);
+    for (const int *fault = (const int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, 0}; *fault != 0; fault++)
+        sigdelset(&signals, *fault);
+    if (sigprocmask(SIG_SETMASK, &signals, &original_mask) != 0) tsfpm_die("sigprocmask: %s", strerror(errno));
+    signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (signal_fd < 0 || epoll_fd < 0) tsfpm_die("signalfd or epoll: %s", strerror(errno));
+    signal_fd = move_up(signal_fd);
+    epoll_fd = move_up(epoll_fd);
+    control_fd = move_up(TSFPM_FD_CONTROL);
+    listen_fd = move_up(TSFPM_FD_LISTEN);
+    close(TSFPM_FD_SCOREBOARD); /* mapped */
+    close(TSFPM_FD_LIBRARY);    /* loaded */
+    /* Descriptor 0 was the stand-in; php-cgi goes on to accept "on 0", which the hook turns to the pool's socket. */
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0) tsfpm_die("cannot open /dev/null: %s", strerror(errno));
+    if (null != STDIN_FILENO) close(null);
+    watch(control_fd, SOURCE_CONTROL, 0);
+    watch(signal_fd, SOURCE_SIGNAL, 0);
+}
+
+pid_t tsfpm_zygote_run(void)
+{
+    tsfpm_role = TSFPM_ROLE_ZYGOTE;
+    const char *version = tsfpm_module_php_version();
+    if (version == NULL) tsfpm_die("PHP has not loaded the runtime as an extension");
+    prepare();
+    send_frame(TSFPM_FRAME_READY, -1, getpid(), version, strlen(version));
+    while (!(draining && alive == 0)) {
+        struct epoll_event events[64];
+        int count = epoll_wait(epoll_fd, events, 64, any_leaving() ? LEAVE_CHECK_MS : -1);
+        for (int i = 0; i < count; i++) {
+            uint32_t slot = (uint32_t)events[i].data.u64;
+            switch ((enum source)(events[i].data.u64 >> 32)) {
+            case SOURCE_CONTROL:
+                if (on_control()) return 0;
+                break;
+            case SOURCE_SIGNAL: on_signals(); break;
+            case SOURCE_STDOUT: on_output(slot, 0); break;
+            case SOURCE_STDERR: on_output(slot, 1); break;
+            }
+        }
+        tell_leaving_workers();
+    }
+    _exit(0);
+}
