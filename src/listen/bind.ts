@@ -1,0 +1,241 @@
+import { closeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { unreachable } from '../errors.js';
+import type { Logger } from '../log/levels.js';
+import { resolveAddresses } from '../os/address-info.js';
+import { asSystemError } from '../os/libc.js';
+import {
+  acceptIpv4Too,
+  bindSocket,
+  listenOnSocket,
+  openStreamSocket,
+  setReuseAddress,
+} from '../os/socket.js';
+import { type SocketAddress, socketAddressText, UNIX_PATH_MAX } from '../os/socket-address.js';
+import type { Count, Fd } from '../units.js';
+import { parseListenAddress } from './address.js';
+import { ListenError } from './listen-error.js';
+import {
+  bindSocketFile,
+  isSocketLive,
+  ownSocketFile,
+  removeSocketFile,
+  removeStaleFile,
+  type SocketFile,
+} from './socket-file.js';
+
+/** One pool's wish, from its `listen` directives. */
+export interface ListenRequest {
+  readonly pool: string;
+  /** Text of `listen`, prefix and `$pool` already put in. */
+  readonly listen: string;
+  /** Connections that may wait; -1 is the kernel's maximum. */
+  readonly backlog: Count;
+  /** For unix sockets; undefined leaves the master's own. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** Permission bits of a unix socket's file, as 0o660. */
+  readonly mode: number;
+}
+
+/** A socket that listens. The holder closes it with {@link closeListenSocket}. */
+export interface ListenSocket {
+  readonly fd: Fd;
+  readonly pool: string;
+  readonly listen: string;
+  /** What `listen` came to be. */
+  readonly address: SocketAddress;
+  /** Of a unix socket. */
+  readonly file: SocketFile | undefined;
+}
+
+/** Where a socket is bound, in a form that is the same for two ways to write it. */
+export function addressKey(address: SocketAddress): string {
+  return address.family === 'unix' ? resolve(address.path) : socketAddressText(address);
+}
+
+export interface BindContext {
+  readonly log: Logger;
+  /** Pool that has an address already, by {@link addressKey}. */
+  readonly poolAt?: (key: string) => string | undefined;
+}
+
+/**
+ * Binds and listens, never accepts. What php-fpm only warns of goes to the log.
+ *
+ * @throws ListenError with the line for the log
+ */
+export function bindListenSocket(request: ListenRequest, context: BindContext): ListenSocket {
+  const wanted = parseListenAddress(request.listen);
+  switch (wanted.kind) {
+    case 'invalid':
+      throw new ListenError(request.pool, wanted.message);
+    case 'unix':
+      return bindUnix(request, wanted.path, context);
+    case 'tcp':
+      return wanted.host === undefined
+        ? bindAllAddresses(request, wanted.port, context)
+        : bindHost(request, { host: wanted.host, port: wanted.port }, context);
+    default:
+      return unreachable(wanted);
+  }
+}
+
+/** Closes our copy and removes the file of a unix socket, if it is still ours. */
+export function closeListenSocket(socket: ListenSocket): void {
+  // The file first: a server that starts meanwhile finds either a live socket or none.
+  if (socket.file !== undefined) {
+    removeSocketFile(socket.file);
+  }
+  closeSync(socket.fd);
+}
+
+function bindUnix(request: ListenRequest, path: string, context: BindContext): ListenSocket {
+  const length = Buffer.byteLength(path);
+  if (length > UNIX_PATH_MAX) {
+    // php-fpm cuts it and listens where no client looks.
+    throw new ListenError(
+      request.pool,
+      `[pool ${request.pool}] the listen path '${path}' has ${length} bytes, a unix socket's path at most ${UNIX_PATH_MAX}`,
+    );
+  }
+  const address: SocketAddress = { family: 'unix', path };
+  refuseTaken(request, address, context);
+  if (isSocketLive(path)) {
+    throw new ListenError(request.pool, `Another FPM instance seems to already listen on ${path}`);
+  }
+  removeStaleFile(path);
+  return listening(request, address);
+}
+
+/** `::` serves IPv4 as well; where IPv6 is off, IPv4 alone has to do. */
+function bindAllAddresses(request: ListenRequest, port: number, context: BindContext): ListenSocket {
+  const everywhere: SocketAddress = { family: 'ipv6', host: '::', port };
+  refuseTaken(request, everywhere, context);
+  try {
+    return listening(request, everywhere, acceptIpv4Too);
+  } catch (error) {
+    if (!(error instanceof ListenError)) {
+      throw error;
+    }
+    context.log.notice('Failed implicitly binding to ::, retrying with 0.0.0.0', { pool: request.pool });
+  }
+  const everywhereIpv4: SocketAddress = { family: 'ipv4', host: '0.0.0.0', port };
+  refuseTaken(request, everywhereIpv4, context);
+  return listening(request, everywhereIpv4);
+}
+
+/** The first address of a name that can be bound is used; the log tells of the others. */
+function bindHost(
+  request: ListenRequest,
+  { host, port }: { host: string; port: number },
+  context: BindContext,
+): ListenSocket {
+  const fields = { pool: request.pool };
+  const failures: ListenError[] = [];
+  let socket: ListenSocket | undefined;
+  for (const address of resolved(request, host, port)) {
+    const { host: numeric } = address as Exclude<SocketAddress, { family: 'unix' }>;
+    if (socket !== undefined) {
+      context.log.warning(`Found multiple addresses for ${host}, ${numeric} ignored`, fields);
+      continue;
+    }
+    refuseTaken(request, address, context);
+    try {
+      socket = listening(request, address);
+      logAll(failures, context.log);
+      context.log.debug(`Found address for ${host}, socket opened on ${numeric}`, fields);
+    } catch (error) {
+      if (!(error instanceof ListenError)) {
+        throw error;
+      }
+      failures.push(error);
+    }
+  }
+  if (socket !== undefined) {
+    return socket;
+  }
+  // The last one is thrown, for the caller to log.
+  const last = failures.pop();
+  logAll(failures, context.log);
+  throw last ?? new ListenError(request.pool, `getaddrinfo: no address found for '${host}'`);
+}
+
+function logAll(failures: readonly ListenError[], log: Logger): void {
+  for (const failure of failures) {
+    log.error(failure.message, { pool: failure.pool });
+  }
+}
+
+function resolved(request: ListenRequest, host: string, port: number): SocketAddress[] {
+  try {
+    return resolveAddresses(host, String(port));
+  } catch (error) {
+    throw new ListenError(request.pool, `getaddrinfo: ${asSystemError(error).reason}`);
+  }
+}
+
+function refuseTaken(request: ListenRequest, address: SocketAddress, context: BindContext): void {
+  const other = context.poolAt?.(addressKey(address));
+  if (other !== undefined) {
+    throw alreadyUsed(request.pool, other);
+  }
+}
+
+/** php-fpm's words for a second pool on one address. */
+export function alreadyUsed(pool: string, other: string): ListenError {
+  return new ListenError(
+    pool,
+    `[pool ${pool}] unable to set listen address as it's already used in another pool '${other}'`,
+  );
+}
+
+/** Every step from no socket to one that listens; after a failed one nothing is left behind. */
+function listening(
+  request: ListenRequest,
+  address: SocketAddress,
+  prepare: (fd: Fd) => void = () => {},
+): ListenSocket {
+  const { pool, listen } = request;
+  const step = <Result>(failure: string, action: () => Result): Result => {
+    try {
+      return action();
+    } catch (error) {
+      throw new ListenError(pool, failure, asSystemError(error));
+    }
+  };
+  const fd = step('failed to create new listening socket: socket()', () => openStreamSocket(address.family));
+  let file: SocketFile | undefined;
+  try {
+    step('failed to change socket attribute', () => {
+      setReuseAddress(fd);
+      prepare(fd);
+    });
+    step(`unable to bind listening socket for address '${listen}'`, () =>
+      address.family === 'unix' ? bindSocketFile(fd, address.path, request.mode) : bindSocket(fd, address),
+    );
+    if (address.family === 'unix') {
+      file = ownedFile(request, address.path);
+    }
+    step(`failed to listen to address '${listen}'`, () => listenOnSocket(fd, request.backlog));
+    return { fd, pool, listen, address, file };
+  } catch (error) {
+    closeSync(fd);
+    if (file !== undefined) {
+      removeSocketFile(file);
+    }
+    throw error;
+  }
+}
+
+function ownedFile({ pool, listen, uid, gid }: ListenRequest, path: string): SocketFile {
+  try {
+    return ownSocketFile(path, uid, gid);
+  } catch (error) {
+    throw new ListenError(
+      pool,
+      `[pool ${pool}] failed to chown() the socket '${listen}'`,
+      asSystemError(error),
+    );
+  }
+}

@@ -1,0 +1,58 @@
+import type { Logger } from '../log/levels.js';
+import {
+  addressKey,
+  alreadyUsed,
+  bindListenSocket,
+  closeListenSocket,
+  type ListenRequest,
+  type ListenSocket,
+} from './bind.js';
+
+/**
+ * All listening sockets of the master, each at one address and of one pool. php-fpm lets two pools that write one
+ * address in two ways share a socket silently; here that is the error that it is for the same text.
+ */
+export class ListenSockets {
+  readonly #byKey = new Map<string, ListenSocket>();
+  readonly #byListen = new Map<string, ListenSocket>();
+  readonly #log: Logger;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** @throws ListenError with the line for the log */
+  bind(request: ListenRequest): ListenSocket {
+    const sameText = this.#byListen.get(request.listen);
+    if (sameText !== undefined) {
+      throw alreadyUsed(request.pool, sameText.pool);
+    }
+    const socket = bindListenSocket(request, { log: this.#log, poolAt: (key) => this.#byKey.get(key)?.pool });
+    this.#byKey.set(addressKey(socket.address), socket);
+    this.#byListen.set(socket.listen, socket);
+    return socket;
+  }
+
+  /** The socket made from this text of a `listen` directive. */
+  byListen(listen: string): ListenSocket | undefined {
+    return this.#byListen.get(listen);
+  }
+
+  all(): ListenSocket[] {
+    return [...this.#byKey.values()];
+  }
+
+  /** Closes it and removes its file; does nothing to one that was closed before. */
+  close(socket: ListenSocket): void {
+    if (this.#byKey.delete(addressKey(socket.address))) {
+      this.#byListen.delete(socket.listen);
+      closeListenSocket(socket);
+    }
+  }
+
+  closeAll(): void {
+    for (const socket of this.all()) {
+      this.close(socket);
+    }
+  }
+}
