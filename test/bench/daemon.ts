@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Milliseconds, Pid } from '../../src/units.js';
+import { fetchPage } from './load-generator.js';
+import type { ProcessStat } from './proc-files.js';
+import { descendantsOf, killAll, processTree, programOf, waitForEnd } from './processes.js';
+import type { Site } from './site.js';
+import type { PoolSettings, Subject } from './subject.js';
+
+const START_TIMEOUT_MS: Milliseconds = 20_000;
+const STOP_TIMEOUT_MS: Milliseconds = 5_000;
+const LOG_TAIL_LINES = 15;
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** What tells one subject from another. */
+export interface DaemonDescription {
+  readonly name: string;
+  /** All must exist for the subject to take part. */
+  readonly programs: readonly string[];
+  /** The program its workers run, and how far under the main process they are. */
+  readonly worker: { readonly program: string; readonly depth: number };
+  readonly scales: boolean;
+  readonly reloadSignal: NodeJS.Signals | undefined;
+  /** Writes what the subject reads and says how it is started in the foreground. */
+  prepare(site: Site, pool: PoolSettings, files: SubjectFiles): Command;
+}
+
+export interface SubjectFiles {
+  readonly address: string;
+  readonly logFile: string;
+  readonly configFile: string;
+}
+
+/** Any subject that is one main process in the foreground with its workers below. */
+export class Daemon implements Subject {
+  readonly #description: DaemonDescription;
+  readonly #site: Site;
+  readonly #files: SubjectFiles;
+  #main: ChildProcess | undefined;
+
+  constructor(description: DaemonDescription, site: Site) {
+    this.#description = description;
+    this.#site = site;
+    const file = (ending: string) => join(site.folder, `${description.name}.${ending}`);
+    this.#files = { address: file('sock'), logFile: file('log'), configFile: file('conf') };
+  }
+
+  get name(): string {
+    return this.#description.name;
+  }
+
+  get address(): string {
+    return this.#files.address;
+  }
+
+  get logFile(): string {
+    return this.#files.logFile;
+  }
+
+  get unavailable(): string | undefined {
+    const missing = this.#description.programs.filter((program) => !existsSync(program));
+    return missing.length > 0 ? `there is no ${missing.join(', ')}` : undefined;
+  }
+
+  supports(pool: PoolSettings, needs: { readonly reload: boolean }): boolean {
+    const { scales, reloadSignal } = this.#description;
+    return (scales || pool.pm === 'static') && (reloadSignal !== undefined || !needs.reload);
+  }
+
+  async start(pool: PoolSettings, signal: AbortSignal): Promise<void> {
+    const { program, args, environment } = this.#description.prepare(this.#site, pool, this.#files);
+    const log = openSync(this.logFile, 'a');
+    try {
+      // In a session of its own: Ctrl-C is for the driver, which then stops each subject.
+      this.#main = spawn(program, args, {
+        env: { ...this.#site.environment, ...environment },
+        stdio: ['ignore', log, log],
+        detached: true,
+      });
+      await once(this.#main, 'spawn', { signal });
+    } finally {
+      closeSync(log);
+    }
+    await this.#untilServing(pool, signal);
+  }
+
+  workerPids(): Pid[] {
+    const { depth, program } = this.#description.worker;
+    const mainPid = this.#main?.pid;
+    if (mainPid === undefined) return [];
+    const path = realpathSync(program);
+    return descendantsOf(mainPid)
+      .filter((process) => process.depth === depth && programOf(process.pid) === path)
+      .map((process) => process.pid);
+  }
+
+  reload(): void {
+    const { name, reloadSignal } = this.#description;
+    if (reloadSignal === undefined || !this.#main?.kill(reloadSignal))
+      throw new Error(`${name} cannot reload`);
+  }
+
+  async stop(): Promise<string[]> {
+    const main = this.#main;
+    if (main?.pid === undefined) return [];
+    this.#main = undefined;
+    const processes = processTree(main.pid);
+    if (main.exitCode !== null || main.signalCode !== null) {
+      return [`${this.name} had ended by itself (${main.exitCode ?? main.signalCode})`];
+    }
+    main.kill('SIGTERM');
+    return this.#reportLeft(await waitForEnd(processes, STOP_TIMEOUT_MS));
+  }
+
+  async #reportLeft(left: readonly ProcessStat[]): Promise<string[]> {
+    if (left.length === 0) return [];
+    killAll(left);
+    await waitForEnd(left, STOP_TIMEOUT_MS);
+    return [`${this.name} left ${left.length} processes running after SIGTERM; they were killed`];
+  }
+
+  async #untilServing(pool: PoolSettings, signal: AbortSignal): Promise<void> {
+    const script = join(this.#site.pages, 'hello.php');
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    while (performance.now() < deadline) {
+      await sleep(50, undefined, { signal });
+      if (this.#main?.exitCode !== null || this.#main.signalCode !== null) break;
+      const page = await fetchPage({ address: this.address, script, timeoutMs: 2_000 }, signal);
+      const hasWorkers = pool.pm !== 'static' || this.workerPids().length === pool.maxChildren;
+      if (page !== undefined && hasWorkers) return;
+    }
+    throw new Error(`${this.name} does not start serving\n${this.#logTail()}`);
+  }
+
+  #logTail(): string {
+    return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
+  }
+}

@@ -1,0 +1,59 @@
+import type { Bytes, Nanoseconds, Pid } from '../../src/units.js';
+
+/** What the benchmark needs of `/proc/PID/stat`. */
+export interface ProcessStat {
+  readonly pid: Pid;
+  readonly parentPid: Pid;
+  /** One letter; `Z` is a zombie, which counts as ended. */
+  readonly state: string;
+  /** User and system time together, in clock ticks. */
+  readonly cpuTicks: number;
+  /** Clock ticks after boot: with the pid it names one process for ever. */
+  readonly startTicks: number;
+}
+
+/**
+ * @throws Error on a line that is not one of proc(5)'s
+ * @see proc_pid_stat(5)
+ */
+export function parseStat(line: string): ProcessStat {
+  // The name stands in parentheses and may itself hold spaces and parentheses: the last one ends it.
+  const nameEnd = line.lastIndexOf(')');
+  const pid = Number.parseInt(line, 10);
+  const fields = line.slice(nameEnd + 2).split(' ');
+  // Fields are numbered from 1 in the manual; the third (state) is the first after the name.
+  const field = (manualNumber: number): number => Number(fields[manualNumber - 3]);
+  const stat = {
+    pid,
+    parentPid: field(4),
+    state: fields[0] ?? '',
+    cpuTicks: field(14) + field(15),
+    startTicks: field(22),
+  };
+  if (nameEnd < 0 || [pid, stat.parentPid, stat.cpuTicks, stat.startTicks].some(Number.isNaN)) {
+    throw new Error(`not a line of /proc/PID/stat: ${line}`);
+  }
+  return stat;
+}
+
+/**
+ * @returns time on a CPU, of the process's first thread; `undefined` where the kernel does not count it
+ * @see proc(5), Documentation/scheduler/sched-stats.rst
+ */
+export function parseSchedstat(text: string): Nanoseconds | undefined {
+  const onCpu = /^(\d+) \d+ \d+\s*$/.exec(text)?.[1];
+  return onCpu === undefined || onCpu === '0' ? undefined : BigInt(onCpu);
+}
+
+/**
+ * @returns memory that no other process maps: `Private_Clean` and `Private_Dirty`
+ * @throws Error if one of them is missing
+ * @see proc_pid_smaps(5)
+ */
+export function parsePrivateBytes(smapsRollup: string): Bytes {
+  const kibibytes = ['Private_Clean', 'Private_Dirty'].map((name) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(smapsRollup)?.[1]),
+  );
+  if (kibibytes.some(Number.isNaN)) throw new Error('smaps_rollup tells no private memory');
+  return kibibytes.reduce((sum, size) => sum + size, 0) * 1024;
+}

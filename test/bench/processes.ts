@@ -1,0 +1,112 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bytes, Milliseconds, Nanoseconds, Pid } from '../../src/units.js';
+import { type ProcessStat, parsePrivateBytes, parseSchedstat, parseStat } from './proc-files.js';
+
+const NS_PER_TICK = 10_000_000n;
+
+/** @returns `undefined` for a process that is gone; a zombie is gone */
+function statOf(pid: Pid): ProcessStat | undefined {
+  try {
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return stat.state === 'Z' ? undefined : stat;
+  } catch {
+    return undefined; // it ended between the listing and the look
+  }
+}
+
+function allProcesses(): ProcessStat[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => statOf(Number(name)))
+    .filter((stat) => stat !== undefined);
+}
+
+export interface Descendant extends ProcessStat {
+  /** 1 for a child, 2 for a grandchild. */
+  readonly depth: number;
+}
+
+/** The living processes under `root`, nearest first, without it. */
+export function descendantsOf(root: Pid): Descendant[] {
+  const byParent = new Map<Pid, ProcessStat[]>();
+  for (const stat of allProcesses()) {
+    const siblings = byParent.get(stat.parentPid);
+    if (siblings) siblings.push(stat);
+    else byParent.set(stat.parentPid, [stat]);
+  }
+  const found: Descendant[] = [];
+  let parents: Pid[] = [root];
+  for (let depth = 1; parents.length > 0; depth++) {
+    const children = parents.flatMap((pid) => byParent.get(pid) ?? []);
+    found.push(...children.map((stat) => ({ ...stat, depth })));
+    parents = children.map((stat) => stat.pid);
+  }
+  return found;
+}
+
+/** @returns path of the program a process runs; `undefined` if it is gone */
+export function programOf(pid: Pid): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return undefined; // it ended
+  }
+}
+
+/**
+ * CPU time of a single-threaded process so far.
+ *
+ * @returns `undefined` if it is gone
+ */
+export function cpuTimeNs(pid: Pid): Nanoseconds | undefined {
+  const stat = statOf(pid);
+  if (stat === undefined) return undefined;
+  try {
+    const precise = parseSchedstat(readFileSync(`/proc/${pid}/schedstat`, 'latin1'));
+    if (precise !== undefined) return precise;
+  } catch {
+    // a kernel without CONFIG_SCHED_INFO has no such file: ticks will do
+  }
+  return BigInt(stat.cpuTicks) * NS_PER_TICK;
+}
+
+/** @throws Error if the process is gone or belongs to someone else */
+export function privateBytes(pid: Pid): Bytes {
+  return parsePrivateBytes(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'));
+}
+
+/** False once another process has its number, too. */
+function isAlive({ pid, startTicks }: ProcessStat): boolean {
+  return statOf(pid)?.startTicks === startTicks;
+}
+
+/** @returns those that still live at the deadline */
+export async function waitForEnd(
+  processes: readonly ProcessStat[],
+  timeoutMs: Milliseconds,
+): Promise<ProcessStat[]> {
+  const deadline = performance.now() + timeoutMs;
+  let living = processes.filter(isAlive);
+  while (living.length > 0 && performance.now() < deadline) {
+    await sleep(20);
+    living = living.filter(isAlive);
+  }
+  return living;
+}
+
+export function killAll(processes: readonly ProcessStat[]): void {
+  for (const each of processes) {
+    try {
+      if (isAlive(each)) process.kill(each.pid, 'SIGKILL');
+    } catch {
+      // it ended by itself in between
+    }
+  }
+}
+
+/** A process with everything under it, the top one first; empty if it is gone. */
+export function processTree(root: Pid): ProcessStat[] {
+  const top = statOf(root);
+  return top === undefined ? [] : [top, ...descendantsOf(root)];
+}

@@ -1,0 +1,66 @@
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** The checkout; this file runs as dist/test/bench/site.js. */
+export const REPOSITORY = resolve(import.meta.dirname, '../../..');
+
+export const PHP_CGI = '/usr/bin/php-cgi8.2';
+export const PHP_FPM = '/usr/sbin/php-fpm8.2';
+export const SPAWN_FCGI = '/usr/bin/spawn-fcgi';
+
+/** Extensions of Debian's php-cgi: named for all subjects, or php-fpm would load its own list. */
+const EXTENSIONS_FOLDER = '/etc/php/8.2/cgi/conf.d';
+
+/** As Debian's php.ini-production where it matters here; opcache as shipped. */
+const PHP_INI = `memory_limit = 128M
+output_buffering = 4096
+variables_order = GPCS
+expose_php = Off
+display_errors = Off
+log_errors = On
+opcache.enable = 1
+opcache.validate_timestamps = 1
+opcache.revalidate_freq = 2
+`;
+
+/** The one place on disk that all subjects serve from; workers of another user can read it. */
+export interface Site {
+  readonly folder: string;
+  /** Holds the fixtures of test/bench/pages; scenarios may add theirs. */
+  readonly pages: string;
+  readonly phpIni: string;
+  /** Environment of every subject. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** User and group of the workers; `undefined` when not started by root. */
+  readonly workerUser: string | undefined;
+}
+
+export function createSite(): Site {
+  const folder = mkdtempSync('/tmp/tsfpm-bench-');
+  chmodSync(folder, 0o755);
+  const pages = join(folder, 'pages');
+  cpSync(join(REPOSITORY, 'test/bench/pages'), pages, { recursive: true });
+  const phpIni = join(folder, 'php.ini');
+  writeFileSync(phpIni, PHP_INI);
+  return {
+    folder,
+    pages,
+    phpIni,
+    environment: {
+      PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      ...(existsSync(EXTENSIONS_FOLDER) && { PHP_INI_SCAN_DIR: EXTENSIONS_FOLDER }),
+    },
+    workerUser: process.getuid?.() === 0 ? 'www-data' : undefined,
+  };
+}
+
+export function removeSite(site: Site): void {
+  rmSync(site.folder, { recursive: true, force: true });
+}
+
+/** A folder under the pages, made if need be. */
+export function pagesFolder(site: Site, name: string): string {
+  const folder = join(site.pages, name);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}

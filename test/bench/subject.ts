@@ -1,0 +1,34 @@
+import type { Count, Pid } from '../../src/units.js';
+
+/** How a pool is set up; the same for every subject, as far as it can do it. */
+export interface PoolSettings {
+  readonly pm: 'static' | 'dynamic' | 'ondemand';
+  readonly maxChildren: Count;
+  /** More pool directives by name, for the subjects that read a pool file. */
+  readonly directives?: Readonly<Record<string, string>>;
+}
+
+/** A process manager under test. One that runs is started anew for each scenario. */
+export interface Subject {
+  readonly name: string;
+  /** What the generator connects to. */
+  readonly address: string;
+  /** Where its log goes, for what went wrong. */
+  readonly logFile: string;
+  /** Why it cannot take part on this machine; `undefined` if it can. */
+  readonly unavailable: string | undefined;
+  /** Whether it can run such a pool and do what the scenario asks: spawn-fcgi knows neither scaling nor reload. */
+  supports(pool: PoolSettings, needs: { readonly reload: boolean }): boolean;
+  /**
+   * Returns once it answers requests and, with `pm = static`, has all its workers.
+   *
+   * @throws Error with the end of its log if it does not come up
+   */
+  start(pool: PoolSettings, signal: AbortSignal): Promise<void>;
+  /** The processes that run PHP scripts now; empty if it does not run. */
+  workerPids(): Pid[];
+  /** Asks for a graceful reload and does not wait for it. @throws Error if it does not run or cannot */
+  reload(): void;
+  /** Ends it with everything under it. @returns what did not end as it should; empty if all did */
+  stop(): Promise<string[]>;
+}
