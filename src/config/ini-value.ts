@@ -1,5 +1,6 @@
 import type { IniLookups } from './ini.js';
 import { IniSyntaxError, type LineCursor } from './ini-cursor.js';
+import { toInteger } from './integer.js';
 
 const TRUE_WORD = /^(?:true|on|yes)$/i;
 const FALSE_WORD = /^(?:false|off|no|none|null)$/i;
@@ -10,7 +11,7 @@ const CONSTANT = /^[A-Za-z_][A-Za-z0-9_]*$/;
  * PHP; but not the end of the line, which PHP would make a part of the value.
  */
 const WORD = /(?:[^$= \t\r;&|^~()!"']|\$(?:\\(?:[^\r]|(?=\r|$))|[^{\r]|(?=\r|$)))+/y;
-const BRACKETED_WORD = /(?:[^$\r;"'\]\\]|\\[^\r]|\$(?:[^{\r\]]|(?=[\r\]]|$)))+/y;
+const BRACKETED_WORD = /(?:[^$\r;"'\]\\]|\\[^\r]|\$(?:[^{\r]|(?=\r|$)))+/y;
 const BLANKS = /[ \t]+/y;
 const OPENING_QUOTE = /[ \t]*"/y;
 const VARIABLE_NAME = /[^=\r\t;&|^$~(){}!"[]+/y;
@@ -243,18 +244,4 @@ function compute(left: string, operator: string, right: string): string {
   const a = toInteger(left);
   const b = toInteger(right);
   return String(operator === '|' ? a | b : operator === '&' ? a & b : a ^ b);
-}
-
-const LONG_MAX = 2n ** 63n - 1n;
-const LONG_MIN = -(2n ** 63n);
-
-/** C's `atoi` on a 64-bit machine: leading digits, saturated as a long, cut to 32 bits. */
-export function toInteger(text: string): number {
-  const digits = /^[ \t\n\v\f\r]*([+-]?[0-9]+)/.exec(text)?.[1];
-  if (digits === undefined) {
-    return 0;
-  }
-  const long = BigInt(digits.replace(/^\+/, ''));
-  const clamped = long > LONG_MAX ? LONG_MAX : long < LONG_MIN ? LONG_MIN : long;
-  return Number(BigInt.asIntN(32, clamped));
 }
