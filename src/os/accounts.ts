@@ -135,7 +135,7 @@ function lookup<Key extends string | number, Found>(of: Lookup<Key, Found>): Fou
       case constants.errno.ERANGE:
         continue;
       case constants.errno.EINTR:
-        room /= 2;
+        room /= 2; // the same again
         continue;
       // getpwnam(3): databases also say "no such name" with these.
       case constants.errno.ENOENT:

@@ -1,0 +1,56 @@
+import { constants, openSync } from 'node:fs';
+import { asSystemError } from '../os/libc.js';
+import type { Fd } from '../units.js';
+import { DescriptorSink } from './descriptor-sink.js';
+
+/** Closed on exec too: node opens every file so. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+const OWNER_ONLY = 0o600;
+
+/** The error log cannot be opened. `message` is the line for the log, in php-fpm's words. */
+export class LogOpenError extends Error {
+  readonly code = 'LOG_OPEN';
+  readonly path: string;
+
+  constructor(path: string, cause: unknown) {
+    super(`failed to open error_log (${path})${asSystemError(cause).suffix}`, { cause });
+    this.name = 'LogOpenError';
+    this.path = path;
+  }
+}
+
+/** A log file that can be opened again after a rotation. */
+export class FileSink extends DescriptorSink {
+  readonly path: string;
+
+  /** @throws LogOpenError */
+  constructor(path: string) {
+    super(openForAppend(path));
+    this.path = path;
+  }
+
+  /**
+   * Opens the path anew, a new file after a rotation; lines go on without a gap.
+   *
+   * @throws LogOpenError and goes on with the old file
+   */
+  reopen(): void {
+    this.replace(openForAppend(this.path));
+  }
+}
+
+/**
+ * @param path of a file that is made, for its owner alone, if it is not there
+ * @throws LogOpenError
+ */
+export function openErrorLog(path: string): FileSink {
+  return new FileSink(path);
+}
+
+function openForAppend(path: string): Fd {
+  try {
+    return openSync(path, APPEND, OWNER_ONLY);
+  } catch (error) {
+    throw new LogOpenError(path, error);
+  }
+}

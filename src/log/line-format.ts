@@ -1,0 +1,105 @@
+import type { Bytes, Pid } from '../units.js';
+import type { LogLevel } from './levels.js';
+
+/** The program's place that a debug line names. */
+export interface CallPlace {
+  readonly functionName: string;
+  readonly line: number;
+}
+
+/** With log_level = debug every line tells where it came from. */
+export interface DebugDetail {
+  readonly pid: Pid;
+  readonly place: CallPlace;
+}
+
+/** All that one line of php-fpm's format shows. */
+export interface FpmLine {
+  /** Microseconds since 1970. */
+  readonly timeUs: number;
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly debug?: DebugDetail | undefined;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** A line of our own up to this is written whole, whatever log_limit says. */
+const WHOLE_LINE_BYTES = 2047;
+const ELLIPSIS = '...';
+const NEWLINE = '\n';
+
+/**
+ * `[22-Nov-2026 18:46:13] NOTICE: message` in local time; with `debug` also microseconds and
+ * `pid 7, bindHost(), line 12: ` before the message.
+ *
+ * @param limit log_limit, the newline included
+ * @returns the line with its newline
+ */
+export function formatFpmLine(line: FpmLine, limit: Bytes): Buffer {
+  const { debug } = line;
+  const time = formatTime(line.timeUs, debug !== undefined);
+  const origin = debug === undefined ? '' : `pid ${debug.pid}, ${formatPlace(debug.place)}`;
+  return cutLine(`[${time}] ${levelWord(line.level)}: ${origin}${oneLine(line.message)}`, limit);
+}
+
+/** `[NOTICE] message`: syslog adds the time and the pid. */
+export function formatSyslogText(line: FpmLine): string {
+  const origin = line.debug === undefined ? '' : formatPlace(line.debug.place);
+  return `[${levelWord(line.level)}] ${origin}${line.message}`;
+}
+
+/**
+ * What syslog gets for a text: one message for each of its lines, control bytes as `\x1b`, as php.ini's
+ * `syslog.filter = no-ctrl` has it.
+ */
+export function syslogMessages(text: string): string[] {
+  return text
+    .split(NEWLINE)
+    .filter((line) => line !== '')
+    .map((line) => line.replace(CONTROL, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`));
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+const CONTROL = /[\u0000-\u001f\u007f]/g;
+
+function formatPlace({ functionName, line }: CallPlace): string {
+  return `${functionName}(), line ${line}: `;
+}
+
+function levelWord(level: LogLevel): string {
+  return level.toUpperCase();
+}
+
+function formatTime(timeUs: number, isFine: boolean): string {
+  const date = new Date(Math.floor(timeUs / 1000));
+  const two = (value: number) => String(value).padStart(2, '0');
+  const day = `${two(date.getDate())}-${MONTHS[date.getMonth()]}-${date.getFullYear()}`;
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return isFine ? `${day} ${time}.${String(Math.floor(timeUs % 1e6)).padStart(6, '0')}` : `${day} ${time}`;
+}
+
+/** A message may quote what others chose; it must not look like two lines of the log. */
+function oneLine(message: string): string {
+  return message.replaceAll(NEWLINE, '\\n').replaceAll('\r', '\\r');
+}
+
+/** php-fpm's rule: a line over 2047 bytes is cut to one less than log_limit or 2048, dots included. */
+function cutLine(text: string, limit: Bytes): Buffer {
+  const bytes = Buffer.from(text + NEWLINE);
+  if (bytes.length - NEWLINE.length <= WHOLE_LINE_BYTES) {
+    return bytes;
+  }
+  const room = Math.min(limit - 1, WHOLE_LINE_BYTES) - ELLIPSIS.length;
+  return Buffer.concat([bytes.subarray(0, characterEnd(bytes, room)), Buffer.from(ELLIPSIS + NEWLINE)]);
+}
+
+/** The last end of a UTF-8 character at or before `end`. */
+function characterEnd(bytes: Buffer, end: number): number {
+  const isContinuation = (byte: number | undefined) => byte !== undefined && (byte & 0xc0) === 0x80;
+  let at = end;
+  while (at > 0 && isContinuation(bytes[at])) {
+    at--;
+  }
+  return at;
+}

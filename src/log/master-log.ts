@@ -1,0 +1,158 @@
+import { type DestinationStream, pino, symbols } from 'pino';
+import { wallClockUs } from '../os/clock.js';
+import type { Bytes, Pid } from '../units.js';
+import { callerOf } from './call-place.js';
+import { LOG_LEVELS, type LogFields, type Logger, type LogLevel } from './levels.js';
+import { type DebugDetail, formatFpmLine, formatSyslogText } from './line-format.js';
+import type { LogEntry, LogSink } from './sinks.js';
+
+/** php-fpm's lines, or one JSON object a line. */
+export type LogFormat = 'fpm' | 'json';
+
+export interface MasterLogOptions {
+  /** log_level: what is below it is not written. */
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** log_limit: longest line of php-fpm's format, newline included. JSON lines are never cut. */
+  readonly limit: Bytes;
+  readonly sink: LogSink;
+}
+
+/** One line that a worker wrote. */
+export interface WorkerOutput {
+  readonly pool: string;
+  readonly pid: Pid;
+  readonly stream: 'stdout' | 'stderr';
+  /** Without its newline; bytes that are no UTF-8 stay as they are, but in JSON become U+FFFD. */
+  readonly text: string | Uint8Array;
+}
+
+/** The master's log. Every method writes before it returns, and none throws. */
+export interface MasterLog extends Logger {
+  /** Changes what is named, from the next line on. The old sink is left open: it is its maker's to close. */
+  configure(changes: Partial<MasterLogOptions>): void;
+  setLevel(level: LogLevel): void;
+  setSink(sink: LogSink): void;
+  /** Bytes as they are, whatever level and format. */
+  raw(bytes: string | Uint8Array): void;
+  /** A worker's line, whatever the level: plain, or in JSON with `pool`, `pid` and `stream`. */
+  output(output: WorkerOutput): void;
+}
+
+type Method = (message: string, fields?: LogFields) => void;
+
+/** pino wants numbers; ours have gaps for nothing and mean only their order. */
+const PINO_LEVELS = Object.fromEntries(LOG_LEVELS.map((level, index) => [level, (index + 1) * 10])) as Record<
+  LogLevel,
+  number
+>;
+/** php-fpm's level for what workers say. */
+const OUTPUT_LEVEL = 'warning';
+const NEWLINE = '\n';
+
+/**
+ * pino with php-fpm's levels over a destination of our own: pino filters and builds the JSON, the destination
+ * picks the format and hands the line to the sink.
+ */
+export function createMasterLog(initial: MasterLogOptions): MasterLog {
+  let options = initial;
+  // Both are set right before pino calls the destination, which it does before it returns.
+  let timeUs = 0;
+  let debug: DebugDetail | undefined;
+
+  const emit = (entry: Omit<LogEntry, 'threshold'>): void => {
+    options.sink.write({ ...entry, threshold: options.level });
+  };
+
+  const destination: PinoDestination = {
+    [symbols.needsMetadataGsym]: true,
+    lastLevel: 0,
+    lastMsg: undefined,
+    lastLogger: undefined,
+    write(json) {
+      const level = LOG_LEVELS[this.lastLevel / 10 - 1] ?? 'alert';
+      if (options.format === 'json') {
+        const isOutput = this.lastLogger === outputLogger;
+        emit({ level: isOutput ? undefined : level, line: Buffer.from(json), syslogText: json });
+        return;
+      }
+      const line = { timeUs, level, message: this.lastMsg ?? '', debug };
+      emit({ level, line: formatFpmLine(line, options.limit), syslogText: formatSyslogText(line) });
+    },
+  };
+
+  const logger = pino<LogLevel, true>(
+    {
+      customLevels: PINO_LEVELS,
+      useOnlyCustomLevels: true,
+      level: options.level,
+      base: null,
+      messageKey: 'message',
+      formatters: { level: (label) => ({ level: label }) },
+      timestamp: () => `,"time":"${new Date(Math.floor(timeUs / 1000)).toISOString()}"`,
+    },
+    destination,
+  );
+  const outputLogger = logger.child({}, { level: 'debug' });
+
+  /** Once a sink works again, it tells what is missing. */
+  const tellLostLines = (): void => {
+    const lost = options.sink.takeLostLines?.();
+    if (lost !== undefined) {
+      // The level that no log_level hides.
+      logger.alert(`${lost.count} lines of this log were lost: ${lost.reason}`);
+    }
+  };
+
+  const methodFor = (level: LogLevel): Method => {
+    const method: Method = (message, fields = {}) => {
+      if (!logger.isLevelEnabled(level)) {
+        return;
+      }
+      timeUs = wallClockUs();
+      const isDetailed = options.level === 'debug' && options.format === 'fpm';
+      debug = isDetailed ? { pid: process.pid, place: callerOf(method) } : undefined;
+      logger[level](fields, message);
+      tellLostLines();
+    };
+    return method;
+  };
+
+  const configure = (changes: Partial<MasterLogOptions>): void => {
+    options = { ...options, ...changes };
+    logger.level = options.level;
+  };
+
+  const raw = (bytes: string | Uint8Array): void => {
+    const line = Buffer.from(bytes as Uint8Array);
+    emit({ level: undefined, line, syslogText: line.toString() });
+  };
+
+  return {
+    debug: methodFor('debug'),
+    notice: methodFor('notice'),
+    warning: methodFor('warning'),
+    error: methodFor('error'),
+    alert: methodFor('alert'),
+    configure,
+    setLevel: (level) => configure({ level }),
+    setSink: (sink) => configure({ sink }),
+    raw,
+    output({ pool, pid, stream, text }) {
+      if (options.format === 'fpm') {
+        raw(Buffer.concat([Buffer.from(text as Uint8Array), Buffer.from(NEWLINE)]));
+        return;
+      }
+      timeUs = wallClockUs();
+      outputLogger[OUTPUT_LEVEL]({ pool, pid, stream }, Buffer.from(text as Uint8Array).toString());
+    },
+  };
+}
+
+/** What pino tells a destination that asks for it, before each write. */
+interface PinoDestination extends DestinationStream {
+  readonly [symbols.needsMetadataGsym]: true;
+  lastLevel: number;
+  lastMsg: string | undefined;
+  lastLogger: unknown;
+}

@@ -1,0 +1,51 @@
+import type { Count } from '../units.js';
+import { LOG_LEVELS, type LogLevel } from './levels.js';
+
+/** One line on its way out, in the forms that sinks need. */
+export interface LogEntry {
+  /** undefined for what a worker said. */
+  readonly level: LogLevel | undefined;
+  /** log_level as configured: php-fpm's priority for syslog. */
+  readonly threshold: LogLevel;
+  /** For files and terminals, newline included. */
+  readonly line: Uint8Array;
+  /** For syslog, which has its own time and pid. */
+  readonly syslogText: string;
+}
+
+/** Lines that a sink could not write, now that it can again. */
+export interface LostLines {
+  readonly count: Count;
+  /** The system's text for the last failure. */
+  readonly reason: string;
+}
+
+/** Where lines go. Nothing here throws: a log that fails must not take the service with it. */
+export interface LogSink {
+  write(entry: LogEntry): void;
+  /** Losses to tell of, each once; undefined while writing fails, or if nothing was lost. */
+  takeLostLines?(): LostLines | undefined;
+  /** The sink is not used after this. */
+  close(): void;
+}
+
+const START_PHASE_LEVEL = LOG_LEVELS.indexOf('notice');
+
+/**
+ * For the time until the start is complete: everything to `log`, and from NOTICE up to `terminal` too, where the
+ * administrator waits. What workers say goes to `log` alone. Closing it closes neither: both live on.
+ */
+export function createTeeSink(log: LogSink, terminal: LogSink): LogSink {
+  return {
+    write(entry) {
+      log.write(entry);
+      if (entry.level !== undefined && LOG_LEVELS.indexOf(entry.level) >= START_PHASE_LEVEL) {
+        terminal.write(entry);
+      }
+    },
+    takeLostLines() {
+      return log.takeLostLines?.();
+    },
+    close() {},
+  };
+}

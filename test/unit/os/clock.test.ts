@@ -1,0 +1,10 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { wallClockUs } from '../../../src/os/clock.js';
+
+test('tells the same time as Date, more finely', () => {
+  const before = Date.now();
+  const us = wallClockUs();
+  assert.ok(us / 1000 >= before && us / 1000 < Date.now() + 1);
+  assert.ok(Number.isInteger(us));
+});
