@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Milliseconds, Pid } from '../../src/units.js';
 import { fetchPage } from './load-generator.js';
 import type { ProcessStat } from './proc-files.js';
-import { descendantsOf, killAll, processTree, programOf, waitForEnd } from './processes.js';
+import { type Descendant, descendantsOf, killAll, programOf, statOf, waitForEnd } from './processes.js';
 import type { Site } from './site.js';
 import type { PoolSettings, Subject } from './subject.js';
 
@@ -45,6 +45,8 @@ export class Daemon implements Subject {
   readonly #site: Site;
   readonly #files: SubjectFiles;
   #main: ChildProcess | undefined;
+  /** The main process and all that was seen below it: it may die first, and leave the others to init. */
+  readonly #seenByPid = new Map<Pid, ProcessStat>();
 
   constructor(description: DaemonDescription, site: Site) {
     this.#description = description;
@@ -97,7 +99,7 @@ export class Daemon implements Subject {
     const mainPid = this.#main?.pid;
     if (mainPid === undefined) return [];
     const path = realpathSync(program);
-    return descendantsOf(mainPid)
+    return this.#lookAround(mainPid)
       .filter((process) => process.depth === depth && programOf(process.pid) === path)
       .map((process) => process.pid);
   }
@@ -112,19 +114,26 @@ export class Daemon implements Subject {
     const main = this.#main;
     if (main?.pid === undefined) return [];
     this.#main = undefined;
-    const processes = processTree(main.pid);
-    if (main.exitCode !== null || main.signalCode !== null) {
-      return [`${this.name} had ended by itself (${main.exitCode ?? main.signalCode})`];
-    }
+    this.#lookAround(main.pid);
+    const hadEnded = main.exitCode !== null || main.signalCode !== null;
+    const ended = hadEnded ? undefined : once(main, 'exit');
     main.kill('SIGTERM');
-    return this.#reportLeft(await waitForEnd(processes, STOP_TIMEOUT_MS));
+    const left = await waitForEnd([...this.#seenByPid.values()], STOP_TIMEOUT_MS);
+    killAll(left);
+    await Promise.all([ended, waitForEnd(left, STOP_TIMEOUT_MS)]);
+    this.#seenByPid.clear();
+    return [
+      ...(hadEnded ? [`the main process had ended by itself (${main.exitCode ?? main.signalCode})`] : []),
+      ...(left.length > 0 ? [`${left.length} processes outlived SIGTERM for ${STOP_TIMEOUT_MS} ms`] : []),
+    ];
   }
 
-  async #reportLeft(left: readonly ProcessStat[]): Promise<string[]> {
-    if (left.length === 0) return [];
-    killAll(left);
-    await waitForEnd(left, STOP_TIMEOUT_MS);
-    return [`${this.name} left ${left.length} processes running after SIGTERM; they were killed`];
+  /** What runs below the main process now. */
+  #lookAround(mainPid: Pid): Descendant[] {
+    const main = statOf(mainPid);
+    const found = descendantsOf(mainPid);
+    for (const each of main === undefined ? found : [main, ...found]) this.#seenByPid.set(each.pid, each);
+    return found;
   }
 
   async #untilServing(pool: PoolSettings, signal: AbortSignal): Promise<void> {

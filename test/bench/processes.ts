@@ -6,7 +6,7 @@ import { type ProcessStat, parsePrivateBytes, parseSchedstat, parseStat } from '
 const NS_PER_TICK = 10_000_000n;
 
 /** @returns `undefined` for a process that is gone; a zombie is gone */
-function statOf(pid: Pid): ProcessStat | undefined {
+export function statOf(pid: Pid): ProcessStat | undefined {
   try {
     const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
     return stat.state === 'Z' ? undefined : stat;
@@ -103,10 +103,4 @@ export function killAll(processes: readonly ProcessStat[]): void {
       // it ended by itself in between
     }
   }
-}
-
-/** A process with everything under it, the top one first; empty if it is gone. */
-export function processTree(root: Pid): ProcessStat[] {
-  const top = statOf(root);
-  return top === undefined ? [] : [top, ...descendantsOf(root)];
 }

@@ -72,9 +72,9 @@ function cpuTimes(pids: readonly Pid[]): CpuTimes {
   return new Map(times.filter((entry): entry is [Pid, Nanoseconds] => entry[1] !== undefined));
 }
 
-/** @returns nanoseconds spent in between; `undefined` if a worker came or went, as its time is not all there */
+/** @returns nanoseconds spent in between; `undefined` if a worker came or went (its time is not all there) or there are none */
 export function cpuSpentNs(before: CpuTimes, after: CpuTimes): number | undefined {
-  if (before.size !== after.size) return undefined;
+  if (before.size === 0 || before.size !== after.size) return undefined;
   let spent = 0n;
   for (const [pid, start] of before) {
     const end = after.get(pid);
@@ -92,7 +92,7 @@ function toSample(
 ): Sample {
   const problems = [...earlierProblems, ...describeFailures(result)];
   const spentNs = cpuSpentNs(before, after);
-  if (spentNs === undefined) problems.push('workers came or went during the measurement: no CPU per request');
+  if (spentNs === undefined) problems.push('no CPU per request: workers came or went, or there are none');
   const generatorSeconds = result.cpuSeconds.user + result.cpuSeconds.system;
   return {
     values: {
