@@ -91,10 +91,7 @@ test('keeps hostile text inside its JSON line, whole', () => {
   log.error(text, { pool: text });
   assert.equal(sink.json[0]?.message, text);
   assert.equal(sink.json[0]?.pool, text);
-  assert.equal(
-    sink.lines[0]?.indexOf('\n'),
-    sink.lines[0]?.length === undefined ? -2 : sink.lines[0].length - 1,
-  );
+  assert.match(sink.lines[0] ?? '', /^[^\n]+\n$/);
   log.error('\ud800');
   assert.equal(sink.json[1]?.message, '\ufffd');
 });
