@@ -1,5 +1,6 @@
 /** `npm run bench`: process managers side by side, on this machine, in one run. */
 import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { EXIT_OK, EXIT_USAGE, UsageError } from '../../src/errors.js';
 import { buildLoadGenerator } from './load-generator.js';
 import { describeMachine } from './machine.js';
@@ -31,8 +32,16 @@ const EXIT_MISSED = 1;
 const EXIT_BROKEN = 70;
 const EXIT_INTERRUPTED = 130;
 
+/** Runnable processes, mean of the last minute; above it somebody else wants the machine too. */
+const QUIET_LOAD = 0.5;
+
 function progress(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+function warnIfBusy(): void {
+  const [load = 0] = loadavg();
+  if (load > QUIET_LOAD) progress(`The machine is not idle (load ${load.toFixed(1)}): expect a wide range.`);
 }
 
 /** Fires at the first request to end; later ones change nothing, so that the clean-up is not cut short. */
@@ -97,6 +106,7 @@ async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(USAGE);
       return EXIT_OK;
     }
+    warnIfBusy();
     buildLoadGenerator();
     return report(await measureAll(options, signal), options);
   } catch (error) {

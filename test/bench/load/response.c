@@ -1,6 +1,7 @@
 #include "response.h"
 #include "request.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -2,7 +2,6 @@
 #ifndef LOAD_RESPONSE_H
 #define LOAD_RESPONSE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
