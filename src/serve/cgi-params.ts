@@ -30,12 +30,12 @@ export function cgiParams(request: IncomingMessage, script: ScriptRequest): Para
   const mark = url.indexOf('?');
   const params: ParamInput[] = [
     ['SCRIPT_FILENAME', script.root + script.scriptName],
-    ['QUERY_STRING', wireBytes(mark === -1 ? '' : url.slice(mark + 1))],
+    ['QUERY_STRING', mark === -1 ? '' : url.slice(mark + 1)],
     ['REQUEST_METHOD', request.method ?? 'GET'],
     ['CONTENT_TYPE', wireBytes(headers['content-type'] ?? '')],
     ['CONTENT_LENGTH', script.contentLength === undefined ? '' : String(script.contentLength)],
     ['SCRIPT_NAME', script.scriptName],
-    ['REQUEST_URI', wireBytes(url)],
+    ['REQUEST_URI', url],
     ['DOCUMENT_URI', script.scriptName + script.pathInfo],
     ['DOCUMENT_ROOT', script.root],
     ['SERVER_PROTOCOL', `HTTP/${request.httpVersion}`],
@@ -61,7 +61,7 @@ export function cgiParams(request: IncomingMessage, script: ScriptRequest): Para
   return params;
 }
 
-/** The bytes that the browser sent: node:http reads them as Latin-1. */
+/** The bytes that the browser sent: node:http reads header values as Latin-1. */
 function wireBytes(text: string): Buffer {
   return Buffer.from(text, 'latin1');
 }

@@ -59,10 +59,10 @@ export async function locate(root: string, requestPath: string): Promise<Target>
   return locateFolder(root, path, endsInSlash);
 }
 
-/** Percent-decoded; undefined where that is not possible. node:http reads bytes that are not encoded as Latin-1. */
+/** Percent-decoded; undefined where that is not possible. */
 function decodePath(requestPath: string): string | undefined {
   try {
-    return decodeURIComponent(Buffer.from(requestPath, 'latin1').toString());
+    return decodeURIComponent(requestPath);
   } catch {
     return undefined; // the only error there is: URIError
   }

@@ -36,7 +36,9 @@ export class ResponseWriter {
     if (this.#dueBytes !== undefined) {
       this.#dueBytes -= bytes.length;
     }
-    if (bytes.length > 0 && this.#takesBody && !this.#response.write(bytes)) {
+    // Also an empty piece: it takes the head along, where a script flushes that first. As bytes, not by
+    // flushHeaders(), which would send values above ASCII as UTF-8 of their Latin-1.
+    if (this.#takesBody && !this.#response.write(bytes)) {
       await drained(this.#response);
     }
   }
@@ -73,8 +75,6 @@ export class ResponseWriter {
     } else {
       this.#response.writeHead(status, reason, flat);
     }
-    // A script that flushes its header wants it seen before the body is there.
-    this.#response.flushHeaders();
   }
 }
 
