@@ -31,7 +31,7 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_READY = 1,       /* payload: PHP's version; the zygote waits for commands */
     TSFPM_FRAME_FORKED = 2,      /* slot, pid */
     TSFPM_FRAME_FORK_FAILED = 3, /* slot; payload: int32 errno */
-    TSFPM_FRAME_EXITED = 4,      /* slot, pid; payload: int32 wait status. All its output has been sent before */
+    TSFPM_FRAME_EXITED = 4,      /* slot, pid; payload: int32 wait status, uint32 requests begun. Its output came before */
     TSFPM_FRAME_OUTPUT = 5,      /* slot, pid; payload: one byte, the descriptor (1 or 2), then what was written */
 
     /* master to zygote */

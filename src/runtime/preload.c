@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -116,6 +117,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     leave_preload_list();
     for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++)
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) tsfpm_die("descriptor %d is missing: %s", fd, strerror(errno));
+    /* What the master's own parent left open is nobody's business here; PHP has not opened anything yet. */
+    syscall(SYS_close_range, TSFPM_FD_LIBRARY + 1, ~0u, 0);
     if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0) tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
     find_title_memory(argc, argv, envp);
     tsfpm_role = TSFPM_ROLE_STARTING;

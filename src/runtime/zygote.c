@@ -421,12 +421,18 @@ static void on_exit_of(uint32_t slot, int32_t status)
         }
         close_output(slot, stream);
     }
+    /* Whether it had served anything tells the master a worker that cannot start from one that crashed in a script. */
+    uint64_t accepted = tsfpm_scoreboard_slot(slot)->accepted;
+    struct {
+        int32_t status;
+        uint32_t accepted;
+    } end = {status, accepted > UINT32_MAX ? UINT32_MAX : (uint32_t)accepted};
     clear_slot(slot);
     pid_t pid = worker->pid;
     worker->pid = 0;
     worker->retiring = false;
     alive--;
-    send_frame(TSFPM_FRAME_EXITED, (int32_t)slot, pid, &status, sizeof status);
+    send_frame(TSFPM_FRAME_EXITED, (int32_t)slot, pid, &end, sizeof end);
 }
 
 static void reap(void)

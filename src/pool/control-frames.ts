@@ -1,0 +1,193 @@
+import { ProtocolError } from '../errors.js';
+import {
+  nativeInt32,
+  readInt32,
+  readUInt16,
+  readUInt32,
+  writeUInt16,
+  writeUInt32,
+} from '../os/native-integers.js';
+import type { Bytes, Pid } from '../units.js';
+
+// The same as runtime/control.h, which explains the channel; a test compares both.
+
+export const CONTROL_VERSION = 1;
+export const FRAME_HEADER_SIZE = 16;
+export const OUTPUT_CHUNK: Bytes = 8192;
+
+export const FRAME_FIELDS = { length: 0, type: 4, version: 6, slot: 8, pid: 12 } as const;
+
+/** `enum tsfpm_frame_type` */
+export const FRAME_TYPES = {
+  READY: 1,
+  FORKED: 2,
+  FORK_FAILED: 3,
+  EXITED: 4,
+  OUTPUT: 5,
+  CONFIGURE: 16,
+  FORK: 17,
+  DRAIN: 18,
+  SIGNAL: 19,
+  RETIRE: 20,
+} as const;
+
+/** `enum tsfpm_setting_key` */
+export const SETTING_KEYS = {
+  POOL: 1,
+  UID: 2,
+  GID: 3,
+  GROUPS: 4,
+  USER: 5,
+  RLIMIT_FILES: 6,
+  RLIMIT_CORE: 7,
+  PRIORITY: 8,
+  DUMPABLE: 9,
+  CHROOT: 10,
+  CHDIR: 11,
+  ZYGOTE_TITLE: 12,
+  WORKER_TITLE: 13,
+  ENV: 14,
+  ADMIN_VALUE: 15,
+} as const;
+
+/** Descriptors of the spawned process, `enum tsfpm_descriptor`: their order in the list given to spawn. */
+export const DESCRIPTORS = { STAND_IN: 0, CONTROL: 3, SCOREBOARD: 4, LISTEN: 5, LIBRARY: 6 } as const;
+
+/** `TSFPM_ENV_MARK` */
+export const ENV_MARK = 'TSFPM_RUNTIME';
+
+export type OutputStream = 'stdout' | 'stderr';
+
+/** What a zygote tells. */
+export type ZygoteMessage =
+  | { readonly type: 'ready'; readonly phpVersion: string }
+  | { readonly type: 'forked'; readonly slot: number; readonly pid: Pid }
+  | { readonly type: 'fork failed'; readonly slot: number; readonly errno: number }
+  | {
+      readonly type: 'exited';
+      readonly slot: number;
+      readonly pid: Pid;
+      /** As from wait(2). */
+      readonly waitStatus: number;
+      /** Requests that it had begun, by its own account. */
+      readonly accepted: number;
+    }
+  | {
+      readonly type: 'output';
+      readonly slot: number;
+      readonly pid: Pid;
+      readonly stream: OutputStream;
+      readonly bytes: Buffer;
+    };
+
+/** One setting of a CONFIGURE: strings as UTF-8, numbers as they are in C. */
+export interface Setting {
+  readonly key: keyof typeof SETTING_KEYS;
+  readonly value: Buffer;
+}
+
+export function encodeFrame(
+  type: keyof typeof FRAME_TYPES,
+  about: { slot?: number; pid?: Pid } = {},
+  payload: Buffer = Buffer.alloc(0),
+): Buffer {
+  const frame = Buffer.alloc(FRAME_HEADER_SIZE + payload.length);
+  writeUInt32(frame, payload.length, FRAME_FIELDS.length);
+  writeUInt16(frame, FRAME_TYPES[type], FRAME_FIELDS.type);
+  writeUInt16(frame, CONTROL_VERSION, FRAME_FIELDS.version);
+  nativeInt32(about.slot ?? -1).copy(frame, FRAME_FIELDS.slot);
+  nativeInt32(about.pid ?? 0).copy(frame, FRAME_FIELDS.pid);
+  payload.copy(frame, FRAME_HEADER_SIZE);
+  return frame;
+}
+
+/** The payload of a CONFIGURE. */
+export function encodeSettings(settings: readonly Setting[]): Buffer {
+  return Buffer.concat(
+    settings.flatMap(({ key, value }) => {
+      const head = Buffer.alloc(8);
+      writeUInt16(head, SETTING_KEYS[key], 0);
+      writeUInt32(head, value.length, 4);
+      return [head, value];
+    }),
+  );
+}
+
+/** No frame from a zygote is longer: a length beyond it is a lie, told before a byte of it is stored. */
+const LONGEST_PAYLOAD = OUTPUT_CHUNK + 1;
+const LONGEST_VERSION = 64;
+
+/** Cuts a zygote's stream into messages. Holds at most one frame. */
+export class ZygoteMessageDecoder {
+  #pending: Buffer = Buffer.alloc(0);
+
+  /**
+   * @returns the messages that are complete now
+   * @throws ProtocolError for anything that a zygote never sends
+   */
+  push(chunk: Buffer): ZygoteMessage[] {
+    const bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    const messages: ZygoteMessage[] = [];
+    let at = 0;
+    while (bytes.length - at >= FRAME_HEADER_SIZE) {
+      const length = readUInt32(bytes, at + FRAME_FIELDS.length);
+      if (length > LONGEST_PAYLOAD) throw new ProtocolError(`a frame of ${length} bytes`);
+      const end = at + FRAME_HEADER_SIZE + length;
+      if (bytes.length < end) break;
+      messages.push(
+        decodeMessage(
+          bytes.subarray(at, at + FRAME_HEADER_SIZE),
+          bytes.subarray(at + FRAME_HEADER_SIZE, end),
+        ),
+      );
+      at = end;
+    }
+    this.#pending = Buffer.from(bytes.subarray(at));
+    return messages;
+  }
+}
+
+function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
+  const version = readUInt16(header, FRAME_FIELDS.version);
+  if (version !== CONTROL_VERSION) throw new ProtocolError(`control protocol version ${version}`);
+  const slot = readInt32(header, FRAME_FIELDS.slot);
+  const pid = readInt32(header, FRAME_FIELDS.pid);
+  const type = readUInt16(header, FRAME_FIELDS.type);
+  switch (type) {
+    case FRAME_TYPES.READY:
+      expectSize(payload, 'READY', payload.length <= LONGEST_VERSION);
+      return { type: 'ready', phpVersion: payload.toString('latin1') };
+    case FRAME_TYPES.FORKED:
+      expectSize(payload, 'FORKED', payload.length === 0);
+      return { type: 'forked', slot, pid };
+    case FRAME_TYPES.FORK_FAILED:
+      expectSize(payload, 'FORK_FAILED', payload.length === 4);
+      return { type: 'fork failed', slot, errno: readInt32(payload, 0) };
+    case FRAME_TYPES.EXITED:
+      expectSize(payload, 'EXITED', payload.length === 8);
+      return {
+        type: 'exited',
+        slot,
+        pid,
+        waitStatus: readInt32(payload, 0),
+        accepted: readUInt32(payload, 4),
+      };
+    case FRAME_TYPES.OUTPUT: {
+      const descriptor = payload[0];
+      if (descriptor !== 1 && descriptor !== 2) throw new ProtocolError(`output of descriptor ${descriptor}`);
+      return {
+        type: 'output',
+        slot,
+        pid,
+        stream: descriptor === 1 ? 'stdout' : 'stderr',
+        bytes: Buffer.from(payload.subarray(1)),
+      };
+    }
+    default:
+      throw new ProtocolError(`a frame of unknown type ${type}`);
+  }
+}
+
+function expectSize(payload: Buffer, name: string, isRight: boolean): void {
+  if (!isRight) throw new ProtocolError(`${name} with ${payload.length} bytes of payload`);
+}

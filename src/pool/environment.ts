@@ -1,0 +1,56 @@
+import type { PoolConfig } from '../config/config.js';
+import { ENV_MARK } from './control-frames.js';
+import { inOrderOfApplication, LIBRARY_PATH } from './php-arguments.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** With these php-cgi would take itself for a CGI program and run a script. */
+const CGI_VARIABLES =
+  /^(?:AUTH_TYPE|CONTENT_(?:LENGTH|TYPE)|DOCUMENT_(?:ROOT|URI)|GATEWAY_INTERFACE|HTTP_.*|HTTPS|ORIG_.*|PATH_(?:INFO|TRANSLATED)|QUERY_STRING|REDIRECT_.*|REMOTE_.*|REQUEST_.*|SCRIPT_(?:FILENAME|NAME|URI|URL)|SERVER_.*|FCGI_.*|PHP_FCGI_.*)$/;
+
+/** `environment` without what a php-cgi that is not serving must not see. PHPRC and PHP_INI_SCAN_DIR stay. */
+export function withoutCgiVariables(environment: Environment): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment))
+    if (value !== undefined && !CGI_VARIABLES.test(name)) kept[name] = value;
+  return kept;
+}
+
+/** What the zygote starts with: the master's environment, for PHP's extensions, and what makes it a zygote. */
+export function zygoteEnvironment(pool: PoolConfig, master: Environment): Record<string, string> {
+  const environment = withoutCgiVariables(master);
+  environment.LD_PRELOAD =
+    environment.LD_PRELOAD === undefined ? LIBRARY_PATH : `${LIBRARY_PATH}:${environment.LD_PRELOAD}`;
+  environment[ENV_MARK] = '1';
+  environment.PHP_FCGI_CHILDREN = String(pool.pmMaxChildren);
+  environment.PHP_FCGI_MAX_REQUESTS = String(Math.max(0, pool.pmMaxRequests));
+  return environment;
+}
+
+/** Who the workers are, for USER and HOME. */
+export interface HomeAccount {
+  readonly name: string;
+  readonly home: string;
+}
+
+/**
+ * The whole environment of a pool's workers, as NAME=value.
+ *
+ * @param account undefined where the pool's user is a number: php-fpm then sets neither USER nor HOME
+ */
+export function workerEnvironment(
+  pool: PoolConfig,
+  master: Environment,
+  account: HomeAccount | undefined,
+): string[] {
+  const variables = new Map<string, string>();
+  if (!pool.clearEnv)
+    for (const [name, value] of Object.entries(master)) if (value !== undefined) variables.set(name, value);
+  if (account !== undefined) {
+    variables.set('USER', account.name);
+    variables.set('HOME', account.home);
+  }
+  for (const { key, value } of inOrderOfApplication(pool.env))
+    variables.set(key, value.startsWith('$') ? (master[value.slice(1)] ?? '') : value);
+  return [...variables].map(([name, value]) => `${name}=${value}`);
+}

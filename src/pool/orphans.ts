@@ -1,0 +1,57 @@
+import { peekEndedChild } from '../os/ended-child.js';
+import { type ExitStatus, reapChild } from '../os/process.js';
+import type { Milliseconds, Pid } from '../units.js';
+
+/** SIGCHLDs merge and may come before adoption: look again, while there is anything to look for. */
+const LOOK_AGAIN_MS: Milliseconds = 200;
+
+/**
+ * Processes that became the master's children because their parent ended: workers of a zygote that died, and
+ * programs that scripts left behind. The master is a subreaper, so all of them come here, and must be reaped here.
+ */
+export class Orphans {
+  readonly #onEndByPid = new Map<Pid, (status: ExitStatus) => void>();
+  readonly #isOwnChild: (pid: Pid) => boolean;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param isOwnChild true for children that Node waits for itself: the zygotes */
+  constructor(isOwnChild: (pid: Pid) => boolean) {
+    this.#isOwnChild = isOwnChild;
+  }
+
+  /** `onEnd` is called once, when that process has ended. */
+  adopt(pid: Pid, onEnd: (status: ExitStatus) => void): void {
+    this.#onEndByPid.set(pid, onEnd);
+    this.#timer ??= setInterval(() => this.look(), LOOK_AGAIN_MS);
+  }
+
+  kill(pid: Pid): void {
+    if (!this.#onEndByPid.has(pid)) return;
+    try {
+      process.kill(pid, 'SIGKILL'); // not reaped yet, so the number is still this process
+    } catch {
+      // ESRCH: it has ended; look() finds out
+    }
+  }
+
+  /** On SIGCHLD: takes every status that waits, but Node's. */
+  look(): void {
+    for (const pid of [...this.#onEndByPid.keys()]) this.#reap(pid);
+    for (let ended = peekEndedChild(); ended !== undefined; ended = peekEndedChild()) {
+      // The kernel shows the same one until it is taken; Node takes its own in a moment, and SIGCHLD comes again.
+      if (this.#isOwnChild(ended)) break;
+      this.#reap(ended);
+    }
+    if (this.#onEndByPid.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #reap(pid: Pid): void {
+    const ended = reapChild(pid);
+    if (ended === undefined) return;
+    const onEnd = this.#onEndByPid.get(pid);
+    this.#onEndByPid.delete(pid);
+    onEnd?.(ended.status);
+  }
+}

@@ -1,0 +1,44 @@
+import type { KeyValue, PoolConfig } from '../config/config.js';
+import { DESCRIPTORS } from './control-frames.js';
+
+/** What the command line says about php.ini, for every pool. */
+export interface PhpOptions {
+  /** `-c`: file or directory. */
+  readonly phpIni?: string | undefined;
+  /** `-n` */
+  readonly isWithoutPhpIni?: boolean | undefined;
+  /** `-d name=value`, in order, as given. */
+  readonly defines?: readonly string[] | undefined;
+}
+
+/** The runtime library, for LD_PRELOAD and `extension=`: a descriptor, since either reads a path with blanks wrongly. */
+export const LIBRARY_PATH = `/proc/self/fd/${DESCRIPTORS.LIBRARY}`;
+
+/** php-cgi's arguments for a pool's zygote: what comes later overrides what came before. */
+export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
+  const ini = pool.phpIni ?? options.phpIni;
+  const defines = options.defines ?? [];
+  return [
+    ...(options.isWithoutPhpIni && pool.phpIni === undefined ? ['-n'] : []),
+    ...(ini === undefined ? [] : ['-c', ini]),
+    ...defines.flatMap((define) => ['-d', define]),
+    ...[...inOrderOfApplication(pool.phpValue), ...inOrderOfApplication(pool.phpAdminValue)].flatMap(
+      ({ key, value }) => ['-d', `${key}=${quoteIni(value)}`],
+    ),
+    '-d',
+    `extension=${LIBRARY_PATH}`,
+  ];
+}
+
+/** php-fpm builds its lists backwards, so of entries with one key the first of the file is applied last and wins. */
+export function inOrderOfApplication(entries: readonly KeyValue[]): readonly KeyValue[] {
+  return [...entries].reverse();
+}
+
+/**
+ * A value that PHP's INI parser reads back byte by byte: in single quotes nothing has a meaning, and adjacent quoted
+ * pieces are joined.
+ */
+export function quoteIni(value: string): string {
+  return `'${value.replaceAll("'", `'"'"'`)}'`;
+}

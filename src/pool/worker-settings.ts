@@ -1,0 +1,40 @@
+import type { PoolConfig } from '../config/config.js';
+import { nativeInt32 } from '../os/native-integers.js';
+import type { Setting } from './control-frames.js';
+import { type Environment, workerEnvironment } from './environment.js';
+import type { PoolAccount } from './identity.js';
+import { inOrderOfApplication } from './php-arguments.js';
+
+const text = (key: Setting['key'], value: string): Setting => ({ key, value: Buffer.from(value) });
+const int32 = (key: Setting['key'], value: number): Setting => ({ key, value: nativeInt32(value) });
+const int64 = (key: Setting['key'], value: number): Setting => ({
+  key,
+  value: Buffer.from(BigInt64Array.of(BigInt(value)).buffer),
+});
+
+/** All that a pool's zygote must know to make a worker of a fork: the CONFIGURE frame, before encoding. */
+export function workerSettings(pool: PoolConfig, account: PoolAccount, master: Environment): Setting[] {
+  const { identity } = account;
+  const isRoot = process.geteuid?.() === 0;
+  const settings = [
+    text('POOL', pool.name),
+    text('ZYGOTE_TITLE', `tsfpm: zygote ${pool.name}`),
+    text('WORKER_TITLE', `tsfpm: pool ${pool.name}`),
+  ];
+  if (identity !== undefined)
+    settings.push(text('USER', identity.user), int32('UID', identity.uid), int32('GID', identity.gid), {
+      key: 'GROUPS',
+      value: Buffer.concat(identity.groups.map(nativeInt32)),
+    });
+  if (pool.rlimitFiles > 0) settings.push(int64('RLIMIT_FILES', pool.rlimitFiles));
+  if (pool.rlimitCore !== 0)
+    settings.push(int64('RLIMIT_CORE', pool.rlimitCore === 'unlimited' ? -1 : pool.rlimitCore));
+  if (isRoot && pool.processPriority !== undefined) settings.push(int32('PRIORITY', pool.processPriority));
+  if (pool.processDumpable) settings.push(int32('DUMPABLE', 1));
+  if (isRoot && pool.chroot !== undefined) settings.push(text('CHROOT', pool.chroot));
+  if (pool.chdir !== undefined) settings.push(text('CHDIR', pool.chdir));
+  for (const variable of workerEnvironment(pool, master, account.home)) settings.push(text('ENV', variable));
+  for (const { key, value } of inOrderOfApplication(pool.phpAdminValue))
+    settings.push(text('ADMIN_VALUE', `${key}\0${value}`));
+  return settings;
+}

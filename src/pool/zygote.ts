@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Duplex } from 'node:stream';
+import { ProtocolError } from '../errors.js';
+import { nativeInt32 } from '../os/native-integers.js';
+import type { ExitStatus } from '../os/process.js';
+import type { Fd, Pid } from '../units.js';
+import {
+  encodeFrame,
+  encodeSettings,
+  type Setting,
+  type ZygoteMessage,
+  ZygoteMessageDecoder,
+} from './control-frames.js';
+import { OutputLines } from './output-lines.js';
+
+/** What a zygote is started with. */
+export interface ZygoteOptions {
+  readonly binary: string;
+  readonly arguments: readonly string[];
+  readonly environment: Record<string, string>;
+  /** A listening socket that nobody can reach: php-cgi looks at descriptor 0 to choose FastCGI. */
+  readonly standInFd: Fd;
+  readonly scoreboardFd: Fd;
+  readonly listenFd: Fd;
+  readonly libraryFd: Fd;
+}
+
+/** How a zygote that ended did so. */
+export type ZygoteEnd =
+  | { readonly kind: 'not started'; readonly reason: string }
+  | { readonly kind: 'broken protocol'; readonly reason: string }
+  | ExitStatus;
+
+export interface ZygoteListener {
+  onMessage(message: ZygoteMessage): void;
+  /** A line that PHP printed in the zygote itself: start-up warnings, or why it ends. */
+  onLine(line: string): void;
+  /** Called once; nothing is called after it. */
+  onEnd(end: ZygoteEnd): void;
+}
+
+/** How long a zygote that has ended is given for its last words to arrive: they are in the pipes already. */
+const LAST_WORDS_MS = 1000;
+
+/** The master's end of one zygote: its process and its control channel. */
+export class Zygote {
+  readonly pid: Pid | undefined;
+  readonly #child: ChildProcess;
+  readonly #control: Duplex | undefined;
+  readonly #listener: ZygoteListener;
+  #end: ZygoteEnd | undefined;
+  #isTold = false;
+
+  constructor(options: ZygoteOptions, listener: ZygoteListener) {
+    this.#listener = listener;
+    this.#child = spawn(options.binary, [...options.arguments], {
+      env: options.environment,
+      // In the order of DESCRIPTORS in control-frames.ts.
+      stdio: [
+        options.standInFd,
+        'pipe',
+        'pipe',
+        'pipe',
+        options.scoreboardFd,
+        options.listenFd,
+        options.libraryFd,
+      ],
+      // A session of its own: Ctrl-C in the master's terminal is for the master alone.
+      detached: true,
+    });
+    this.pid = this.#child.pid;
+    this.#control = (this.#child.stdio[3] as Duplex | null) ?? undefined;
+    this.#watchProcess();
+    this.#watchOutput();
+    this.#watchControl();
+  }
+
+  configure(settings: readonly Setting[]): void {
+    this.#send(encodeFrame('CONFIGURE', {}, encodeSettings(settings)));
+  }
+
+  fork(slot: number): void {
+    this.#send(encodeFrame('FORK', { slot }));
+  }
+
+  /** Every worker finishes what it has in hand and ends, then the zygote ends. */
+  drain(): void {
+    this.#send(encodeFrame('DRAIN'));
+  }
+
+  /** That worker ends once it is idle. */
+  retire(slot: number, pid: Pid): void {
+    this.#send(encodeFrame('RETIRE', { slot, pid }));
+  }
+
+  /** Through the zygote, which is the parent: it never hits another process that got the same pid. */
+  signalWorker(slot: number, pid: Pid, signal: NodeJS.Signals): void {
+    this.#send(encodeFrame('SIGNAL', { slot, pid }, nativeInt32(constants.signals[signal])));
+  }
+
+  /** For a zygote that does not answer. Its workers get TERM from the kernel. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #send(frame: Buffer): void {
+    if (this.#control?.writable) this.#control.write(frame);
+  }
+
+  #watchProcess(): void {
+    this.#child.once('error', (error: NodeJS.ErrnoException) => {
+      if (this.pid !== undefined) return; // a signal that could not be sent: it has just ended
+      this.#end = { kind: 'not started', reason: error.message };
+      this.#tellEnd();
+    });
+    this.#child.once('exit', (code, signal) => {
+      this.#end ??=
+        signal === null
+          ? { kind: 'exited', code: code ?? 0 }
+          : { kind: 'signaled', signal: constants.signals[signal], isCoreDumped: false };
+      setTimeout(() => this.#tellEnd(), LAST_WORDS_MS).unref();
+    });
+    this.#child.once('close', () => this.#tellEnd());
+  }
+
+  #watchOutput(): void {
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      const lines = new OutputLines((line) => {
+        if (!this.#isTold) this.#listener.onLine(line.toString('utf8'));
+      });
+      stream?.on('data', (chunk: Buffer) => lines.push(chunk));
+      stream?.on('end', () => lines.end());
+      stream?.on('error', () => {}); // the end of the process tells
+    }
+  }
+
+  #watchControl(): void {
+    const decoder = new ZygoteMessageDecoder();
+    this.#control?.on('error', () => {}); // EPIPE or ECONNRESET: the end of the process tells
+    this.#control?.on('data', (chunk: Buffer) => {
+      if (this.#isTold || this.#end?.kind === 'broken protocol') return;
+      try {
+        for (const message of decoder.push(chunk)) this.#listener.onMessage(message);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        this.#end = { kind: 'broken protocol', reason: error.message };
+        this.kill();
+      }
+    });
+  }
+
+  #tellEnd(): void {
+    if (this.#isTold || this.#end === undefined) return;
+    this.#isTold = true;
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+    this.#control?.destroy();
+    this.#listener.onEnd(this.#end);
+  }
+}

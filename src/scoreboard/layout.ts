@@ -1,0 +1,71 @@
+/**
+ * The fields of runtime/scoreboard.h, seen from TypeScript. That header is the source and explains who writes what;
+ * a test compares both sides through `offsetof`.
+ */
+
+export const SCOREBOARD_MAGIC = 0x50465354;
+export const SCOREBOARD_VERSION = 1;
+export const HEADER_SIZE = 4096;
+export const SLOT_SIZE = 8192;
+export const PARAMS_SIZE = 8000;
+
+export type FieldType = 'u32' | 'i32' | 'u64' | 'bytes';
+
+/** Where a field is, in bytes from the start of its header or slot. */
+export interface Field {
+  readonly offset: number;
+  readonly type: FieldType;
+}
+
+const u32 = (offset: number) => ({ offset, type: 'u32' }) as const;
+const i32 = (offset: number) => ({ offset, type: 'i32' }) as const;
+const u64 = (offset: number) => ({ offset, type: 'u64' }) as const;
+
+/** `struct tsfpm_scoreboard_header` */
+export const HEADER_FIELDS = {
+  magic: u32(0),
+  version: u32(4),
+  total_size: u64(8),
+  slot_size: u32(16),
+  slot_count: u32(20),
+  draining: u32(24),
+  past_accepted: u64(32),
+  past_finished: u64(40),
+  past_memory_peak: u64(48),
+  idle: i32(120),
+} as const satisfies Record<string, Field>;
+
+/** `struct tsfpm_slot` */
+export const SLOT_FIELDS = {
+  sequence: u32(0),
+  pid: i32(4),
+  stage: u32(8),
+  start_ns: u64(16),
+  start_epoch_us: u64(24),
+  accepted: u64(32),
+  finished: u64(40),
+  request_start_ns: u64(48),
+  request_start_epoch_us: u64(56),
+  request_duration_ns: u64(64),
+  request_cpu_ns: u64(72),
+  request_memory: u64(80),
+  memory_peak: u64(88),
+  idle_since_ns: u64(96),
+  params_length: u32(104),
+  params_total: u32(108),
+  params: { offset: SLOT_SIZE - PARAMS_SIZE, type: 'bytes' },
+} as const satisfies Record<string, Field>;
+
+/** `enum tsfpm_stage`, by number. */
+export const STAGES = [
+  'free',
+  'accepting',
+  'reading headers',
+  'info',
+  'executing',
+  'finished',
+  'waiting',
+  'starting',
+] as const;
+
+export type Stage = (typeof STAGES)[number];

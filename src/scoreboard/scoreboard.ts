@@ -1,0 +1,136 @@
+import { closeSync, readSync, writeSync } from 'node:fs';
+import { createMemoryFile } from '../os/memory-file.js';
+import { readInt32, readUInt32, readUInt64, writeUInt32, writeUInt64 } from '../os/native-integers.js';
+import type { Count, Fd, Nanoseconds, Pid } from '../units.js';
+import {
+  HEADER_FIELDS,
+  HEADER_SIZE,
+  PARAMS_SIZE,
+  SCOREBOARD_MAGIC,
+  SCOREBOARD_VERSION,
+  SLOT_FIELDS,
+  SLOT_SIZE,
+  STAGES,
+  type Stage,
+} from './layout.js';
+
+/** What one worker tells of itself. Hostile input: a tenant may write anything into its slot. */
+export interface SlotSnapshot {
+  readonly slot: number;
+  readonly pid: Pid;
+  readonly stage: Stage;
+  readonly startNs: Nanoseconds;
+  readonly startEpochUs: bigint;
+  /** Requests begun, the present one included. */
+  readonly accepted: bigint;
+  readonly finished: bigint;
+  readonly requestStartNs: Nanoseconds;
+  readonly requestStartEpochUs: bigint;
+  readonly requestDurationNs: Nanoseconds;
+  readonly requestCpuNs: Nanoseconds;
+  /** Peak of the last finished request, in bytes. */
+  readonly requestMemory: bigint;
+  readonly memoryPeak: bigint;
+  readonly idleSinceNs: Nanoseconds;
+  /** FastCGI name-value pairs of the present or last request, cut to what fits. */
+  readonly params: Buffer;
+  readonly isParamsCut: boolean;
+}
+
+/** Sums over workers that have ended. */
+export interface PastCounters {
+  readonly accepted: bigint;
+  readonly finished: bigint;
+  readonly memoryPeak: bigint;
+}
+
+/** How often a slot is read again while its owner is writing, before it is given up for this time. */
+const SNAPSHOT_TRIES = 5;
+
+/** The shared memory of one generation: made by the master, written by its zygote and workers. */
+export class Scoreboard {
+  readonly fd: Fd;
+  readonly slotCount: Count;
+  readonly #slot = Buffer.alloc(SLOT_SIZE);
+  readonly #again = Buffer.alloc(SLOT_FIELDS.stage.offset);
+
+  /**
+   * @param name shown in /proc/PID/maps
+   * @throws SystemError when the machine has no memory or descriptor for it
+   */
+  constructor(name: string, slotCount: Count) {
+    const size = HEADER_SIZE + slotCount * SLOT_SIZE;
+    this.fd = createMemoryFile(name, size);
+    this.slotCount = slotCount;
+    const header = Buffer.alloc(64);
+    writeUInt32(header, SCOREBOARD_MAGIC, HEADER_FIELDS.magic.offset);
+    writeUInt32(header, SCOREBOARD_VERSION, HEADER_FIELDS.version.offset);
+    writeUInt64(header, BigInt(size), HEADER_FIELDS.total_size.offset);
+    writeUInt32(header, SLOT_SIZE, HEADER_FIELDS.slot_size.offset);
+    writeUInt32(header, slotCount, HEADER_FIELDS.slot_count.offset);
+    writeSync(this.fd, header, 0, header.length, 0);
+  }
+
+  /** A whole copy of one slot, or undefined while it is free or its owner keeps writing. */
+  snapshot(slot: number): SlotSnapshot | undefined {
+    const position = HEADER_SIZE + slot * SLOT_SIZE;
+    const bytes = this.#slot;
+    for (let attempt = 0; attempt < SNAPSHOT_TRIES; attempt++) {
+      readSync(this.fd, bytes, 0, SLOT_SIZE, position);
+      const sequence = readUInt32(bytes, SLOT_FIELDS.sequence.offset);
+      if (sequence % 2 !== 0) continue;
+      readSync(this.fd, this.#again, 0, this.#again.length, position);
+      if (readUInt32(this.#again, SLOT_FIELDS.sequence.offset) === sequence) return decodeSlot(slot, bytes);
+    }
+    return undefined;
+  }
+
+  /** Every slot in use, in slot order. */
+  snapshots(): SlotSnapshot[] {
+    const found: SlotSnapshot[] = [];
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      const snapshot = this.snapshot(slot);
+      if (snapshot !== undefined) found.push(snapshot);
+    }
+    return found;
+  }
+
+  past(): PastCounters {
+    const header = Buffer.alloc(128);
+    readSync(this.fd, header, 0, header.length, 0);
+    return {
+      accepted: readUInt64(header, HEADER_FIELDS.past_accepted.offset),
+      finished: readUInt64(header, HEADER_FIELDS.past_finished.offset),
+      memoryPeak: readUInt64(header, HEADER_FIELDS.past_memory_peak.offset),
+    };
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}
+
+function decodeSlot(slot: number, bytes: Buffer): SlotSnapshot | undefined {
+  const stage = STAGES[readUInt32(bytes, SLOT_FIELDS.stage.offset)];
+  if (stage === undefined || stage === 'free') return undefined;
+  const length = Math.min(readUInt32(bytes, SLOT_FIELDS.params_length.offset), PARAMS_SIZE);
+  const params = SLOT_FIELDS.params.offset;
+  return {
+    slot,
+    pid: readInt32(bytes, SLOT_FIELDS.pid.offset),
+    stage,
+    startNs: readUInt64(bytes, SLOT_FIELDS.start_ns.offset),
+    startEpochUs: readUInt64(bytes, SLOT_FIELDS.start_epoch_us.offset),
+    accepted: readUInt64(bytes, SLOT_FIELDS.accepted.offset),
+    finished: readUInt64(bytes, SLOT_FIELDS.finished.offset),
+    requestStartNs: readUInt64(bytes, SLOT_FIELDS.request_start_ns.offset),
+    requestStartEpochUs: readUInt64(bytes, SLOT_FIELDS.request_start_epoch_us.offset),
+    requestDurationNs: readUInt64(bytes, SLOT_FIELDS.request_duration_ns.offset),
+    requestCpuNs: readUInt64(bytes, SLOT_FIELDS.request_cpu_ns.offset),
+    requestMemory: readUInt64(bytes, SLOT_FIELDS.request_memory.offset),
+    memoryPeak: readUInt64(bytes, SLOT_FIELDS.memory_peak.offset),
+    idleSinceNs: readUInt64(bytes, SLOT_FIELDS.idle_since_ns.offset),
+    params: Buffer.from(bytes.subarray(params, params + length)),
+    isParamsCut: readUInt32(bytes, SLOT_FIELDS.params_total.offset) > length,
+  };
+}
