@@ -28,7 +28,9 @@ type SettingOf<R extends Row> = R extends { readonly array: string }
 
 /** Flags live in the list of their values, so they are no settings of their own. */
 type Settings<Rows extends readonly Row[]> = {
-  readonly [R in Exclude<Rows[number], { readonly storedIn: string }> as SettingName<R['name']>]: SettingOf<R>;
+  readonly [R in Exclude<Rows[number], { readonly storedIn: string }> as SettingName<
+    R['name']
+  >]: SettingOf<R>;
 };
 
 /** The [global] section after checking, one field per row of {@link GLOBAL_DIRECTIVES}. */
@@ -46,9 +48,20 @@ export interface Config {
   readonly global: GlobalConfig;
   /** In the order of the file. */
   readonly pools: readonly PoolConfig[];
-  /** Names of the directives that the file sets, each once, with `name = value` for words of a closed set. */
+  /** Names of the directives that the file sets, each once, in its order. */
   readonly written: readonly string[];
 }
+
+type RequiredRow = Extract<(typeof POOL_DIRECTIVES)[number], { readonly required: true }>;
+type RequiredSetting = SettingName<RequiredRow['name']>;
+
+/** A pool that is still being checked: what has no default may be missing. */
+export type UncheckedPool = { -readonly [K in Exclude<keyof PoolConfig, RequiredSetting>]: PoolConfig[K] } & {
+  -readonly [K in RequiredSetting]: PoolConfig[K] | undefined;
+};
+
+/** The global section while it is being checked. */
+export type UncheckedGlobal = { -readonly [K in keyof GlobalConfig]: GlobalConfig[K] };
 
 /** The name of a directive as a field: `request_slowlog_timeout` to `requestSlowlogTimeout`. */
 export function settingName(name: string): string {

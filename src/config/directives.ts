@@ -67,7 +67,9 @@ export const GLOBAL_DIRECTIVES = [
     path: 'state',
     inForce: true,
     summary: "File of the error log, or 'syslog'.",
-    details: ['A relative path starts at /var. Without a terminal or in the background all messages go there.'],
+    details: [
+      'A relative path starts at /var. Without a terminal or in the background all messages go there.',
+    ],
   },
   {
     name: 'syslog.ident',
@@ -284,7 +286,7 @@ export const POOL_DIRECTIVES = [
     type: 'integer',
     default: -1,
     inForce: true,
-    summary: "Connections that may wait to be accepted; -1 is the most that the system allows.",
+    summary: 'Connections that may wait to be accepted; -1 is the most that the system allows.',
   },
   {
     name: 'listen.acl_users',
@@ -574,7 +576,8 @@ export const POOL_DIRECTIVES = [
     type: 'boolean',
     default: false,
     inForce: false,
-    summary: 'Let request_terminate_timeout count on after fastcgi_finish_request() and in shutdown functions.',
+    summary:
+      'Let request_terminate_timeout count on after fastcgi_finish_request() and in shutdown functions.',
   },
   {
     name: 'rlimit_files',

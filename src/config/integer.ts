@@ -8,7 +8,12 @@ export function toInteger(text: string): number {
     return 0;
   }
   // Twenty digits are past any long already; longer ones would only make BigInt slow.
-  const long = BigInt(digits.replace(/^\+/, '').replace(/^(-?)0+(?=[0-9])/, '$1').slice(0, 21));
+  const long = BigInt(
+    digits
+      .replace(/^\+/, '')
+      .replace(/^(-?)0+(?=[0-9])/, '$1')
+      .slice(0, 21),
+  );
   const clamped = long > LONG_MAX ? LONG_MAX : long < LONG_MIN ? LONG_MIN : long;
   return Number(BigInt.asIntN(32, clamped));
 }

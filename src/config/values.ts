@@ -68,7 +68,11 @@ const CODECS: { readonly [K in ValueKind]: Codec<ValueTypes[K]> } = {
   boolean: { parse: parseBoolean, print: (value) => (value ? 'yes' : 'no') },
   level: { parse: parseLevel, print: (value) => value },
   mode: { parse: (text) => ({ value: text }), print: (value) => value },
-  rlimitCore: { parse: parseRlimitCore, print: String, dump: (value) => (value === 'unlimited' ? '-1' : String(value)) },
+  rlimitCore: {
+    parse: parseRlimitCore,
+    print: String,
+    dump: (value) => (value === 'unlimited' ? '-1' : String(value)),
+  },
   pm: {
     parse: oneOf(['static', 'dynamic', 'ondemand'], 'invalid process manager (static, dynamic or ondemand)'),
     print: (value) => value,

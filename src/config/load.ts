@@ -1,0 +1,199 @@
+import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { getSystemErrorMap } from 'node:util';
+import type { Config } from './config.js';
+import { phpConstant } from './constants.js';
+import { decodeFile } from './file-text.js';
+import { expandGlob, GlobAborted, type GlobDisk } from './glob.js';
+import { absolutePath, basesFor } from './prefix.js';
+import { fatal, isFatal, type Problem } from './problem.js';
+import { ConfigReader, type IncludeRequest } from './reader.js';
+import { validate } from './validate.js';
+
+/** php-fpm's limit, the main file included. */
+const MAX_FILES_DEEP = 5;
+
+/** What loading needs of the disk. Replaced in tests. */
+export interface ConfigDisk extends GlobDisk {
+  /** @throws what the system refuses, with `code` and `errno` */
+  readonly read: (path: string) => Uint8Array;
+}
+
+export interface LoadOptions {
+  /** The main file, relative to the current directory. */
+  readonly file: string;
+  /** `--prefix`; empty is none. */
+  readonly prefix?: string | undefined;
+  /** A setting of the php.ini that `${NAME}` is looked up in before the environment. */
+  readonly phpIni?: ((name: string) => string | undefined) | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** `--allow-to-run-as-root` */
+  readonly allowRoot: boolean;
+  readonly isRoot: boolean;
+  readonly disk?: ConfigDisk;
+}
+
+/** Everything there is to say of the file, in the order of logging; `config` only if nothing is fatal. */
+export interface LoadResult {
+  readonly config?: Config;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Reads the main file with all that it includes, applies defaults and prefixes, and checks everything.
+ * All problems are collected; the first fatal one is the one that php-fpm would have stopped at. The
+ * last line sums up, so that the caller adds only what failed because of it.
+ */
+export function loadConfig(options: LoadOptions): LoadResult {
+  const disk = options.disk ?? MACHINE_DISK;
+  const prefix = options.prefix === '' ? undefined : options.prefix;
+  if (prefix !== undefined && !disk.isDirectory(prefix)) {
+    return { problems: [fatal(`the global prefix '${prefix}' does not exist or is not a directory`)] };
+  }
+  const files = new FileReader(options, basesFor(prefix).programs, disk);
+  const reader = files.readMain();
+  const { config, problems: afterReading } = validate(reader.draft, {
+    file: options.file,
+    prefix,
+    isRoot: options.isRoot,
+    allowRoot: options.allowRoot,
+    isDirectory: disk.isDirectory,
+  });
+  if (reader.problems.some(isFatal)) {
+    // A file that could not be read at all says nothing about pools that it may define.
+    const told = files.incomplete ? [] : afterReading;
+    return {
+      problems: [...reader.problems, ...told, fatal(`failed to load configuration file '${options.file}'`)],
+    };
+  }
+  const problems = [...reader.problems, ...afterReading];
+  return config === undefined
+    ? { problems: [...problems, fatal('failed to post process the configuration')] }
+    : { config, problems };
+}
+
+/** The main file and its includes, depth first. */
+class FileReader {
+  /** A file that was asked for could not be read. */
+  incomplete = false;
+  readonly #options: LoadOptions;
+  readonly #base: string;
+  readonly #disk: ConfigDisk;
+  readonly #reader: ConfigReader;
+  #depth = 0;
+
+  constructor(options: LoadOptions, base: string, disk: ConfigDisk) {
+    this.#options = options;
+    this.#base = base;
+    this.#disk = disk;
+    const variable = (name: string) =>
+      options.phpIni?.(name) ??
+      (Object.hasOwn(options.environment, name) ? options.environment[name] : undefined);
+    this.#reader = new ConfigReader({ variable, constant: phpConstant }, (request) => this.#include(request));
+  }
+
+  readMain(): ConfigReader {
+    this.#readFile(this.#options.file);
+    return this.#reader;
+  }
+
+  /** @returns whether the file and all that it includes could be read without a fatal problem */
+  #readFile(file: string): boolean {
+    if (file === '') {
+      return this.#fail('configuration filename is empty');
+    }
+    if (this.#depth >= MAX_FILES_DEEP) {
+      return this.#fail(`failed to include more than ${MAX_FILES_DEEP} files recursively`);
+    }
+    const before = this.#fatalCount();
+    const text = this.#textOf(file);
+    if (text === undefined) {
+      return false;
+    }
+    this.#depth += 1;
+    this.#reader.readText(file, text);
+    this.#depth -= 1;
+    return this.#fatalCount() === before;
+  }
+
+  #textOf(file: string): string | undefined {
+    try {
+      const { text, warnings } = decodeFile(file, this.#disk.read(file));
+      this.#reader.problems.push(...warnings);
+      return text;
+    } catch (error) {
+      this.#fail(`failed to open configuration file '${file}'${reasonOf(error)}`);
+      return undefined;
+    }
+  }
+
+  #include({ pattern, file, line }: IncludeRequest): void {
+    const absolute = absolutePath(pattern, this.#base);
+    for (const path of this.#matches(absolute, file, line)) {
+      if (!this.#readFile(path)) {
+        this.#fail(`Unable to include ${path} from ${file} at line ${line}`);
+      }
+    }
+  }
+
+  #matches(pattern: string, file: string, line: number): string[] {
+    try {
+      const paths = expandGlob(pattern, this.#disk);
+      if (paths.length === 0) {
+        const message = `Nothing matches the include pattern '${pattern}' from ${file} at line ${line}.`;
+        this.#reader.problems.push({ level: 'warning', message });
+      }
+      return paths;
+    } catch (error) {
+      if (!(error instanceof GlobAborted)) {
+        throw error;
+      }
+      this.#fail(`Unable to globalize '${pattern}' (ret=${error.result}) from ${file} at line ${line}.`);
+      return [];
+    }
+  }
+
+  #fatalCount(): number {
+    return this.#reader.problems.filter(isFatal).length;
+  }
+
+  #fail(message: string): false {
+    this.incomplete = true;
+    this.#reader.problems.push(fatal(message));
+    return false;
+  }
+}
+
+/** The reasons that opening a file usually fails for, in the words of strerror(3). */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'Permission denied',
+  EISDIR: 'Is a directory',
+  ELOOP: 'Too many levels of symbolic links',
+  EMFILE: 'Too many open files',
+  ENOENT: 'No such file or directory',
+  ENOTDIR: 'Not a directory',
+};
+
+/** `: No such file or directory (2)` */
+function reasonOf(error: unknown): string {
+  const { code = '', errno } = error as NodeJS.ErrnoException;
+  if (errno === undefined) {
+    throw error;
+  }
+  const reason = REASONS[code] ?? getSystemErrorMap().get(errno)?.[1] ?? code;
+  return `: ${reason} (${Math.abs(errno)})`;
+}
+
+const MACHINE_DISK: ConfigDisk = {
+  read: (path) => readFileSync(path),
+  list: (directory) => readdirSync(directory),
+  exists: (path) => statOf(path) !== undefined,
+  isDirectory: (path) => statOf(path)?.isDirectory() ?? false,
+};
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined; // what can not be looked at is not there, for a pattern and for a rule alike
+  }
+}

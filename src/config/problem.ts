@@ -1,0 +1,19 @@
+import { ConfigError, type ConfigPlace } from '../errors.js';
+import type { LogLevel } from '../log/levels.js';
+
+/** One line about the configuration, as it is to be logged. */
+export interface Problem {
+  readonly level: LogLevel;
+  /** Complete, with its `[file:line]` or `[pool name]` prefix. */
+  readonly message: string;
+  /** Present where the problem keeps the configuration from being used; same message. */
+  readonly error?: ConfigError;
+}
+
+export function fatal(message: string, place: ConfigPlace = {}, level: LogLevel = 'error'): Problem {
+  return { level, message, error: new ConfigError(message, place) };
+}
+
+export function isFatal(problem: Problem): boolean {
+  return problem.error !== undefined;
+}
