@@ -1,4 +1,5 @@
 import { ProtocolError } from '../errors.js';
+import { FCGI_MAX_PAIR_PART_LEN } from './constants.js';
 
 /** A name and its value, as bytes: nothing promises that they are text. Views of the bytes they came in. */
 export interface Param {
@@ -78,5 +79,5 @@ function readLength(bytes: Buffer, at: number): { length: number; end: number } 
   if (at + 4 > bytes.length) {
     return undefined;
   }
-  return { length: bytes.readUInt32BE(at) & 0x7fff_ffff, end: at + 4 };
+  return { length: bytes.readUInt32BE(at) & FCGI_MAX_PAIR_PART_LEN, end: at + 4 };
 }
