@@ -1,7 +1,8 @@
 import { realpath, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ProtocolError } from '../errors.js';
+import { constants } from 'node:os';
+import { ProtocolError, SystemError, unreachable } from '../errors.js';
 import type { Bytes } from '../units.js';
 import { cgiParams } from './cgi-params.js';
 import { sendErrorPage } from './error-page.js';
@@ -46,15 +47,17 @@ const STATUS_CLIENT_CLOSED_REQUEST = 499;
  * A small HTTP server in front of a pool: static files, PHP by FastCGI. For development only: no TLS, no cache, no
  * limits against those who mean harm. nginx is for production.
  *
- * @throws Node's own error: no such docroot (ENOENT, ENOTDIR), port taken (EADDRINUSE), not allowed (EACCES)
+ * @throws SystemError, or Node's own of that shape: no such folder (ENOENT, ENOTDIR), port taken (EADDRINUSE)
  */
 export async function startDevServer(options: DevServerOptions): Promise<DevServer> {
   const root = await realpath(options.docroot);
   if (!(await stat(root)).isDirectory()) {
-    throw Object.assign(new Error(`ENOTDIR: not a directory, '${options.docroot}'`), {
+    throw new SystemError({
       code: 'ENOTDIR',
+      errno: constants.errno.ENOTDIR,
       syscall: 'stat',
       path: options.docroot,
+      reason: 'Not a directory',
     });
   }
   const host = options.host ?? DEFAULT_HOST;
@@ -118,13 +121,15 @@ async function answer(
     case 'missing':
       sendErrorPage(response, 404, `There is no ${printable(pathOf(request))} here.`);
       return;
+    default:
+      unreachable(target);
   }
 }
 
 async function runScript(
   request: IncomingMessage,
   response: ServerResponse,
-  { scriptName, pathInfo }: Target & { kind: 'script' },
+  { scriptName, pathInfo }: Extract<Target, { kind: 'script' }>,
   context: Context,
 ): Promise<void> {
   const { root, host, backend, maxUnsizedBodyBytes = DEFAULT_MAX_UNSIZED_BODY_BYTES } = context;
@@ -171,7 +176,7 @@ function describeFailure(backend: Backend, err: Error): string {
 }
 
 function fail(response: ServerResponse, err: Error, { log }: Context): void {
-  log(err.message);
+  log(printable(err.message));
   if (response.headersSent) {
     // Too late for another status; a cut connection is the one way left to say that this is not all.
     response.destroy();

@@ -13,26 +13,25 @@ export class StderrLines {
 
   push(bytes: Uint8Array): void {
     const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split('\n');
-    this.#rest = lines.pop() ?? '';
+    const rest = lines.pop() ?? '';
     for (const line of lines) {
       this.#emit(line);
     }
-    while (this.#rest.length >= MAX_LINE) {
-      this.#emit(this.#rest.slice(0, MAX_LINE));
-      this.#rest = this.#rest.slice(MAX_LINE);
-    }
+    const kept = rest.length % MAX_LINE;
+    this.#emit(rest.slice(0, rest.length - kept));
+    this.#rest = rest.slice(rest.length - kept);
   }
 
   /** What came after the last line end. */
   end(): void {
-    this.#emit(this.#rest);
+    this.#emit(this.#rest + this.#decoder.decode());
     this.#rest = '';
   }
 
   #emit(line: string): void {
-    const visible = printable(line).trimEnd();
-    if (visible !== '') {
-      this.#onLine(visible);
+    const visible = printable(line.trimEnd());
+    for (let start = 0; start < visible.length; start += MAX_LINE) {
+      this.#onLine(visible.slice(start, start + MAX_LINE));
     }
   }
 }
@@ -40,7 +39,7 @@ export class StderrLines {
 /** Text that cannot steer a terminal: control characters but the tab become `\xNN`. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/\r$/, '').replace(/[\0-\x08\x0a-\x1f\x7f-\x9f]/g, (character) => {
+  return text.replace(/[\0-\x08\x0a-\x1f\x7f-\x9f]/g, (character) => {
     return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
   });
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readlink, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import {
   Agent,
   type IncomingHttpHeaders,
@@ -12,6 +12,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
+import fc from 'fast-check';
 import { type DevServer, startDevServer } from '../../../src/serve/dev-server.js';
 import { type Exchange, startFakeBackend } from './fake-backend.js';
 
@@ -103,13 +104,24 @@ async function begin(path: string, options: RequestOptions = {}, body?: Uint8Arr
   return response;
 }
 
-/** Waits for the log line of the last request: it comes after its answer. */
-async function logged(pattern: RegExp): Promise<void> {
+/** Waits for a log line: that of a request comes after its answer. */
+function logged(pattern: RegExp): Promise<void> {
+  return until(() => log.some((line) => pattern.test(line)), `no ${pattern} in the log`);
+}
+
+async function until(holds: () => boolean | Promise<boolean>, complaint: string): Promise<void> {
   const deadline = performance.now() + 5000;
-  while (!log.some((line) => pattern.test(line))) {
-    assert.ok(performance.now() < deadline, `no ${pattern} in ${JSON.stringify(log)}`);
+  while (!(await holds())) {
+    assert.ok(performance.now() < deadline, `${complaint}; log: ${JSON.stringify(log)}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** How many descriptors of this process lead to a file of this name. */
+async function openFiles(name: string): Promise<number> {
+  const fds = await readdir('/proc/self/fd');
+  const paths = await Promise.all(fds.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+  return paths.filter((path) => path.endsWith(`/${name}`)).length;
 }
 
 describe('dev server: static files', TIMEOUT, () => {
@@ -198,6 +210,15 @@ describe('dev server: static files', TIMEOUT, () => {
       assert.deepEqual([answer.status, answer.headers.location], [301, location]);
     });
   }
+
+  it('survives a client that leaves in the middle of a file', async () => {
+    await writeFile(join(dir, 'root', 'large.bin'), Buffer.alloc(8 * MIB));
+    const openBefore = await openFiles('large.bin');
+    const response = await begin('/large.bin');
+    response.destroy();
+    await logged(/^GET \/large\.bin 499 \d+ ms$/);
+    await until(async () => (await openFiles('large.bin')) === openBefore, 'large.bin is still open');
+  });
 
   it('refuses to write to a file', async () => {
     const answer = await get('/style.css', { method: 'POST' }, 'x=1');
@@ -472,6 +493,22 @@ describe('dev server: PHP that fails', TIMEOUT, () => {
       assert.match(body, reason);
     });
   }
+
+  it('answers or cuts the connection, whatever bytes come, and lives on', async () => {
+    const stdout = Buffer.from([1, 6, 0, 1, 0, 6, 0, 0, ...Buffer.from('A: b\n\n')]);
+    const piece = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.constant(stdout));
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 4 }), async (pieces) => {
+        await php((exchange) => void exchange.socket.end(Buffer.concat(pieces)));
+        const answer = await get('/').catch((err: NodeJS.ErrnoException) => err.code);
+        assert.ok(answer === 'ECONNRESET' || (typeof answer === 'object' && answer.status === 502));
+        await stopBackend?.();
+      }),
+      { numRuns: 40 },
+    );
+    stopBackend = undefined;
+    assert.equal((await get('/style.css')).status, 200);
+  });
 
   it('cuts the connection where PHP ends in the body', async () => {
     await php(async (exchange) => {
