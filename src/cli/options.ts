@@ -1,0 +1,148 @@
+import { CommanderError } from 'commander';
+import { UsageError } from '../errors.js';
+import { normaliseArguments } from './normalise.js';
+import { createProgram, createServerCommand, type ParsedOptions } from './program.js';
+
+/** What of the command line is meant for PHP. */
+export interface PhpOptions {
+  /** `-c` */
+  readonly ini: string | undefined;
+  /** `-n` */
+  readonly noIni: boolean;
+  /** `-d`, in order, `name` or `name=value`. */
+  readonly defines: readonly string[];
+  /** `-e` */
+  readonly profileInfo: boolean;
+}
+
+/** What of the command line is meant for the master. */
+export interface MasterOptions {
+  /** `-y`, or `-d fpm.config=FILE`; `undefined` for the default file. */
+  readonly configFile: string | undefined;
+  /** `-p` */
+  readonly prefix: string | undefined;
+  /** `-g`; counts only where the configuration has no `pid`. */
+  readonly pidFile: string | undefined;
+  /** `-R` */
+  readonly allowRoot: boolean;
+  /** The last of `-D` and `-F`; `undefined` leaves it to the configuration. */
+  readonly daemonize: boolean | undefined;
+  /** `-O` */
+  readonly forceStderr: boolean;
+  readonly php: PhpOptions;
+}
+
+/** What a command line asks for. */
+export type CommandLine =
+  | ({ readonly verb: 'run' } & MasterOptions)
+  /** `dump` is `-tt`. */
+  | ({ readonly verb: 'test'; readonly dump: boolean } & MasterOptions)
+  | { readonly verb: 'version' | 'modules' | 'info'; readonly php: PhpOptions }
+  | { readonly verb: 'help'; readonly progName: string }
+  /** Usage on stdout and exit 64; php-fpm does not tell the reason. */
+  | { readonly verb: 'usage-error'; readonly progName: string; readonly error: UsageError }
+  | { readonly verb: 'serve'; readonly docroot: string; readonly port: number }
+  | { readonly verb: 'demo'; readonly port: number };
+
+/**
+ * Reads the command line, left to right, as php-fpm does.
+ *
+ * @param argv without node and script
+ * @param progName name for the usage text
+ */
+export function parseCommandLine(argv: readonly string[], progName: string): CommandLine {
+  const [first, ...rest] = argv;
+  try {
+    return first === 'serve' || first === 'demo'
+      ? parseServerCommand(first, rest, progName)
+      : parseDaemonOptions(argv, progName);
+  } catch (error) {
+    return { verb: 'usage-error', progName, error: usageErrorOf(error) };
+  }
+}
+
+function parseDaemonOptions(argv: readonly string[], progName: string): CommandLine {
+  const program = createProgram();
+  program.parse(normaliseArguments(argv, program.options), { from: 'user' });
+  const options: ParsedOptions = program.opts();
+  const php = phpOptions(options);
+  if (options.help || options.usage) {
+    return { verb: 'help', progName };
+  }
+  if (options.version) {
+    return { verb: 'version', php };
+  }
+  if (options.modules) {
+    return { verb: 'modules', php };
+  }
+  if (options.info) {
+    return { verb: 'info', php };
+  }
+  const master = masterOptions(options, php);
+  return options.test === undefined
+    ? { verb: 'run', ...master }
+    : { verb: 'test', dump: options.test > 1, ...master };
+}
+
+function phpOptions(options: ParsedOptions): PhpOptions {
+  return {
+    ini: options.phpIni,
+    noIni: options.noPhpIni ?? false,
+    defines: options.define ?? [],
+    profileInfo: options.profileInfo ?? false,
+  };
+}
+
+function masterOptions(options: ParsedOptions, php: PhpOptions): MasterOptions {
+  return {
+    configFile: options.fpmConfig || definedConfigFile(php.defines),
+    prefix: options.prefix,
+    pidFile: options.pid,
+    allowRoot: options.allowToRunAsRoot ?? false,
+    daemonize: options.daemonize ?? (options.nodaemonize ? false : undefined),
+    forceStderr: options.forceStderr ?? false,
+    php,
+  };
+}
+
+/** `-d fpm.config=FILE` names the file where -y does not. */
+function definedConfigFile(defines: readonly string[]): string | undefined {
+  const file = defines
+    .findLast((define) => define.startsWith('fpm.config='))
+    ?.slice('fpm.config='.length)
+    .replace(/^"(.*)"$/, '$1');
+  return file === '' ? undefined : file;
+}
+
+function parseServerCommand(name: 'serve' | 'demo', argv: readonly string[], progName: string): CommandLine {
+  if (argv.includes('-h') || argv.includes('--help')) {
+    return { verb: 'help', progName };
+  }
+  const command = createServerCommand(name);
+  command.parse(argv, { from: 'user' });
+  const port = parsePort(command.opts<{ port: string }>().port);
+  return name === 'serve'
+    ? { verb: 'serve', docroot: String(command.processedArgs[0]), port }
+    : { verb: 'demo', port };
+}
+
+const HIGHEST_PORT = 65_535;
+
+/** 0 lets the system choose. */
+function parsePort(text: string): number {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= HIGHEST_PORT)) {
+    throw new UsageError(`invalid port '${text}'`, '--port');
+  }
+  return port;
+}
+
+function usageErrorOf(error: unknown): UsageError {
+  if (error instanceof UsageError) {
+    return error;
+  }
+  if (error instanceof CommanderError) {
+    return new UsageError(error.message.replace(/^error: /, ''));
+  }
+  throw error;
+}

@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
+import type { Milliseconds } from '../units.js';
+import { withoutRequest } from './cgi-environment.js';
+import type { PhpOptions } from './options.js';
+import { phpinfoText } from './phpinfo-text.js';
+
+/** What is asked of PHP, and the options of `php-cgi` that answer it; -q leaves out the HTTP header. */
+const QUESTIONS = { version: ['-v'], modules: ['-m'], info: ['-q', '-i'] } as const;
+
+/** Loading all extensions takes a fraction of this on the slowest machine. */
+const PATIENCE: Milliseconds = 30_000;
+const LONGEST_ANSWER = 64 * 1024 * 1024;
+
+/** How a program ended that was run to its end. */
+export interface ProgramRun {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** `undefined` where it could not be run or did not end by itself; `failure` says why. */
+  readonly status: number | undefined;
+  readonly failure?: string;
+}
+
+export type RunProgram = (
+  file: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+) => ProgramRun;
+
+/** Where the answer comes from and goes to. */
+export interface PhpInfoContext {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly writeOut: (text: string) => void;
+  readonly writeError: (text: string) => void;
+  /** Replaced in tests. */
+  readonly run?: RunProgram;
+}
+
+/**
+ * `-v`, `-m` and `-i`: asks the php-cgi of PATH, or the one of `-d php_cgi=FILE`, and prints the answer
+ * as php-fpm's.
+ *
+ * @returns the exit code
+ */
+export function showPhp(question: keyof typeof QUESTIONS, php: PhpOptions, context: PhpInfoContext): number {
+  const binary = phpCgiOf(php);
+  const args = [...phpArguments(php), ...QUESTIONS[question]];
+  const run = (context.run ?? runProgram)(binary, args, withoutRequest(context.environment));
+  context.writeError(run.stderr);
+  if (run.status !== 0) {
+    const reason = run.failure ?? `it ended with code ${run.status}`;
+    context.writeError(`tsfpm: cannot ask ${binary} about PHP: ${reason}\n`);
+    return EXIT_SOFTWARE;
+  }
+  context.writeOut(asFpm(question, run.stdout));
+  return EXIT_OK;
+}
+
+const BINARY_DEFINE = 'php_cgi=';
+
+function phpCgiOf(php: PhpOptions): string {
+  return (
+    php.defines.findLast((define) => define.startsWith(BINARY_DEFINE))?.slice(BINARY_DEFINE.length) ||
+    'php-cgi'
+  );
+}
+
+/** The options for PHP in php-cgi's form, which wants `-d` glued to its argument. */
+export function phpArguments(php: PhpOptions): string[] {
+  return [
+    ...(php.noIni ? ['-n'] : []),
+    ...(php.ini === undefined ? [] : ['-c', php.ini]),
+    ...php.defines.filter((define) => !define.startsWith(BINARY_DEFINE)).map((define) => `-d${define}`),
+    ...(php.profileInfo ? ['-e'] : []),
+  ];
+}
+
+function asFpm(question: keyof typeof QUESTIONS, answer: string): string {
+  switch (question) {
+    case 'version':
+      // Tools look for `fpm-fcgi` in the first line; ours comes last, where none of them looks.
+      return `${answer.replace('(cgi-fcgi)', '(fpm-fcgi)').trimEnd()}\ntsfpm ${ownVersion()}\n`;
+    case 'modules':
+      return answer;
+    case 'info':
+      return asFpmInfo(phpinfoText(answer));
+  }
+}
+
+/** The two places of the page in which php-fpm tells that it is php-fpm. */
+function asFpmInfo(text: string): string {
+  return text
+    .replace(/^Server API => .*$/m, 'Server API => FPM/FastCGI')
+    .replace(/^cgi-fcgi\n\n/m, 'cgi-fcgi\n\nphp-fpm => active\n\n');
+}
+
+/** The version in package.json, which lies beside `dist`. */
+export function ownVersion(): string {
+  const manifest: unknown = JSON.parse(
+    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+  );
+  return String((manifest as { version?: unknown }).version);
+}
+
+const runProgram: RunProgram = (file, args, environment) => {
+  const run = spawnSync(file, args, {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+    timeout: PATIENCE,
+    maxBuffer: LONGEST_ANSWER,
+  });
+  return {
+    stdout: run.stdout ?? '',
+    stderr: run.stderr ?? '',
+    status: run.status ?? undefined,
+    ...(run.error === undefined ? {} : { failure: failureText(run.error) }),
+    ...(run.error === undefined && run.signal !== null ? { failure: `it was ended by ${run.signal}` } : {}),
+  };
+};
+
+function failureText(error: NodeJS.ErrnoException): string {
+  return error.code === 'ENOENT' ? 'there is no such program; install the package php-cgi' : error.message;
+}

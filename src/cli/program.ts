@@ -1,0 +1,87 @@
+import { Command, Option } from 'commander';
+
+/** Option values as commander keeps them. */
+export interface ParsedOptions {
+  readonly phpIni?: string;
+  readonly noPhpIni?: true;
+  readonly define?: readonly string[];
+  readonly profileInfo?: true;
+  readonly help?: true;
+  readonly usage?: true;
+  readonly info?: true;
+  readonly modules?: true;
+  readonly version?: true;
+  readonly prefix?: string;
+  readonly pid?: string;
+  readonly fpmConfig?: string;
+  /** How often it was given. */
+  readonly test?: number;
+  readonly daemonize?: true;
+  readonly nodaemonize?: true;
+  readonly forceStderr?: true;
+  readonly allowToRunAsRoot?: true;
+}
+
+/** Options that are obeyed at once, whatever follows them. */
+export const IMMEDIATE_OPTIONS: readonly string[] = ['--help', '--usage', '--modules', '--version'];
+
+/** Other long names of options that have one already. */
+export const LONG_ALIASES: Readonly<Record<string, string>> = { '--config': '--fpm-config' };
+
+/** The options of the daemon: php-fpm's, one by one. The usage text is made from them too. */
+export function createProgram(): Command {
+  const program = quiet(new Command('tsfpm')).helpOption(false);
+  for (const option of daemonOptions()) {
+    program.addOption(option);
+  }
+  let tests = 0;
+  program.on('option:test', () => program.setOptionValue('test', ++tests));
+  // The last of the two wins, so each takes back the other.
+  program.on('option:daemonize', () => program.setOptionValue('nodaemonize', undefined));
+  program.on('option:nodaemonize', () => program.setOptionValue('daemonize', undefined));
+  return program;
+}
+
+/** One of the two commands that start a web server for development. */
+export function createServerCommand(name: 'serve' | 'demo'): Command {
+  const command = quiet(new Command(name)).option('--port <number>', 'TCP port of the web server', '8080');
+  return name === 'serve' ? command.argument('[docroot]', 'directory to serve', '.') : command;
+}
+
+/** Nothing is printed and nothing ends the process: the caller decides on both. */
+function quiet(command: Command): Command {
+  const ignore = () => {};
+  return command.exitOverride().configureOutput({ writeOut: ignore, writeErr: ignore });
+}
+
+function daemonOptions(): Option[] {
+  return [
+    new Option('-c, --php-ini <path>', 'php.ini file, or the directory it is in'),
+    notNegated(new Option('-n, --no-php-ini', 'read no php.ini')),
+    new Option('-d, --define <name[=value]>', 'set a php.ini setting; may be given again').argParser(collect),
+    new Option('-e, --profile-info', 'compile scripts with extended information for debuggers'),
+    new Option('-h, --help', 'show this help'),
+    new Option('-?, --usage', 'show this help').hideHelp(),
+    new Option('-i, --info', 'show what PHP tells about itself'),
+    new Option('-m, --modules', 'list the modules of PHP'),
+    new Option('-v, --version', 'show the version'),
+    new Option('-p, --prefix <dir>', 'directory that relative paths start at (default: /usr)'),
+    new Option('-g, --pid <file>', 'pid file, where the configuration names none'),
+    new Option('-y, --fpm-config <file>', 'configuration file (default: /etc/tsfpm.conf); also --config'),
+    new Option('-t, --test', 'check the configuration and end; twice shows it as well'),
+    new Option('-D, --daemonize', 'run in the background, whatever the configuration says'),
+    new Option('-F, --nodaemonize', 'stay in the foreground, whatever the configuration says'),
+    new Option('-O, --force-stderr', 'in the foreground log to stderr, even if it is no terminal'),
+    new Option('-R, --allow-to-run-as-root', 'allow pools that run as root'),
+  ];
+}
+
+/** commander takes `--no-x` for the opposite of `--x`; here it is a name like any other. */
+function notNegated(option: Option): Option {
+  option.negate = false;
+  return option;
+}
+
+function collect(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
+}

@@ -1,0 +1,30 @@
+import type { Option } from 'commander';
+import { createProgram } from './program.js';
+
+const SYNOPSIS =
+  '[-n] [-e] [-h] [-i] [-m] [-v] [-t] [-p <prefix>] [-g <pid>] [-c <file>] [-d foo[=bar]] [-y <file>] [-D] [-F [-O]]';
+
+/** php-fpm puts the text of an option there, on a line of its own where the name is too long for it. */
+const TEXT_COLUMN = 19;
+
+/** What `-h` prints, and every wrong command line: php-fpm's options in our words. */
+export function usageText(progName: string): string {
+  const options = createProgram().options.filter((option) => !option.hidden);
+  return [
+    `Usage: ${progName} ${SYNOPSIS}`,
+    `       ${progName} serve [<docroot>] [--port <number>]`,
+    `       ${progName} demo [--port <number>]`,
+    ...options.flatMap(describe),
+    '',
+    'serve shows a directory by a small web server with PHP, demo a page that PHP makes; both are for',
+    'development only.',
+    '',
+  ].join('\n');
+}
+
+function describe(option: Option): string[] {
+  const name = `  ${option.flags}`;
+  return name.length < TEXT_COLUMN
+    ? [`${name.padEnd(TEXT_COLUMN)}${option.description}`]
+    : [name, `${' '.repeat(TEXT_COLUMN)}${option.description}`];
+}
