@@ -1,6 +1,7 @@
+import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
 import { ENV_MARK } from './control-frames.js';
-import { inOrderOfApplication, LIBRARY_PATH } from './php-arguments.js';
+import { LIBRARY_PATH } from './php-arguments.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -35,7 +35,8 @@ export interface GenerationPlan {
 /** A worker that has ended. */
 export interface EndedWorker {
   readonly pid: Pid;
-  readonly status: ExitStatus;
+  /** undefined where its zygote died with it and took the status along. */
+  readonly status: ExitStatus | undefined;
   readonly ageMs: Milliseconds;
   /** Requests that it had begun, by its own account. */
   readonly accepted: Count;
@@ -247,7 +248,7 @@ export class Generation {
   #onWorkerEnd(
     slot: number,
     worker: Extract<WorkerState, { at: 'running' }>,
-    status: ExitStatus,
+    status: ExitStatus | undefined,
     accepted: Count,
   ): void {
     worker.output.stdout.end();

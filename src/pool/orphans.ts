@@ -10,7 +10,7 @@ const LOOK_AGAIN_MS: Milliseconds = 200;
  * programs that scripts left behind. The master is a subreaper, so all of them come here, and must be reaped here.
  */
 export class Orphans {
-  readonly #onEndByPid = new Map<Pid, (status: ExitStatus) => void>();
+  readonly #onEndByPid = new Map<Pid, (status: ExitStatus | undefined) => void>();
   readonly #isOwnChild: (pid: Pid) => boolean;
   #timer: NodeJS.Timeout | undefined;
 
@@ -19,8 +19,8 @@ export class Orphans {
     this.#isOwnChild = isOwnChild;
   }
 
-  /** `onEnd` is called once, when that process has ended. */
-  adopt(pid: Pid, onEnd: (status: ExitStatus) => void): void {
+  /** `onEnd` is called once, when that process has ended; undefined where its parent took the status with it. */
+  adopt(pid: Pid, onEnd: (status: ExitStatus | undefined) => void): void {
     this.#onEndByPid.set(pid, onEnd);
     this.#timer ??= setInterval(() => this.look(), LOOK_AGAIN_MS);
   }
@@ -49,9 +49,18 @@ export class Orphans {
 
   #reap(pid: Pid): void {
     const ended = reapChild(pid);
-    if (ended === undefined) return;
+    if (ended === undefined && exists(pid)) return;
     const onEnd = this.#onEndByPid.get(pid);
     this.#onEndByPid.delete(pid);
-    onEnd?.(ended.status);
+    onEnd?.(ended?.status);
+  }
+}
+
+function exists(pid: Pid): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false; // ESRCH: root is never refused, and others have only children of their own user
   }
 }

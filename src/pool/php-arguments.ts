@@ -1,4 +1,5 @@
-import type { KeyValue, PoolConfig } from '../config/config.js';
+import { inOrderOfApplication } from '../config/array-entries.js';
+import type { PoolConfig } from '../config/config.js';
 import { DESCRIPTORS } from './control-frames.js';
 
 /** What the command line says about php.ini, for every pool. */
@@ -28,11 +29,6 @@ export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
     '-d',
     `extension=${LIBRARY_PATH}`,
   ];
-}
-
-/** php-fpm builds its lists backwards, so of entries with one key the first of the file is applied last and wins. */
-export function inOrderOfApplication(entries: readonly KeyValue[]): readonly KeyValue[] {
-  return [...entries].reverse();
 }
 
 /**

@@ -20,8 +20,10 @@ export interface PoolParts {
   readonly php: PhpOptions;
   readonly environment: Environment;
   readonly budget: ProcessBudget;
-  /** Called at most once until a fork succeeds again. */
+  /** A worker is missing and `process.max` allows none. */
   readonly onBudgetSpent: () => void;
+  /** A fork has succeeded. */
+  readonly onForked: () => void;
 }
 
 type State = 'starting' | 'running' | 'stopping' | 'ended';
@@ -173,6 +175,7 @@ export class Pool {
   }
 
   #onWorkerStarted(pid: Pid): void {
+    this.#parts.onForked();
     const message = `[pool ${this.config.name}] child ${pid} started`;
     const fields = { pool: this.config.name, pid };
     // As php-fpm: worth a notice only in place of one that died.
@@ -187,7 +190,7 @@ export class Pool {
     const seconds = (worker.ageMs / 1000).toFixed(6);
     const message = `[pool ${name}] child ${worker.pid} exited ${exitText(worker.status)} after ${seconds} seconds from start`;
     const fields = { pool: name, pid: worker.pid };
-    const isInOrder = worker.status.kind === 'exited' && worker.status.code === 0;
+    const isInOrder = worker.status?.kind === 'exited' && worker.status.code === 0;
     if (this.#state !== 'running' || generation !== this.#current) {
       this.#log.debug(message, fields);
       return;

@@ -1,9 +1,9 @@
+import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import type { Setting } from './control-frames.js';
 import { type Environment, workerEnvironment } from './environment.js';
 import type { PoolAccount } from './identity.js';
-import { inOrderOfApplication } from './php-arguments.js';
 
 const text = (key: Setting['key'], value: string): Setting => ({ key, value: Buffer.from(value) });
 const int32 = (key: Setting['key'], value: number): Setting => ({ key, value: nativeInt32(value) });

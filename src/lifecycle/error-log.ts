@@ -1,0 +1,90 @@
+import { isatty } from 'node:tty';
+import { FACILITIES } from '../config/values.js';
+import type { GlobalConfig } from '../config/config.js';
+import { createStderrSink } from '../log/descriptor-sink.js';
+import { type FileSink, openErrorLog } from '../log/file-sink.js';
+import type { MasterLog } from '../log/master-log.js';
+import { createTeeSink, type LogSink } from '../log/sinks.js';
+import { createSyslogSink } from '../log/syslog-sink.js';
+import { replaceDescriptor } from '../os/descriptor.js';
+import { closeSync, openSync } from 'node:fs';
+
+const STDERR = 2;
+
+/** How the master was started, as far as its messages are concerned. */
+export interface ErrorLogOptions {
+  readonly isForeground: boolean;
+  /** `--force-stderr` */
+  readonly isStderrForced: boolean;
+}
+
+/**
+ * Where the master's messages go: php-fpm's rules.
+ *
+ * | started | until it runs | then |
+ * | --- | --- | --- |
+ * | in the foreground, on a terminal or with --force-stderr | stderr | stderr |
+ * | in the foreground, otherwise | error log and stderr | error log |
+ * | in the background | error log and the caller's stderr | error log |
+ */
+export class ErrorLog {
+  readonly #log: MasterLog;
+  readonly #options: ErrorLogOptions;
+  #file: FileSink | undefined;
+  #sink: LogSink | undefined;
+  #isTied = false;
+
+  constructor(log: MasterLog, options: ErrorLogOptions) {
+    this.#log = log;
+    this.#options = options;
+  }
+
+  /**
+   * Once the configuration is read.
+   *
+   * @throws LogOpenError
+   */
+  open(config: GlobalConfig): void {
+    this.#log.configure({ level: config.logLevel, format: config.logFormat, limit: config.logLimit });
+    const isSyslog = config.errorLog.toLowerCase() === 'syslog';
+    if (!isSyslog) this.#file = openErrorLog(config.errorLog);
+    this.#sink = this.#file ?? createSyslogSink(config.syslogIdent, FACILITIES[config.syslogFacility]);
+    // On a terminal the file is made, and stays empty.
+    if (this.#staysOnStderr) return;
+    this.#log.setSink(createTeeSink(this.#sink, createStderrSink()));
+  }
+
+  /** Once the service runs: stderr belongs to whoever started us no more. */
+  settle(): void {
+    if (this.#staysOnStderr || this.#sink === undefined) return;
+    this.#log.setSink(this.#sink);
+    this.#isTied = true;
+    this.#tieStderr();
+  }
+
+  /**
+   * After a rotation.
+   *
+   * @throws LogOpenError and goes on with the old file
+   */
+  reopen(): void {
+    this.#file?.reopen();
+    if (this.#isTied) this.#tieStderr();
+  }
+
+  get #staysOnStderr(): boolean {
+    const { isForeground, isStderrForced } = this.#options;
+    return isForeground && (isStderrForced || isatty(STDERR));
+  }
+
+  /** What a library of ours may write to descriptor 2 is in the log too. */
+  #tieStderr(): void {
+    if (this.#file !== undefined) {
+      replaceDescriptor(this.#file.fd, STDERR);
+      return;
+    }
+    const nothing = openSync('/dev/null', 'w');
+    replaceDescriptor(nothing, STDERR);
+    closeSync(nothing);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The master's states. A later one is never left for an earlier one: terminating overrides finishing.
+ *
+ * - starting: sockets, zygotes; nobody is served yet
+ * - running
+ * - finishing: QUIT; requests in hand end, without bound or within process_control_timeout
+ * - terminating: TERM; requests in hand end within process_control_timeout
+ * - killing: nothing is waited for any more
+ */
+export type MasterState = 'starting' | 'running' | 'finishing' | 'terminating' | 'killing';
+
+/** Signals that mean something to the master. */
+export const MASTER_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const;
+export type MasterSignal = (typeof MASTER_SIGNALS)[number];
+
+/** What the master does in answer. */
+export type MasterAction =
+  | 'ignore'
+  /** let workers finish, then end; process_control_timeout bounds it where it is set */
+  | 'finish'
+  /** the same, and kill at once where process_control_timeout is 0 */
+  | 'terminate'
+  | 'kill'
+  | 'reopen logs'
+  | 'reload';
+
+interface Cell {
+  readonly next: MasterState;
+  readonly action: MasterAction;
+}
+
+const stay = (next: MasterState): Cell => ({ next, action: 'ignore' });
+
+/** Every state by every signal; a missing pair does not compile. */
+export const TRANSITIONS: Readonly<Record<MasterState, Readonly<Record<MasterSignal, Cell>>>> = {
+  starting: {
+    SIGTERM: { next: 'terminating', action: 'terminate' },
+    SIGINT: { next: 'killing', action: 'kill' },
+    SIGQUIT: { next: 'finishing', action: 'finish' },
+    SIGUSR1: { next: 'starting', action: 'reopen logs' },
+    SIGUSR2: stay('starting'),
+    SIGHUP: stay('starting'),
+  },
+  running: {
+    SIGTERM: { next: 'terminating', action: 'terminate' },
+    SIGINT: { next: 'killing', action: 'kill' },
+    SIGQUIT: { next: 'finishing', action: 'finish' },
+    SIGUSR1: { next: 'running', action: 'reopen logs' },
+    SIGUSR2: { next: 'running', action: 'reload' },
+    SIGHUP: { next: 'running', action: 'reload' },
+  },
+  finishing: {
+    SIGTERM: { next: 'terminating', action: 'terminate' },
+    SIGINT: { next: 'killing', action: 'kill' },
+    SIGQUIT: stay('finishing'),
+    SIGUSR1: { next: 'finishing', action: 'reopen logs' },
+    SIGUSR2: stay('finishing'),
+    SIGHUP: stay('finishing'),
+  },
+  terminating: {
+    SIGTERM: { next: 'killing', action: 'kill' },
+    SIGINT: { next: 'killing', action: 'kill' },
+    SIGQUIT: stay('terminating'),
+    SIGUSR1: { next: 'terminating', action: 'reopen logs' },
+    SIGUSR2: stay('terminating'),
+    SIGHUP: stay('terminating'),
+  },
+  killing: {
+    SIGTERM: stay('killing'),
+    SIGINT: stay('killing'),
+    SIGQUIT: stay('killing'),
+    SIGUSR1: { next: 'killing', action: 'reopen logs' },
+    SIGUSR2: stay('killing'),
+    SIGHUP: stay('killing'),
+  },
+};

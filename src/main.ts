@@ -1,0 +1,139 @@
+import { realpathSync } from 'node:fs';
+import { checkAccounts } from './config/accounts-check.js';
+import type { Config } from './config/config.js';
+import { directivesNotInForce } from './config/in-force.js';
+import { loadConfig } from './config/load.js';
+import { isFatal, type Problem } from './config/problem.js';
+import { EXIT_CONFIG, EXIT_OK, StartFailure } from './errors.js';
+import { ErrorLog } from './lifecycle/error-log.js';
+import { applyMasterLimits } from './lifecycle/limits.js';
+import { Master } from './lifecycle/master.js';
+import { createStderrSink } from './log/descriptor-sink.js';
+import { createMasterLog, type MasterLog } from './log/master-log.js';
+import { groupByName, userByName } from './os/accounts.js';
+import { setProcessTitle } from './os/title.js';
+import type { PhpOptions } from './pool/php-arguments.js';
+
+/** What the command line asks for, once it is clear that the master is to run in this process. */
+export interface RunOptions {
+  /** As given: it is shown in messages and in the process title. */
+  readonly file: string;
+  readonly prefix: string | undefined;
+  /** `--pid`, for a file that names none. */
+  readonly pidFile: string | undefined;
+  /** false: this is the background process that the launching one started. */
+  readonly isForeground: boolean;
+  readonly isStderrForced: boolean;
+  readonly allowRoot: boolean;
+  readonly php: PhpOptions;
+  /** Told once, when the service is up. */
+  readonly onUp?: () => void;
+}
+
+/** A log for the time before the configuration says where it goes: stderr, from NOTICE up. */
+export function createStartLog(): MasterLog {
+  return createMasterLog({ level: 'notice', format: 'fpm', limit: 1024, sink: createStderrSink() });
+}
+
+/**
+ * The configuration, and whatever is wrong with it in the log.
+ *
+ * @returns undefined where something is fatal
+ */
+export function readConfig(
+  options: Pick<RunOptions, 'file' | 'prefix' | 'allowRoot'>,
+  log: MasterLog,
+): Config | undefined {
+  const { config, problems } = loadConfig({
+    file: options.file,
+    prefix: options.prefix,
+    environment: process.env,
+    allowRoot: options.allowRoot,
+    isRoot: isRoot(),
+  });
+  if (config !== undefined) log.setLevel(config.global.logLevel);
+  tellProblems(problems, log);
+  if (config === undefined || !isRoot()) return config;
+  const unknown = checkAccounts(config, {
+    uidOf: (user) => userByName(user)?.uid,
+    gidOf: (group) => groupByName(group)?.gid,
+  });
+  tellProblems(unknown, log);
+  return unknown.some(isFatal) ? undefined : config;
+}
+
+/**
+ * The master's life, one line per stage.
+ *
+ * @returns the exit code
+ */
+export async function runMaster(options: RunOptions): Promise<number> {
+  const log = createStartLog();
+  const config = readConfig(options, log);
+  if (config === undefined) return failStart(log);
+  setProcessTitle(`tsfpm: master process (${shownPath(options.file)})`);
+  const errorLog = new ErrorLog(log, options);
+  const master = new Master({
+    config,
+    log,
+    errorLog,
+    pidFile: config.global.pid ?? options.pidFile,
+    php: options.php,
+    environment: { ...process.env },
+    isRoot: isRoot(),
+  });
+  try {
+    errorLog.open(config.global);
+    applyMasterLimits(config.global, isRoot());
+    master.takeSignals();
+    await master.start();
+  } catch (error) {
+    tellFailure(error, log);
+    await master.abandon();
+    return failStart(log);
+  }
+  if (!master.isStopping) {
+    log.notice(`fpm is running, pid ${process.pid}`);
+    tellNotInForce(config, log);
+    master.run();
+    log.notice('ready to handle connections');
+    options.onUp?.();
+    errorLog.settle();
+  }
+  await master.untilStopped();
+  return EXIT_OK;
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+function shownPath(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file; // removed since it was read
+  }
+}
+
+function tellProblems(problems: readonly Problem[], log: MasterLog): void {
+  for (const { level, message } of problems) log[level](message);
+}
+
+function tellNotInForce(config: Config, log: MasterLog): void {
+  const names = directivesNotInForce(config);
+  if (names.length > 0)
+    log.notice(`checked, but without effect in this version of tsfpm: ${names.join(', ')}`);
+}
+
+/** What a stage threw is a line for the administrator; a stack trace is only for what is our own mistake. */
+function tellFailure(error: unknown, log: MasterLog): void {
+  if (error instanceof StartFailure) return; // told where it happened
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) throw error;
+  log.error(error instanceof Error ? error.message : String(error));
+}
+
+function failStart(log: MasterLog): number {
+  log.error('FPM initialization failed');
+  return EXIT_CONFIG;
+}
