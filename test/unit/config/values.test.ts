@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  dumpValueOf,
+  octalMode,
+  parseValueOf,
+  printValueOf,
+  type ValueKind,
+} from '../../../src/config/values.js';
+
+const NUMBER = 'is not a valid number (greater or equal than zero)';
+const SUFFIX = 'unknown suffix used in time value';
+const BOOLEAN = 'invalid boolean value';
+
+const ACCEPTED: readonly [kind: ValueKind, text: string, value: unknown][] = [
+  ['string', ' as it is ', ' as it is '],
+  ['integer', '12', 12],
+  ['integer', '', 0],
+  ['integer', '-5', -5],
+  ['integer', '-', 0],
+  ['integer', '2147483647', 2147483647],
+  ['integer', '2147483648', -2147483648],
+  ['integer', '0012', 12],
+  ['time', '10', 10],
+  ['time', '10s', 10],
+  ['time', '2m', 120],
+  ['time', '2h', 7200],
+  ['time', '2d', 172800],
+  ['time', '100ms'.slice(0, -1), 6000],
+  ['time', '100ms', 100],
+  ['time', '1x5', 1],
+  ['time', 'abc5', 0],
+  ['time', 's', 0],
+  ['time', '1.5h', 3600],
+  ['time', '-5', -5],
+  ['boolean', '1', true],
+  ['boolean', 'yes', true],
+  ['boolean', 'true', true],
+  ['boolean', 'on', true],
+  ['boolean', '', false],
+  ['boolean', '0', false],
+  ['boolean', 'no', false],
+  ['boolean', 'none', false],
+  ['boolean', 'false', false],
+  ['boolean', 'off', false],
+  ['level', 'WARN', 'warning'],
+  ['level', 'Warning', 'warning'],
+  ['level', 'alert', 'alert'],
+  ['mode', 'abc', 'abc'],
+  ['rlimitCore', 'Unlimited', 'unlimited'],
+  ['rlimitCore', '5', 5],
+  ['pm', 'STATIC', 'static'],
+  ['pm', 'ondemand', 'ondemand'],
+  ['facility', 'LOCAL7', 'local7'],
+  ['logFormat', 'JSON', 'json'],
+];
+
+for (const [kind, text, value] of ACCEPTED) {
+  test(`${kind} '${text}' is ${value}`, () => assert.deepEqual(parseValueOf(kind, text), { value }));
+}
+
+const REFUSED: readonly [kind: ValueKind, text: string, reason: string][] = [
+  ['integer', '1.5', NUMBER],
+  ['integer', ' 1', NUMBER],
+  ['integer', '--1', NUMBER],
+  ['integer', '1k', NUMBER],
+  ['time', '', 'invalid time value'],
+  ['time', '10M', SUFFIX],
+  ['time', '10x', SUFFIX],
+  ['boolean', 'Yes', BOOLEAN],
+  ['boolean', '2', BOOLEAN],
+  ['level', 'info', "invalid value for 'log_level'"],
+  ['level', 'constructor', "invalid value for 'log_level'"],
+  ['rlimitCore', '-1', "must be greater than zero or 'unlimited'"],
+  ['rlimitCore', 'x', NUMBER],
+  ['pm', '', 'invalid process manager (static, dynamic or ondemand)'],
+  ['facility', 'LOG_DAEMON', 'invalid value'],
+  ['logFormat', 'xml', "must be 'fpm' or 'json'"],
+];
+
+for (const [kind, text, reason] of REFUSED) {
+  test(`${kind} '${text}' is refused`, () => assert.deepEqual(parseValueOf(kind, text), { reason }));
+}
+
+test('the dump shows numbers where php-fpm does', () => {
+  assert.equal(dumpValueOf('facility', 'local0'), '128');
+  assert.equal(dumpValueOf('rlimitCore', 'unlimited'), '-1');
+  assert.equal(dumpValueOf('time', 5), '5s');
+  assert.equal(dumpValueOf('boolean', false), 'no');
+});
+
+test('an octal mode is read as far as it is one', () => {
+  assert.deepEqual(['0660', '666', '0679', 'abc', '', ' 7'].map(octalMode), [0o660, 0o666, 0o67, 0, 0, 7]);
+});
+
+test('what is printed is read back', () => {
+  const kinds: ValueKind[] = [
+    'string',
+    'integer',
+    'time',
+    'boolean',
+    'level',
+    'rlimitCore',
+    'pm',
+    'facility',
+    'logFormat',
+  ];
+  fc.assert(
+    fc.property(fc.constantFrom(...kinds), fc.string(), (kind, text) => {
+      const parsed = parseValueOf(kind, text);
+      if ('value' in parsed) {
+        assert.deepEqual(parseValueOf(kind, printValueOf(kind, parsed.value)), parsed);
+      }
+    }),
+  );
+});
