@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { checkAccounts } from './config/accounts-check.js';
 import type { Config } from './config/config.js';
 import { directivesNotInForce } from './config/in-force.js';
-import { loadConfig } from './config/load.js';
+import { type LoadResult, loadConfig } from './config/load.js';
 import { isFatal, type Problem } from './config/problem.js';
 import { EXIT_CONFIG, EXIT_OK, StartFailure } from './errors.js';
 import { ErrorLog } from './lifecycle/error-log.js';
@@ -14,19 +14,26 @@ import { groupByName, userByName } from './os/accounts.js';
 import { setProcessTitle } from './os/title.js';
 import type { PhpOptions } from './pool/php-arguments.js';
 
-/** What the command line asks for, once it is clear that the master is to run in this process. */
-export interface RunOptions {
+/** How the configuration is read. */
+export interface LoadOptions {
   /** As given: it is shown in messages and in the process title. */
   readonly file: string;
   readonly prefix: string | undefined;
+  /** `--allow-to-run-as-root` */
+  readonly allowRoot: boolean;
+}
+
+/** What the command line asks for, once it is clear that the master is to run in this process. */
+export interface RunOptions extends LoadOptions {
+  /** Where it has been read already, problems told. */
+  readonly config?: Config;
   /** `--pid`, for a file that names none. */
   readonly pidFile: string | undefined;
   /** false: this is the background process that the launching one started. */
   readonly isForeground: boolean;
   readonly isStderrForced: boolean;
-  readonly allowRoot: boolean;
   readonly php: PhpOptions;
-  /** Told once, when the service is up. */
+  /** Called once, when the service is up. */
   readonly onUp?: () => void;
 }
 
@@ -40,26 +47,28 @@ export function createStartLog(): MasterLog {
  *
  * @returns undefined where something is fatal
  */
-export function readConfig(
-  options: Pick<RunOptions, 'file' | 'prefix' | 'allowRoot'>,
-  log: MasterLog,
-): Config | undefined {
-  const { config, problems } = loadConfig({
-    file: options.file,
-    prefix: options.prefix,
-    environment: process.env,
-    allowRoot: options.allowRoot,
-    isRoot: isRoot(),
-  });
+export function readConfig(options: LoadOptions, log: MasterLog): Config | undefined {
+  const { config, problems } = loadFile(options);
   if (config !== undefined) log.setLevel(config.global.logLevel);
   tellProblems(problems, log);
-  if (config === undefined || !isRoot()) return config;
-  const unknown = checkAccounts(config, {
+  if (config === undefined) return undefined;
+  const unknown = checkMachine(config);
+  tellProblems(unknown, log);
+  return unknown.some(isFatal) ? undefined : config;
+}
+
+/** The configuration and everything that is to say of it, untold. */
+export function loadFile(options: LoadOptions): LoadResult {
+  return loadConfig({ ...options, environment: process.env, isRoot: isRoot() });
+}
+
+/** What can only be asked of the machine: whether the users and groups exist. */
+export function checkMachine(config: Config): Problem[] {
+  if (!isRoot()) return [];
+  return checkAccounts(config, {
     uidOf: (user) => userByName(user)?.uid,
     gidOf: (group) => groupByName(group)?.gid,
   });
-  tellProblems(unknown, log);
-  return unknown.some(isFatal) ? undefined : config;
 }
 
 /**
@@ -69,7 +78,7 @@ export function readConfig(
  */
 export async function runMaster(options: RunOptions): Promise<number> {
   const log = createStartLog();
-  const config = readConfig(options, log);
+  const config = options.config ?? readConfig(options, log);
   if (config === undefined) return failStart(log);
   setProcessTitle(`tsfpm: master process (${shownPath(options.file)})`);
   const errorLog = new ErrorLog(log, options);
@@ -129,7 +138,8 @@ function tellNotInForce(config: Config, log: MasterLog): void {
 /** What a stage threw is a line for the administrator; a stack trace is only for what is our own mistake. */
 function tellFailure(error: unknown, log: MasterLog): void {
   if (error instanceof StartFailure) return; // told where it happened
-  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) throw error;
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError)
+    throw error;
   log.error(error instanceof Error ? error.message : String(error));
 }
 

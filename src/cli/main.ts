@@ -1,15 +1,51 @@
-import { runMaster } from '../main.js';
+import { basename } from 'node:path';
+import { EXIT_OK, EXIT_USAGE, unreachable } from '../errors.js';
+import { takeDaemonMark } from './daemonize.js';
+import { type CommandLine, parseCommandLine } from './options.js';
+import { usageText } from './usage.js';
 
-// Stands in until the command line is parsed by options.ts.
-const argv = process.argv.slice(2);
-const at = argv.findIndex((word) => word === '--config' || word === '-y');
-process.exitCode = await runMaster({
-  file: argv[at + 1] ?? '/etc/tsfpm.conf',
-  prefix: undefined,
-  pidFile: undefined,
-  isForeground: true,
-  isStderrForced: argv.includes('-O'),
-  allowRoot: argv.includes('-R'),
-  php: {},
-});
+/** The rooms behind a verb are loaded when it is asked for: `-v` needs neither log nor system calls. */
+async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
+  switch (command.verb) {
+    case 'help':
+      process.stdout.write(usageText(command.progName));
+      return EXIT_OK;
+    case 'usage-error':
+      process.stdout.write(usageText(command.progName));
+      return EXIT_USAGE;
+    case 'version':
+    case 'modules':
+    case 'info': {
+      const { showPhp } = await import('./php-info.js');
+      return showPhp(command.verb, command.php, {
+        environment: process.env,
+        writeOut: (text) => process.stdout.write(text),
+        writeError: (text) => process.stderr.write(text),
+      });
+    }
+    case 'test': {
+      const { test } = await import('./test-run.js');
+      return test(command);
+    }
+    case 'run': {
+      const { run } = await import('./run.js');
+      return run(command, isDaemon);
+    }
+    case 'serve': {
+      const { serve } = await import('./dev.js');
+      return serve(command.docroot, command.port);
+    }
+    case 'demo': {
+      const { demo } = await import('./dev.js');
+      return demo(command.port);
+    }
+    default:
+      return unreachable(command);
+  }
+}
+
+const [, script = 'tsfpm', ...argv] = process.argv;
+process.exitCode = await obey(parseCommandLine(argv, basename(script)), takeDaemonMark());
+// Nothing is left to do, whatever handles are still open; what was written to pipes has arrived before.
+await new Promise((resolve) => process.stdout.write('', resolve));
 process.exit();

@@ -1,13 +1,13 @@
+import { closeSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { FACILITIES } from '../config/values.js';
 import type { GlobalConfig } from '../config/config.js';
+import { FACILITIES } from '../config/values.js';
 import { createStderrSink } from '../log/descriptor-sink.js';
 import { type FileSink, openErrorLog } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
 import { createTeeSink, type LogSink } from '../log/sinks.js';
 import { createSyslogSink } from '../log/syslog-sink.js';
 import { replaceDescriptor } from '../os/descriptor.js';
-import { closeSync, openSync } from 'node:fs';
 
 const STDERR = 2;
 

@@ -9,7 +9,8 @@ import { type LimitedResource, setPriority, setResourceLimit } from '../os/proce
  */
 export function applyMasterLimits(config: GlobalConfig, isRoot: boolean): void {
   if (config.rlimitFiles > 0) limit('openFiles', config.rlimitFiles, 'rlimit_files', 'RLIMIT_NOFILE');
-  if (config.rlimitCore === 'unlimited') limit('core', Number.POSITIVE_INFINITY, 'rlimit_core', 'RLIMIT_CORE');
+  if (config.rlimitCore === 'unlimited')
+    limit('core', Number.POSITIVE_INFINITY, 'rlimit_core', 'RLIMIT_CORE');
   else if (config.rlimitCore > 0) limit('core', config.rlimitCore, 'rlimit_core', 'RLIMIT_CORE');
   if (isRoot && config.processPriority !== undefined) priority(config.processPriority);
 }
@@ -30,6 +31,8 @@ function priority(value: number): void {
   try {
     setPriority(0, value);
   } catch (error) {
-    throw new Error(`Unable to set priority for the master process${asSystemError(error).suffix}`, { cause: error });
+    throw new Error(`Unable to set priority for the master process${asSystemError(error).suffix}`, {
+      cause: error,
+    });
   }
 }

@@ -8,13 +8,13 @@ import { openStandIn } from '../listen/stand-in.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
 import { becomeSubreaper } from '../os/process.js';
+import type { Environment } from '../pool/environment.js';
 import { type PoolAccount, poolAccount } from '../pool/identity.js';
 import { listenOwner } from '../pool/listen-owner.js';
 import { Orphans } from '../pool/orphans.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
 import { Pool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
-import type { Environment } from '../pool/environment.js';
 import type { Fd, Milliseconds } from '../units.js';
 import type { ErrorLog } from './error-log.js';
 import { removePidFile, writePidFile } from './pid-file.js';
@@ -166,7 +166,11 @@ export class Master {
     });
   }
 
-  #makePool(config: Config['pools'][number], accounts: Map<string, PoolAccount>, budget: ProcessBudget): Pool {
+  #makePool(
+    config: Config['pools'][number],
+    accounts: Map<string, PoolAccount>,
+    budget: ProcessBudget,
+  ): Pool {
     const { php, environment } = this.#options;
     const socket = this.#sockets.byListen(config.listen);
     const account = accounts.get(config.name);

@@ -2,14 +2,16 @@ import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
 import { DESCRIPTORS } from './control-frames.js';
 
-/** What the command line says about php.ini, for every pool. */
+/** What of the command line is meant for PHP, in every pool. */
 export interface PhpOptions {
   /** `-c`: file or directory. */
-  readonly phpIni?: string | undefined;
+  readonly ini: string | undefined;
   /** `-n` */
-  readonly isWithoutPhpIni?: boolean | undefined;
-  /** `-d name=value`, in order, as given. */
-  readonly defines?: readonly string[] | undefined;
+  readonly noIni: boolean;
+  /** `-d`, in order, `name` or `name=value`. */
+  readonly defines: readonly string[];
+  /** `-e` */
+  readonly profileInfo: boolean;
 }
 
 /** The runtime library, for LD_PRELOAD and `extension=`: a descriptor, since either reads a path with blanks wrongly. */
@@ -17,12 +19,12 @@ export const LIBRARY_PATH = `/proc/self/fd/${DESCRIPTORS.LIBRARY}`;
 
 /** php-cgi's arguments for a pool's zygote: what comes later overrides what came before. */
 export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
-  const ini = pool.phpIni ?? options.phpIni;
-  const defines = options.defines ?? [];
+  const ini = pool.phpIni ?? options.ini;
   return [
-    ...(options.isWithoutPhpIni && pool.phpIni === undefined ? ['-n'] : []),
+    ...(options.noIni && pool.phpIni === undefined ? ['-n'] : []),
+    ...(options.profileInfo ? ['-e'] : []),
     ...(ini === undefined ? [] : ['-c', ini]),
-    ...defines.flatMap((define) => ['-d', define]),
+    ...options.defines.flatMap((define) => ['-d', define]),
     ...[...inOrderOfApplication(pool.phpValue), ...inOrderOfApplication(pool.phpAdminValue)].flatMap(
       ({ key, value }) => ['-d', `${key}=${quoteIni(value)}`],
     ),

@@ -1,0 +1,102 @@
+// What `npm start`, `npm test` and `npm run bench` need before they can run: system packages, npm packages, the build.
+// Plain JavaScript without dependencies: it runs in a fresh clone.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+
+/** Programs by purpose: what to look for, and the Debian or Ubuntu packages that bring it. */
+const BUILD = [
+  { name: 'a C compiler', has: () => onPath('cc') || onPath('gcc'), packages: ['gcc', 'libc6-dev'] },
+  { name: "the C library's headers", has: () => existsSync('/usr/include/stdio.h'), packages: ['libc6-dev'] },
+];
+const PHP = [{ name: 'php-cgi', has: () => onPath('php-cgi'), packages: ['php-cgi'] }];
+const NGINX = { name: 'nginx', has: () => onPath('nginx'), packages: ['nginx-light'] };
+const FPM = { name: 'php-fpm', has: () => onPath('php-fpm8.2', 'php-fpm'), packages: ['php-fpm'] };
+const SPAWN = { name: 'spawn-fcgi', has: () => onPath('spawn-fcgi'), packages: ['spawn-fcgi'] };
+const STRACE = { name: 'strace', has: () => onPath('strace'), packages: ['strace'] };
+const NEEDS = {
+  start: [...BUILD, ...PHP],
+  test: [...BUILD, ...PHP, NGINX, STRACE],
+  bench: [...BUILD, ...PHP, FPM, SPAWN],
+};
+
+const purpose = process.argv[2] ?? 'start';
+const needs = NEEDS[purpose];
+if (needs === undefined)
+  fail(`tsfpm: no set-up is called '${purpose}'; there are ${Object.keys(NEEDS).join(', ')}`);
+
+checkNode();
+installSystemPackages(needs);
+installNpmPackages();
+build();
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 17)) return;
+  fail(`tsfpm needs Node 20.17 or newer; this is ${process.versions.node}`);
+}
+
+function onPath(...names) {
+  const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  return names.some((name) => places.some((place) => isExecutable(join(place, name))));
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false; // not there
+  }
+}
+
+function installSystemPackages(wanted) {
+  const missing = wanted.filter(({ has }) => !has());
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.flatMap((need) => need.packages))];
+  const names = missing.map(({ name }) => name).join(', ');
+  const isRoot = process.geteuid?.() === 0;
+  if (!isRoot || !onPath('apt-get'))
+    fail(
+      `tsfpm: missing: ${names}. Install with:\n\n  ${isRoot ? '' : 'sudo '}apt-get update && ${isRoot ? '' : 'sudo '}apt-get install -y --no-install-recommends ${packages.join(' ')}\n`,
+    );
+  console.error(`tsfpm: installing ${packages.join(' ')} (for ${names})`);
+  // Services that packages bring must not start: policy-rc.d is asked first, and their ports may be in use.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  run('apt-get', ['update', '-qq'], { env });
+  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env });
+  const still = missing.filter(({ has }) => !has());
+  if (still.length > 0)
+    fail(`tsfpm: still missing after the installation: ${still.map(({ name }) => name).join(', ')}`);
+}
+
+/** npm's own record of what it installed tells whether package-lock.json has changed since. */
+function installNpmPackages() {
+  const installed = 'node_modules/.package-lock.json';
+  const isCurrent =
+    existsSync(installed) && statSync(installed).mtimeMs >= statSync('package-lock.json').mtimeMs;
+  if (isCurrent && existsSync('node_modules/typescript')) return;
+  const { name } = JSON.parse(readFileSync('package.json', 'utf8'));
+  console.error(`tsfpm: installing the npm packages of ${name}`);
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+}
+
+function build() {
+  run('npm', ['run', '--silent', purpose === 'start' ? 'build' : 'build:test']);
+}
+
+function run(command, args, options = {}) {
+  // What these tools print is for people: stdout stays free for the program that is set up.
+  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 2, 2], ...options });
+  if (error !== undefined) fail(`tsfpm: cannot run ${command}: ${error.message}`);
+  if (status !== 0) fail(`tsfpm: '${command} ${args.join(' ')}' failed; see above`, status ?? 1);
+}
+
+function fail(message, code = 1) {
+  console.error(message);
+  process.exit(code);
+}

@@ -1,0 +1,57 @@
+import type { Config } from '../config/config.js';
+import { EXIT_CONFIG } from '../errors.js';
+import type { MasterLog } from '../log/master-log.js';
+import { createStartLog, type LoadOptions, readConfig, runMaster } from '../main.js';
+import { daemonize, tellLauncher } from './daemonize.js';
+import type { MasterOptions } from './options.js';
+
+const DEFAULT_FILE = 'etc/tsfpm.conf';
+
+/** `-y`, or the default below the prefix, or /etc/tsfpm.conf. */
+export function configFile(options: Pick<MasterOptions, 'configFile' | 'prefix'>): string {
+  return options.configFile ?? `${options.prefix ?? ''}/${DEFAULT_FILE}`;
+}
+
+/** What of the command line says how the configuration is read. */
+export function loadOptions(options: MasterOptions): LoadOptions {
+  return { file: configFile(options), prefix: options.prefix, allowRoot: options.allowRoot };
+}
+
+/**
+ * The master, in this process or in the background.
+ *
+ * @param isDaemon this is the process in the background already
+ * @returns the exit code
+ */
+export async function run(options: MasterOptions, isDaemon: boolean): Promise<number> {
+  if (!isDaemon && options.daemonize !== false) {
+    const log = createStartLog();
+    const config = readConfig(loadOptions(options), log);
+    if (config === undefined) return failed(log);
+    if (wantsBackground(options, config)) return daemonize(log);
+    return runMaster({ ...runOptions(options), isForeground: true, config });
+  }
+  return runMaster({
+    ...runOptions(options),
+    isForeground: !isDaemon,
+    ...(isDaemon ? { onUp: tellLauncher } : {}),
+  });
+}
+
+function wantsBackground(options: MasterOptions, config: Config): boolean {
+  return options.daemonize ?? config.global.daemonize;
+}
+
+function runOptions(options: MasterOptions) {
+  return {
+    ...loadOptions(options),
+    pidFile: options.pidFile,
+    isStderrForced: options.forceStderr,
+    php: options.php,
+  };
+}
+
+function failed(log: MasterLog): number {
+  log.error('FPM initialization failed');
+  return EXIT_CONFIG;
+}

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+// Which room may import which: the map of the house as data. `errors`, `units` and types are free everywhere.
+
+const SOURCE = fileURLToPath(new URL('../../../src', import.meta.url));
+const WIRING = ['main.ts', 'cli'];
+const FREE = ['errors.ts', 'units.ts'];
+
+/** Room -> rooms it may import from, besides itself. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  lifecycle: ['pool', 'listen', 'config', 'log', 'os'],
+  pool: ['config', 'scoreboard', 'os', 'log'],
+  serve: ['fastcgi', 'os'],
+  listen: ['os', 'log'],
+  scoreboard: ['os', 'log'],
+  log: ['os'],
+  os: [],
+  config: [],
+  fastcgi: [],
+};
+
+/** Files that take neither clock nor disk nor log: what they need is passed in. */
+const PURE = ['config', 'fastcgi', 'pool/scaling'];
+const IMPURE_EXCEPTIONS = ['config/load.ts', 'config/sample.ts'];
+const IMPURE_MODULES = /^node:(?!path|util|buffer)/;
+
+interface Import {
+  readonly from: string;
+  readonly target: string;
+  readonly isType: boolean;
+}
+
+function sourceFiles(): string[] {
+  return readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
+}
+
+function importsOf(path: string): Import[] {
+  const text = readFileSync(join(SOURCE, path), 'utf8');
+  return [...text.matchAll(/^(?:import|export)\s+(type\s)?[^'";]*?from\s+'([^']+)'/gms)].map(
+    ([, type, target = '']) => ({ from: path, target, isType: type !== undefined }),
+  );
+}
+
+const roomOf = (path: string): string => path.split('/')[0] ?? path;
+
+function offences(): string[] {
+  return sourceFiles().flatMap((path) =>
+    importsOf(path)
+      .filter(({ target, isType }) => target.startsWith('.') && !isType)
+      .map(({ from, target }) => ({
+        from,
+        to: relative(SOURCE, resolve(dirname(join(SOURCE, from)), target)).replace(/\.js$/, '.ts'),
+      }))
+      .filter(({ from, to }) => {
+        const room = roomOf(from);
+        if (WIRING.includes(room) || FREE.includes(to) || roomOf(to) === room) return false;
+        return !(MAY_IMPORT[room] ?? []).includes(roomOf(to));
+      })
+      .map(({ from, to }) => `${from} imports ${to}`),
+  );
+}
+
+test('every room imports only the rooms below it', () => {
+  assert.deepEqual(offences(), []);
+});
+
+test('every room of src is on the map', () => {
+  const rooms = new Set(sourceFiles().map(roomOf));
+  const known = [...WIRING, ...FREE, ...Object.keys(MAY_IMPORT)];
+  assert.deepEqual(
+    [...rooms].filter((room) => !known.includes(room)),
+    [],
+  );
+});
+
+test('only os/ knows koffi', () => {
+  const users = sourceFiles().filter((path) => importsOf(path).some(({ target }) => target === 'koffi'));
+  assert.deepEqual(
+    users.filter((path) => roomOf(path) !== 'os'),
+    [],
+  );
+});
+
+test('pure rooms touch neither disk, clock nor network', () => {
+  const offenders = sourceFiles()
+    .filter((path) => PURE.some((room) => path.startsWith(`${room}/`)) && !IMPURE_EXCEPTIONS.includes(path))
+    .flatMap((path) =>
+      importsOf(path)
+        .filter(({ target, isType }) => !isType && IMPURE_MODULES.test(target))
+        .map(({ target }) => `${path} imports ${target}`),
+    );
+  assert.deepEqual(offenders, []);
+});
