@@ -7,8 +7,12 @@ import { type IniLookups, readIni } from '../../../src/config/ini.js';
 import { parseLine } from '../../../src/config/ini-line.js';
 import { decodePlainLine } from '../../../src/config/plain-line.js';
 
+const VARIABLES = new Map([
+  ['HOME', '/h'],
+  ['word', 'YES'],
+]);
 const LOOKUPS: IniLookups = {
-  variable: (name) => ({ HOME: '/h', word: 'YES' })[name],
+  variable: (name) => VARIABLES.get(name),
   constant: phpConstant,
 };
 

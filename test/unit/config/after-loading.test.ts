@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type AccountLookup, checkAccounts } from '../../../src/config/accounts-check.js';
+import { directivesNotInForce } from '../../../src/config/in-force.js';
+import { configOf, POOL } from './memory-disk.js';
+
+const NOBODY: AccountLookup = { uidOf: () => undefined, gidOf: () => undefined };
+const EVERYBODY: AccountLookup = { uidOf: () => 1, gidOf: () => 1 };
+
+test('users and groups that do not exist are told in the words of php-fpm', () => {
+  const config = configOf(`${POOL}group = g\nlisten.owner = o\nlisten.group = og\n`);
+  assert.deepEqual(
+    checkAccounts(config, NOBODY).map(({ message }) => message),
+    [
+      "[pool www] cannot get uid for user 'www-data'",
+      "[pool www] cannot get gid for group 'g'",
+      "[pool www] cannot get uid for user 'o': Success (0)",
+      "[pool www] cannot get gid for group 'og': Success (0)",
+    ],
+  );
+  assert.deepEqual(checkAccounts(config, EVERYBODY), []);
+});
+
+test('numbers need no account, and an access list takes the place of owner and group', () => {
+  const numbers = configOf(`${POOL}user = 1000\ngroup = 1000\nlisten.owner = 0\n`);
+  const list = configOf(`${POOL}user = 5\nlisten.owner = o\nlisten.acl_users = a\n`);
+  assert.deepEqual([...checkAccounts(numbers, NOBODY), ...checkAccounts(list, NOBODY)], []);
+});
+
+test('a file is told what of it is not in force', () => {
+  assert.deepEqual(directivesNotInForce(configOf(POOL)), []);
+  const text = `systemd_interval = 10\n${POOL}pm = dynamic\npm.min_spare_servers = 1\npm.max_spare_servers = 2
+PM.Max_Children = 3\nslowlog = /s\nslowlog = /t\n`;
+  assert.deepEqual(directivesNotInForce(configOf(text)), [
+    'systemd_interval',
+    'pm.min_spare_servers',
+    'pm.max_spare_servers',
+    'slowlog',
+    'pm = dynamic',
+  ]);
+});
