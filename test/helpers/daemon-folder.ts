@@ -1,0 +1,91 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+export const isRoot = process.geteuid?.() === 0;
+/** Whom workers become when the tests run as root. */
+export const WORKER_USER = 'www-data';
+/** For the `skip` of a test; false runs it. */
+export const unlessRoot = isRoot ? false : 'needs root, to give processes and files to other users';
+
+export type Settings = Readonly<Record<string, string | number>>;
+
+/** What a daemon under test is made from. */
+export interface Pieces {
+  /** `[global]` beyond the defaults. */
+  readonly global?: Settings;
+  /** By name, each beyond {@link poolDefaults}; default is one pool, www. */
+  readonly pools?: Readonly<Record<string, Settings>>;
+  /** Lines for the end of the file, inside the last section. */
+  readonly configEnd?: string;
+  /** Scripts below the folder's www/; old enough for opcache to keep them. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A folder of one test: tsfpm.conf, www/ with scripts, sockets, logs, and tmp/ for the daemon's TMPDIR. Every user can
+ * read it; it is directly below /tmp, since a socket's path is short.
+ */
+export class DaemonFolder {
+  readonly path = mkdtempSync('/tmp/tsfpm-test-');
+  readonly configFile = this.at('tsfpm.conf');
+
+  constructor() {
+    chmodSync(this.path, 0o755);
+    for (const name of ['www', 'tmp']) mkdirSync(this.at(name), { mode: 0o755 });
+    chmodSync(this.at('tmp'), 0o1777);
+  }
+
+  at(name: string): string {
+    return join(this.path, name);
+  }
+
+  script(name: string): string {
+    return join(this.path, 'www', name);
+  }
+
+  /** Writes or replaces a script. */
+  writeScript(name: string, text: string): void {
+    const path = this.script(name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    chmodSync(path, 0o644);
+    // opcache leaves alone what changed in the last seconds.
+    const anHourAgo = Date.now() / 1000 - 3600;
+    utimesSync(path, anHourAgo, anHourAgo);
+  }
+
+  writePieces({ global = {}, pools = { www: {} }, configEnd = '', files = {} }: Pieces): void {
+    for (const [name, text] of Object.entries(files)) this.writeScript(name, text);
+    const sections = [
+      section('global', { error_log: this.at('error.log'), pid: this.at('tsfpm.pid'), ...global }),
+      ...Object.entries(pools).map(([name, settings]) => section(name, this.poolSettings(name, settings))),
+    ];
+    this.writeConfig(`${sections.join('\n')}${configEnd}\n`);
+  }
+
+  writeConfig(text: string): void {
+    writeFileSync(this.configFile, text);
+  }
+
+  /** Everything of a pool that has to be somehow, and what this test wants. */
+  poolSettings(name: string, settings: Settings): Settings {
+    return {
+      ...(isRoot ? { user: WORKER_USER } : {}),
+      listen: this.at(`${name}.sock`),
+      'listen.mode': '0666',
+      pm: 'static',
+      'pm.max_children': 2,
+      ...settings,
+    };
+  }
+
+  remove(): void {
+    if (existsSync(this.path)) rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+function section(name: string, settings: Settings): string {
+  return `[${name}]\n${Object.entries(settings)
+    .map(([key, value]) => `${key} = ${value}\n`)
+    .join('')}`;
+}
