@@ -83,6 +83,19 @@ function parseEntry(cursor: LineCursor, label: string, lookups: IniLookups): Ini
   return { kind: 'entry', name, value: parseValue(cursor, lookups) };
 }
 
+/** By hand: a regular expression for the end would be quadratic in the blanks within. */
 function trimBlanks(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, '');
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charAt(start))) {
+    start += 1;
+  }
+  while (end > start && isBlank(text.charAt(end - 1))) {
+    end -= 1;
+  }
+  return text.slice(start, end);
+}
+
+function isBlank(character: string): boolean {
+  return character === ' ' || character === '\t';
 }

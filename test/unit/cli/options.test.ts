@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type CommandLine, parseCommandLine } from '../../../src/cli/options.js';
+
+const PHP = { ini: undefined, noIni: false, defines: [], profileInfo: false };
+const MASTER = {
+  configFile: undefined,
+  prefix: undefined,
+  pidFile: undefined,
+  allowRoot: false,
+  daemonize: undefined,
+  forceStderr: false,
+  php: PHP,
+};
+const run = (options: object = {}) => ({ verb: 'run', ...MASTER, ...options });
+const check = (dump: boolean, options: object = {}) => ({ verb: 'test', dump, ...MASTER, ...options });
+const defines = (...list: string[]) => ({ php: { ...PHP, defines: list } });
+const help = { verb: 'help', progName: 'tsfpm' };
+
+/** Words of the command line, separated by blanks, and what they ask for. */
+const CASES: readonly [line: string, expected: object][] = [
+  ['', run()],
+  ['--', run()],
+  ['-y FILE', run({ configFile: 'FILE' })],
+  ['-yFILE', run({ configFile: 'FILE' })],
+  ['-y=FILE', run({ configFile: 'FILE' })],
+  ['--fpm-config FILE', run({ configFile: 'FILE' })],
+  ['--fpm-config=FILE', run({ configFile: 'FILE' })],
+  ['--config FILE', run({ configFile: 'FILE' })],
+  ['--config=FILE', run({ configFile: 'FILE' })],
+  ['-y a -y b', run({ configFile: 'b' })],
+  ['-y -t', run({ configFile: '-t' })],
+  ['-y=', run()],
+  ['-d fpm.config=FILE', run({ configFile: 'FILE', ...defines('fpm.config=FILE') })],
+  ['-d fpm.config=FILE -y f', run({ configFile: 'f', ...defines('fpm.config=FILE') })],
+  ['-d fpm.config=FILE -y=', run({ configFile: 'FILE', ...defines('fpm.config=FILE') })],
+  ['-t', check(false)],
+  ['-tt', check(true)],
+  ['-t --test -t', check(true)],
+  ['-tty FILE', check(true, { configFile: 'FILE' })],
+  ['--test=1', check(false)],
+  ['-p dir -g file -R -O', run({ prefix: 'dir', pidFile: 'file', allowRoot: true, forceStderr: true })],
+  [
+    '--prefix dir --pid file --allow-to-run-as-root --force-stderr',
+    run({ prefix: 'dir', pidFile: 'file', allowRoot: true, forceStderr: true }),
+  ],
+  ['-D', run({ daemonize: true })],
+  ['-F', run({ daemonize: false })],
+  ['-D -F', run({ daemonize: false })],
+  ['--nodaemonize --daemonize', run({ daemonize: true })],
+  ['-FDF', run({ daemonize: false })],
+  ['-n -e', run({ php: { ...PHP, noIni: true, profileInfo: true } })],
+  ['--no-php-ini -c ini', run({ php: { ...PHP, noIni: true, ini: 'ini' } })],
+  ['-c a --php-ini b', run({ php: { ...PHP, ini: 'b' } })],
+  ['-d a -db=1 -d=c=2 --define d=3', run(defines('a', 'b=1', 'c=2', 'd=3'))],
+  ['-h', help],
+  ['-?', help],
+  ['--usage', help],
+  ['-hz', help],
+  ['-t --help --nope x', help],
+  ['-v', { verb: 'version', php: PHP }],
+  ['-tv', { verb: 'version', php: PHP }],
+  ['-vz x', { verb: 'version', php: PHP }],
+  ['-n --modules', { verb: 'modules', php: { ...PHP, noIni: true } }],
+  ['-i', { verb: 'info', php: PHP }],
+  ['-it -y FILE', { verb: 'info', php: PHP }],
+  ['-i x', { verb: 'info', php: PHP }],
+  ['serve', { verb: 'serve', docroot: '.', port: 8080 }],
+  ['serve dir --port 90', { verb: 'serve', docroot: 'dir', port: 90 }],
+  ['serve --port=0 dir', { verb: 'serve', docroot: 'dir', port: 0 }],
+  ['serve --help', help],
+  ['demo', { verb: 'demo', port: 8080 }],
+  ['demo --port 65535', { verb: 'demo', port: 65535 }],
+];
+
+const words = (line: string) => line.split(' ').filter((word) => word !== '');
+
+for (const [line, expected] of CASES) {
+  test(`'${line}'`, () => assert.deepEqual(parseCommandLine(words(line), 'tsfpm'), expected));
+}
+
+const WRONG: readonly [line: string, reason: string][] = [
+  ['-z', "unknown option '-z'"],
+  ['-zh', "unknown option '-z'"],
+  ['-t=', "unknown option '-='"],
+  ['-C', "unknown option '-C'"],
+  ['--tes', "unknown option '--tes'"],
+  ['---t', "unknown option '---t'"],
+  ['--constructor', "unknown option '--constructor'"],
+  ['-i -z', "unknown option '-z'"],
+  ['-t -y', "option '-y' needs an argument"],
+  ['-d', "option '-d' needs an argument"],
+  ['--fpm-config', "option '--fpm-config' needs an argument"],
+  ['--fpm-config=', "option '--fpm-config' needs an argument"],
+  ['x', "unexpected argument 'x'"],
+  ['-', "unexpected argument '-'"],
+  ['-t x -v', "unexpected argument 'x'"],
+  ['-t -- x', "unexpected argument 'x'"],
+  ['serve a b', 'too many arguments. Expected 1 argument but got 2.'],
+  ['serve --port x', "invalid port 'x'"],
+  ['serve --port 65536', "invalid port '65536'"],
+  ['serve --nope', "unknown option '--nope'"],
+  ['demo dir', 'too many arguments. Expected 0 arguments but got 1.'],
+];
+
+for (const [line, reason] of WRONG) {
+  test(`'${line}' is wrong: ${reason}`, () => {
+    const parsed: CommandLine = parseCommandLine(words(line), 'tsfpm');
+    assert.equal(parsed.verb, 'usage-error');
+    assert.equal('error' in parsed ? parsed.error.message : '', reason);
+  });
+}
+
+test('an argument may be empty, hold blanks, or look like an option', () => {
+  assert.deepEqual(parseCommandLine(['-y', ''], 'tsfpm'), run());
+  assert.deepEqual(
+    parseCommandLine(['-p', 'a b', '-g', '--help'], 'tsfpm'),
+    run({ prefix: 'a b', pidFile: '--help' }),
+  );
+});
+
+test('one command line leaves nothing behind for the next', () => {
+  parseCommandLine(['-tt', '-d', 'a'], 'tsfpm');
+  assert.deepEqual(parseCommandLine(['-t'], 'tsfpm'), check(false));
+});

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { usageText } from '../../../src/cli/usage.js';
+
+const text = usageText('some-name');
+
+test('the usage begins like that of php-fpm', () => {
+  assert.equal(
+    text.split('\n')[0],
+    'Usage: some-name [-n] [-e] [-h] [-i] [-m] [-v] [-t] [-p <prefix>] [-g <pid>] [-c <file>] [-d foo[=bar]] [-y <file>] [-D] [-F [-O]]',
+  );
+  assert.ok(text.endsWith('\n'));
+});
+
+test('every option has its place', () => {
+  for (const option of [
+    '-c',
+    '-n',
+    '-d',
+    '-e',
+    '-h',
+    '-i',
+    '-m',
+    '-v',
+    '-p',
+    '-g',
+    '-y',
+    '-t',
+    '-D',
+    '-F',
+    '-O',
+    '-R',
+  ]) {
+    assert.match(text, new RegExp(`^  ${option}, --`, 'm'));
+  }
+  assert.doesNotMatch(text, /-\?/);
+});
