@@ -21,6 +21,8 @@ export class ConfigReader {
   readonly problems: Problem[] = [];
   readonly #lookups: IniLookups;
   readonly #include: (request: IncludeRequest) => void;
+  /** By name in lower case, since php-fpm compares so. */
+  readonly #pools = new Map<string, PoolDraft>();
   #pool: PoolDraft | undefined;
 
   /** @param include is called at each `include` line, before the next line is read */
@@ -76,9 +78,10 @@ export class ConfigReader {
       this.#pool = undefined;
       return;
     }
-    const known = this.draft.pools.find((pool) => pool.name.toLowerCase() === lower);
-    this.#pool = known ?? { name, ...emptySection() };
-    if (known === undefined) {
+    this.#pool = this.#pools.get(lower);
+    if (this.#pool === undefined) {
+      this.#pool = { name, ...emptySection() };
+      this.#pools.set(lower, this.#pool);
       this.draft.pools.push(this.#pool);
     }
   }

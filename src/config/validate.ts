@@ -1,11 +1,12 @@
 import type { Config, UncheckedGlobal, UncheckedPool } from './config.js';
 import { directive } from './directives.js';
 import type { Draft, PoolDraft } from './draft.js';
+import { checkAccessFormat } from './log-rules.js';
 import { absolutePath, type Bases, basesFor } from './prefix.js';
 import { fatal, isFatal, type Problem } from './problem.js';
 import { knownPriority, rangeProblem } from './range.js';
 import { globalSettings, poolSettings } from './settings.js';
-import { checkAccessFormat, checkPool } from './validate-pool.js';
+import { checkPool } from './validate-pool.js';
 
 /** What the rules need to know that no file says. */
 export interface ValidationContext {
