@@ -12,6 +12,8 @@ export interface TestOptions {
   readonly dump: boolean;
   /** What can only be asked of the machine: whether the users and groups exist. */
   readonly checkMachine?: (config: Config) => readonly Problem[];
+  /** Leaves the empty line that php-fpm has behind its success; a Logger writes one line for one message. */
+  readonly endWithEmptyLine?: () => void;
 }
 
 /** Each problem as one line at its level. */
@@ -38,7 +40,7 @@ export function testConfig({ config, problems }: LoadResult, options: TestOption
   for (const line of options.dump ? dumpConfig(config) : []) {
     logger.notice(line);
   }
-  // php-fpm's own message ends in a newline, which leaves an empty line behind it.
-  logger.notice(`configuration file ${options.file} test is successful\n`);
+  logger.notice(`configuration file ${options.file} test is successful`);
+  options.endWithEmptyLine?.();
   return EXIT_OK;
 }

@@ -14,10 +14,16 @@ function check(text: string, options: Partial<TestOptions> = {}): { code: number
   return { code, lines };
 }
 
-const SUCCESS = 'NOTICE: configuration file t.conf test is successful\n';
+const SUCCESS = 'NOTICE: configuration file t.conf test is successful';
 
 test('a file that is right is told in one line and an empty one', () => {
-  assert.deepEqual(check(POOL), { code: 0, lines: [SUCCESS] });
+  let emptyLines = 0;
+  const endWithEmptyLine = () => {
+    emptyLines += 1;
+  };
+  assert.deepEqual(check(POOL, { endWithEmptyLine }), { code: 0, lines: [SUCCESS] });
+  check('wrong', { endWithEmptyLine });
+  assert.equal(emptyLines, 1);
 });
 
 test('twice shows all settings before', () => {
