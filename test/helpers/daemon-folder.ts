@@ -9,11 +9,11 @@ export const unlessRoot = isRoot ? false : 'needs root, to give processes and fi
 
 export type Settings = Readonly<Record<string, string | number>>;
 
-/** What a daemon under test is made from. */
+/** What a daemon under test is made from. `{folder}` in a value is the folder's path. */
 export interface Pieces {
   /** `[global]` beyond the defaults. */
   readonly global?: Settings;
-  /** By name, each beyond {@link poolDefaults}; default is one pool, www. */
+  /** By name, each beyond {@link DaemonFolder.poolSettings}; default is one pool, www. */
   readonly pools?: Readonly<Record<string, Settings>>;
   /** Lines for the end of the file, inside the last section. */
   readonly configEnd?: string;
@@ -60,7 +60,7 @@ export class DaemonFolder {
       section('global', { error_log: this.at('error.log'), pid: this.at('tsfpm.pid'), ...global }),
       ...Object.entries(pools).map(([name, settings]) => section(name, this.poolSettings(name, settings))),
     ];
-    this.writeConfig(`${sections.join('\n')}${configEnd}\n`);
+    this.writeConfig(`${sections.join('\n')}${configEnd}\n`.replaceAll('{folder}', this.path));
   }
 
   writeConfig(text: string): void {

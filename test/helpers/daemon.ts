@@ -142,12 +142,14 @@ export class Daemon {
     if (child.stderr === null) throw new Error('no pipe');
     const stderr = TextWatch.ofStream('stderr', child.stderr);
     this.#log = this.#options.logTo === 'file' ? TextWatch.ofFile(this.folder.at('error.log')) : stderr;
-    await until('the daemon is ready', () => this.#end !== undefined || this.#isReady(stderr), START_MS).catch(
-      (error: Error) => {
-        error.message += `; it said:\n${stderr.text}`;
-        throw error;
-      },
-    );
+    await until(
+      'the daemon is ready',
+      () => this.#end !== undefined || this.#isReady(stderr),
+      START_MS,
+    ).catch((error: Error) => {
+      error.message += `; it said:\n${stderr.text}`;
+      throw error;
+    });
     if (this.#end !== undefined)
       throw new Error(`the daemon ended with ${JSON.stringify(this.#end)} and said:\n${stderr.text}`);
     this.#idleDescriptors = this.#options.isUnchecked ? undefined : await this.#settledDescriptors();
@@ -171,7 +173,7 @@ export class Daemon {
 
   /** Where a pool listens. */
   address(pool = this.#firstPool): FcgiAddress {
-    const listen = String(this.#settingsOf(pool).listen);
+    const listen = this.#listenOf(pool);
     const tcp = /^(?:\[?(?<host>[^\]]*)\]?:)?(?<port>[0-9]+)$/.exec(listen)?.groups;
     return tcp === undefined ? listen : { host: tcp.host ?? '127.0.0.1', port: Number(tcp.port) };
   }
@@ -290,8 +292,8 @@ export class Daemon {
   }
 
   #leftFiles(): string[] {
-    const names = [...Object.keys(this.#pools).map((pool) => this.#settingsOf(pool).listen), 'tsfpm.pid']
-      .map(String)
+    const names = [...Object.keys(this.#pools).map((pool) => this.#listenOf(pool)), 'tsfpm.pid']
+      // A TCP address is no file.
       .map((name) => (name.startsWith('/') ? name : this.folder.at(name)));
     const temporary = readdirSync(this.folder.at('tmp')).map((name) => this.folder.at(`tmp/${name}`));
     return [...names.filter((path) => existsSync(path)), ...temporary].map((path) => `left file ${path}`);
@@ -300,13 +302,17 @@ export class Daemon {
   /** Warnings, errors and stack traces that the test did not expect. */
   #unannounced(): string[] {
     return this.log.lines
-      .filter((line) => /\] (?:WARNING|ERROR|ALERT): |"level":"(?:warning|error|alert)"|^ {4}at \S/.test(line))
+      .filter((line) =>
+        /\] (?:WARNING|ERROR|ALERT): |"level":"(?:warning|error|alert)"|^ {4}at \S/.test(line),
+      )
       .filter((line) => !this.#expected.some((pattern) => pattern.test(line)))
       .map((line) => `unexpected in the log: ${line}`);
   }
 
   #isReady(stderr: TextWatch): boolean {
-    return /ready to handle connections/.test(this.log.text) || /ready to handle connections/.test(stderr.text);
+    return (
+      /ready to handle connections/.test(this.log.text) || /ready to handle connections/.test(stderr.text)
+    );
   }
 
   /** How many descriptors the idle master has; given a number, that one if it comes to it. */
@@ -319,10 +325,12 @@ export class Daemon {
     );
     const current = () => Object.keys(this.#pools).reduce((sum, pool) => sum + this.workers(pool).length, 0);
     if (wanted === undefined) {
-      await until('every worker is there', () => current() >= Math.min(workers, max)).catch((error: Error) => {
-        error.message += `; the log:\n${this.log.text}`;
-        throw error;
-      });
+      await until('every worker is there', () => current() >= Math.min(workers, max)).catch(
+        (error: Error) => {
+          error.message += `; the log:\n${this.log.text}`;
+          throw error;
+        },
+      );
       return count();
     }
     return until('the master has as many descriptors as before', () => count() === wanted, 3000).then(
@@ -341,6 +349,10 @@ export class Daemon {
 
   #settingsOf(pool: string): Settings {
     return this.folder.poolSettings(pool, this.#pools[pool] ?? {});
+  }
+
+  #listenOf(pool: string): string {
+    return String(this.#settingsOf(pool).listen).replaceAll('{folder}', this.folder.path);
   }
 
   #titled(title: string): Pid[] {

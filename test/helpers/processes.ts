@@ -19,7 +19,13 @@ export function processInfo(pid: Pid): ProcessInfo | undefined {
     // The name in parentheses may hold anything.
     const [state, parent, , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (state === 'Z' || state === 'X') return undefined;
-    return { pid, parent: Number(parent), session: Number(session), title: titleOf(pid), folder: folderOf(pid) };
+    return {
+      pid,
+      parent: Number(parent),
+      session: Number(session),
+      title: titleOf(pid),
+      folder: folderOf(pid),
+    };
   } catch {
     return undefined; // it ended while we looked
   }
@@ -52,7 +58,8 @@ export function descriptorsOf(pid: Pid): Map<number, string> {
 export function privateBytesOf(pid: Pid): Bytes {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
   let kilobytes = 0;
-  for (const [, value] of rollup.matchAll(/^Private_(?:Clean|Dirty):\s+([0-9]+) kB$/gm)) kilobytes += Number(value);
+  for (const [, value] of rollup.matchAll(/^Private_(?:Clean|Dirty):\s+([0-9]+) kB$/gm))
+    kilobytes += Number(value);
   return kilobytes * 1024;
 }
 
