@@ -13,6 +13,7 @@ import { createMasterLog, type MasterLog } from './log/master-log.js';
 import { groupByName, userByName } from './os/accounts.js';
 import { setProcessTitle } from './os/title.js';
 import type { PhpOptions } from './pool/php-arguments.js';
+import { phpIniLookup } from './pool/php-ini.js';
 
 /** How the configuration is read. */
 export interface LoadOptions {
@@ -21,6 +22,7 @@ export interface LoadOptions {
   readonly prefix: string | undefined;
   /** `--allow-to-run-as-root` */
   readonly allowRoot: boolean;
+  readonly php: PhpOptions;
 }
 
 /** What the command line asks for, once it is clear that the master is to run in this process. */
@@ -32,7 +34,6 @@ export interface RunOptions extends LoadOptions {
   /** false: this is the background process that the launching one started. */
   readonly isForeground: boolean;
   readonly isStderrForced: boolean;
-  readonly php: PhpOptions;
   /** Called once, when the service is up. */
   readonly onUp?: () => void;
 }
@@ -59,7 +60,12 @@ export function readConfig(options: LoadOptions, log: MasterLog): Config | undef
 
 /** The configuration and everything that is to say of it, untold. */
 export function loadFile(options: LoadOptions): LoadResult {
-  return loadConfig({ ...options, environment: process.env, isRoot: isRoot() });
+  return loadConfig({
+    ...options,
+    phpIni: phpIniLookup(options.php, process.env),
+    environment: process.env,
+    isRoot: isRoot(),
+  });
 }
 
 /** What can only be asked of the machine: whether the users and groups exist. */

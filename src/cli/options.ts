@@ -1,19 +1,8 @@
 import { CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
+import type { PhpOptions } from '../pool/php-arguments.js';
 import { normaliseArguments } from './normalise.js';
 import { createProgram, createServerCommand, type ParsedOptions } from './program.js';
-
-/** What of the command line is meant for PHP. */
-export interface PhpOptions {
-  /** `-c` */
-  readonly ini: string | undefined;
-  /** `-n` */
-  readonly noIni: boolean;
-  /** `-d`, in order, `name` or `name=value`. */
-  readonly defines: readonly string[];
-  /** `-e` */
-  readonly profileInfo: boolean;
-}
 
 /** What of the command line is meant for the master. */
 export interface MasterOptions {

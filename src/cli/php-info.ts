@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
+import { withoutCgiVariables } from '../pool/environment.js';
+import { definedPhpCgi, type PhpOptions, phpOptionArguments } from '../pool/php-arguments.js';
 import type { Milliseconds } from '../units.js';
-import { withoutRequest } from './cgi-environment.js';
-import type { PhpOptions } from './options.js';
 import { phpinfoText } from './phpinfo-text.js';
 
 /** What is asked of PHP, and the options of `php-cgi` that answer it; -q leaves out the HTTP header. */
@@ -44,9 +44,9 @@ export interface PhpInfoContext {
  * @returns the exit code
  */
 export function showPhp(question: keyof typeof QUESTIONS, php: PhpOptions, context: PhpInfoContext): number {
-  const binary = phpCgiOf(php);
-  const args = [...phpArguments(php), ...QUESTIONS[question]];
-  const run = (context.run ?? runProgram)(binary, args, withoutRequest(context.environment));
+  const binary = definedPhpCgi(php) ?? 'php-cgi';
+  const args = [...phpOptionArguments(php), ...QUESTIONS[question]];
+  const run = (context.run ?? runProgram)(binary, args, withoutCgiVariables(context.environment));
   context.writeError(run.stderr);
   if (run.status !== 0) {
     const reason = run.failure ?? `it ended with code ${run.status}`;
@@ -55,25 +55,6 @@ export function showPhp(question: keyof typeof QUESTIONS, php: PhpOptions, conte
   }
   context.writeOut(asFpm(question, run.stdout));
   return EXIT_OK;
-}
-
-const BINARY_DEFINE = 'php_cgi=';
-
-function phpCgiOf(php: PhpOptions): string {
-  return (
-    php.defines.findLast((define) => define.startsWith(BINARY_DEFINE))?.slice(BINARY_DEFINE.length) ||
-    'php-cgi'
-  );
-}
-
-/** The options for PHP in php-cgi's form, which wants `-d` glued to its argument. */
-export function phpArguments(php: PhpOptions): string[] {
-  return [
-    ...(php.noIni ? ['-n'] : []),
-    ...(php.ini === undefined ? [] : ['-c', php.ini]),
-    ...php.defines.filter((define) => !define.startsWith(BINARY_DEFINE)).map((define) => `-d${define}`),
-    ...(php.profileInfo ? ['-e'] : []),
-  ];
 }
 
 function asFpm(question: keyof typeof QUESTIONS, answer: string): string {

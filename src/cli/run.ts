@@ -1,20 +1,24 @@
 import type { Config } from '../config/config.js';
+import { absolutePath, basesFor, defaultConfigFile } from '../config/prefix.js';
 import { EXIT_CONFIG } from '../errors.js';
 import type { MasterLog } from '../log/master-log.js';
 import { createStartLog, type LoadOptions, readConfig, runMaster } from '../main.js';
 import { daemonize, tellLauncher } from './daemonize.js';
 import type { MasterOptions } from './options.js';
 
-const DEFAULT_FILE = 'etc/tsfpm.conf';
-
 /** `-y`, or the default below the prefix, or /etc/tsfpm.conf. */
 export function configFile(options: Pick<MasterOptions, 'configFile' | 'prefix'>): string {
-  return options.configFile ?? `${options.prefix ?? ''}/${DEFAULT_FILE}`;
+  return options.configFile ?? defaultConfigFile(options.prefix);
 }
 
 /** What of the command line says how the configuration is read. */
 export function loadOptions(options: MasterOptions): LoadOptions {
-  return { file: configFile(options), prefix: options.prefix, allowRoot: options.allowRoot };
+  return {
+    file: configFile(options),
+    prefix: options.prefix,
+    allowRoot: options.allowRoot,
+    php: options.php,
+  };
 }
 
 /**
@@ -45,9 +49,8 @@ function wantsBackground(options: MasterOptions, config: Config): boolean {
 function runOptions(options: MasterOptions) {
   return {
     ...loadOptions(options),
-    pidFile: options.pidFile,
+    pidFile: options.pidFile && absolutePath(options.pidFile, basesFor(options.prefix).state),
     isStderrForced: options.forceStderr,
-    php: options.php,
   };
 }
 

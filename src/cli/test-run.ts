@@ -1,3 +1,4 @@
+import { fatal } from '../config/problem.js';
 import { ErrorLog } from '../lifecycle/error-log.js';
 import { checkMachine, createStartLog, loadFile } from '../main.js';
 import type { MasterOptions } from './options.js';
@@ -21,12 +22,17 @@ export function test(options: MasterOptions & { readonly dump: boolean }): numbe
       errorLog.open(result.config.global);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      return testConfig(
-        { problems: [...result.problems, { level: 'error', message }] },
-        { file, dump: false },
-        log,
-      );
+      const problems = [
+        ...result.problems,
+        fatal(message),
+        fatal('failed to post process the configuration'),
+      ];
+      return testConfig({ problems }, { file, dump: false }, log);
     }
   }
-  return testConfig(result, { file, dump: options.dump, checkMachine }, log);
+  return testConfig(
+    result,
+    { file, dump: options.dump, checkMachine, endWithEmptyLine: () => process.stderr.write('\n') },
+    log,
+  );
 }

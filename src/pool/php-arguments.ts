@@ -17,19 +17,36 @@ export interface PhpOptions {
 /** The runtime library, for LD_PRELOAD and `extension=`: a descriptor, since either reads a path with blanks wrongly. */
 export const LIBRARY_PATH = `/proc/self/fd/${DESCRIPTORS.LIBRARY}`;
 
+/** Names of `-d` that are for tsfpm: which php-cgi, and which configuration file. */
+const OWN_DEFINES = ['php_cgi=', 'fpm.config='];
+
+/** `-d php_cgi=FILE`: the php-cgi of pools that name none, and of `-v`, `-m` and `-i`. */
+export function definedPhpCgi({ defines }: PhpOptions): string | undefined {
+  const define = defines.findLast((text) => text.startsWith('php_cgi='));
+  return define?.slice('php_cgi='.length) || undefined;
+}
+
+/** The command line's options for PHP in php-cgi's form, which wants `-d` glued to its argument. */
+export function phpOptionArguments({ noIni, ini, defines, profileInfo }: PhpOptions): string[] {
+  return [
+    ...(noIni ? ['-n'] : []),
+    ...(ini === undefined ? [] : ['-c', ini]),
+    ...defines
+      .filter((define) => !OWN_DEFINES.some((name) => define.startsWith(name)))
+      .map((define) => `-d${define}`),
+    ...(profileInfo ? ['-e'] : []),
+  ];
+}
+
 /** php-cgi's arguments for a pool's zygote: what comes later overrides what came before. */
 export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
-  const ini = pool.phpIni ?? options.ini;
+  const own = pool.phpIni === undefined ? options : { ...options, noIni: false, ini: pool.phpIni };
   return [
-    ...(options.noIni && pool.phpIni === undefined ? ['-n'] : []),
-    ...(options.profileInfo ? ['-e'] : []),
-    ...(ini === undefined ? [] : ['-c', ini]),
-    ...options.defines.flatMap((define) => ['-d', define]),
-    ...[...inOrderOfApplication(pool.phpValue), ...inOrderOfApplication(pool.phpAdminValue)].flatMap(
-      ({ key, value }) => ['-d', `${key}=${quoteIni(value)}`],
+    ...phpOptionArguments(own),
+    ...[...inOrderOfApplication(pool.phpValue), ...inOrderOfApplication(pool.phpAdminValue)].map(
+      ({ key, value }) => `-d${key}=${quoteIni(value)}`,
     ),
-    '-d',
-    `extension=${LIBRARY_PATH}`,
+    `-dextension=${LIBRARY_PATH}`,
   ];
 }
 

@@ -5,7 +5,7 @@ import { type Environment, zygoteEnvironment } from './environment.js';
 import { exitText } from './exit-text.js';
 import { type EndedWorker, Generation, type GenerationTools } from './generation.js';
 import type { PoolAccount } from './identity.js';
-import { type PhpOptions, phpArguments } from './php-arguments.js';
+import { definedPhpCgi, type PhpOptions, phpArguments } from './php-arguments.js';
 import { checkPhpBinary, findPhpCgi } from './php-binary.js';
 import type { ProcessBudget } from './process-budget.js';
 import { failuresAfter, replacementDelay } from './scaling/back-off.js';
@@ -147,7 +147,7 @@ export class Pool {
 
   #newGeneration(): Generation {
     const { config, account, environment, php, listenFd } = this.#parts;
-    const binary = findPhpCgi(config.phpCgi, environment.PATH);
+    const binary = findPhpCgi(config.phpCgi ?? definedPhpCgi(php), environment.PATH);
     checkPhpBinary(binary);
     const generation: Generation = new Generation(
       {
