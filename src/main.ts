@@ -96,6 +96,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
     php: options.php,
     environment: { ...process.env },
     isRoot: isRoot(),
+    allowRoot: options.allowRoot,
   });
   try {
     errorLog.open(config.global);

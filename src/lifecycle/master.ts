@@ -17,6 +17,7 @@ import { Pool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
 import type { Fd, Milliseconds } from '../units.js';
 import type { ErrorLog } from './error-log.js';
+import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import { MASTER_SIGNALS, type MasterSignal, type MasterState, TRANSITIONS } from './transitions.js';
 
@@ -29,6 +30,7 @@ export interface MasterOptions {
   readonly php: PhpOptions;
   readonly environment: Environment;
   readonly isRoot: boolean;
+  readonly allowRoot: boolean;
 }
 
 /** dist/src/lifecycle/ -> dist/runtime/ */
@@ -86,9 +88,11 @@ export class Master {
    */
   async start(): Promise<void> {
     this.#openShared();
+    if (!this.#options.isRoot)
+      for (const line of directivesIgnoredWithoutRoot(this.#options.config)) this.#log.notice(line);
     const accounts = new Map<string, PoolAccount>();
     for (const pool of this.#options.config.pools) {
-      accounts.set(pool.name, poolAccount(pool, this.#options.isRoot));
+      accounts.set(pool.name, poolAccount(pool, this.#options));
       this.#bind(pool);
     }
     const budget = new ProcessBudget(this.#options.config.global.processMax, () => this.#countWorkers());

@@ -20,17 +20,23 @@ export interface PoolAccount {
 
 const DIGITS = /^[0-9]+$/;
 
-/**
- * @param isRoot whether the master may change identities
- * @throws ConfigError with php-fpm's words for an unknown user or group
- */
-export function poolAccount(pool: PoolConfig, isRoot: boolean): PoolAccount {
+/** Who the master is, and what the command line allows. */
+export interface Privilege {
+  /** It may change identities. */
+  readonly isRoot: boolean;
+  /** `--allow-to-run-as-root` */
+  readonly allowRoot: boolean;
+}
+
+/** @throws ConfigError with php-fpm's words for an unknown user or group, and for root */
+export function poolAccount(pool: PoolConfig, { isRoot, allowRoot }: Privilege): PoolAccount {
   if (!isRoot) {
     const own = userById(process.getuid?.() ?? 0);
     return { identity: undefined, home: own };
   }
   if (pool.user === undefined || pool.user === '') {
-    // Only with --allow-to-run-as-root: the workers stay root.
+    if (!allowRoot)
+      throw new ConfigError(`[pool ${pool.name}] please specify user and group other than root`);
     return { identity: undefined, home: userById(0) };
   }
   const isNumber = DIGITS.test(pool.user);
@@ -43,6 +49,8 @@ export function poolAccount(pool: PoolConfig, isRoot: boolean): PoolAccount {
     });
   const uid = account?.uid ?? Number(pool.user);
   const gid = groupOf(pool, account, uid);
+  if ((uid === 0 || gid === 0) && !allowRoot)
+    throw new ConfigError(`[pool ${pool.name}] please specify user and group other than root`);
   return {
     identity: {
       uid,
