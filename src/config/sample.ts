@@ -6,6 +6,8 @@ import { printValueOf } from './values.js';
 const POOL_SETTINGS: Readonly<Record<string, string>> = {
   user: 'www-data',
   group: 'www-data',
+  'listen.owner': 'www-data',
+  'listen.group': 'www-data',
   listen: '/run/tsfpm-$pool.sock',
   pm: 'static',
   'pm.max_children': '4',

@@ -1,0 +1,17 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { waitEpoll } from './epoll.js';
+
+// The body of the thread that arrivals.ts starts: it sits in epoll_wait and passes on which sockets have visitors.
+
+/** Arrivals within this time of one another are told once: a flood costs the master a thousand messages a second. */
+const PAUSE_MS = 1;
+
+const { epollFd, stopFd } = workerData as { epollFd: number; stopFd: number };
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+for (;;) {
+  const ready = waitEpoll(epollFd, -1).map(({ fd }) => fd);
+  if (ready.includes(stopFd)) break;
+  if (ready.length > 0) parentPort?.postMessage(ready);
+  Atomics.wait(pause, 0, 0, PAUSE_MS);
+}
