@@ -5,13 +5,16 @@ import { waitEpoll } from './epoll.js';
 
 /** Arrivals within this time of one another are told once: a flood costs the master a thousand messages a second. */
 const PAUSE_MS = 1;
+/** Node can end a thread only between two calls: without a limit a crash of the master would wait here for ever. */
+const LONGEST_WAIT_MS = 1000;
 
 const { epollFd, stopFd } = workerData as { epollFd: number; stopFd: number };
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 for (;;) {
-  const ready = waitEpoll(epollFd, -1).map(({ fd }) => fd);
+  const ready = waitEpoll(epollFd, LONGEST_WAIT_MS).map(({ fd }) => fd);
   if (ready.includes(stopFd)) break;
-  if (ready.length > 0) parentPort?.postMessage(ready);
+  if (ready.length === 0) continue;
+  parentPort?.postMessage(ready);
   Atomics.wait(pause, 0, 0, PAUSE_MS);
 }

@@ -68,6 +68,5 @@ export class Arrivals {
     this.#thread.on('message', (ready: Fd[]) => {
       for (const fd of ready) this.#onArrivalByFd.get(fd)?.();
     });
-    this.#thread.unref();
   }
 }
