@@ -48,7 +48,7 @@ export class DaemonFolder {
     const path = this.script(name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
-    chmodSync(path, 0o644);
+    chmodSync(path, text.startsWith('#!') ? 0o755 : 0o644);
     // opcache leaves alone what changed in the last seconds.
     const anHourAgo = Date.now() / 1000 - 3600;
     utimesSync(path, anHourAgo, anHourAgo);

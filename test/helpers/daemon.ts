@@ -64,18 +64,23 @@ export async function startTsfpm(t: TestContext, options: DaemonOptions = {}): P
   return daemon;
 }
 
-/** Runs the command in a folder with these pieces, to its end. The folder goes with the test. */
-export async function runTsfpm(t: TestContext, options: DaemonOptions = {}): Promise<FailedStart> {
+/** A folder with these pieces, where nothing runs yet. It goes with the test. */
+export function prepareFolder(t: TestContext, pieces: Pieces = {}): DaemonFolder {
   const folder = new DaemonFolder();
-  folder.writePieces(options);
+  folder.writePieces(pieces);
   t.after(() => {
     killFamily(folder);
     folder.remove();
   });
-  return runIn(folder, options);
+  return folder;
 }
 
-/** Runs the command once more in a folder that is there already, to its end. */
+/** Runs the command in a folder with these pieces, to its end. */
+export async function runTsfpm(t: TestContext, options: DaemonOptions = {}): Promise<FailedStart> {
+  return runIn(prepareFolder(t, options), options);
+}
+
+/** Runs the command in a folder that is there already, to its end. */
 export async function runIn(folder: DaemonFolder, options: DaemonOptions = {}): Promise<FailedStart> {
   const child = spawnMaster(folder, options);
   const [stdout, stderr] = [child.stdout, child.stderr].map((stream, i) => {

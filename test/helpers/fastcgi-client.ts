@@ -122,7 +122,10 @@ export class FastcgiConnection {
 
   /** @throws Node's own error where nobody listens, an Error after `timeoutMs` */
   static async open(address: FcgiAddress, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<FastcgiConnection> {
-    const socket = connect(typeof address === 'string' ? { path: address } : address);
+    const socket = connect(
+      // A request goes out in several writes: none of them waits for the acknowledgement of the one before.
+      typeof address === 'string' ? { path: address } : { ...address, noDelay: true },
+    );
     try {
       await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
     } catch (err) {

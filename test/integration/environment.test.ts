@@ -170,7 +170,7 @@ test('php_admin_value locks a setting after php_value has set it', async (t) => 
 const ODD_VALUES: readonly (readonly [string, string])[] = [
   ['"a b"', 'a b'],
   ['"x;y"', 'x;y'],
-  ["'$HOME ${nothing} ${'", '$HOME ${nothing} ${'],
+  [`'$HOME \${nothing} \${'`, `$HOME \${nothing} \${`],
   ['"{a}|b&c^d~e!f(g)"', '{a}|b&c^d~e!f(g)'],
   [`"it's"`, "it's"],
   [`'say "x"'`, 'say "x"'],
