@@ -6,6 +6,7 @@
  *                         becomes the zygote instead. Other forks before (opcache's preloading) pass through.
  *   accept                the worker waits on the pool's socket, which is not descriptor 0, and can be told to leave
  *   poll, read            one recv serves what php-cgi reads piece by piece
+ *   write                 tells when an answer is complete
  *   shutdown, recv, close php-cgi lingers until the client has gone; needless once everything is read
  *
  * The same hooks with the names that _FORTIFY_SOURCE gives them (__read_chk ...): some builds of PHP call those.
@@ -37,6 +38,7 @@ const struct tsfpm_libc *tsfpm_libc(void)
         *(void **)&libc.accept = dlsym(RTLD_NEXT, "accept");
         *(void **)&libc.poll = dlsym(RTLD_NEXT, "poll");
         *(void **)&libc.read = dlsym(RTLD_NEXT, "read");
+        *(void **)&libc.write = dlsym(RTLD_NEXT, "write");
         *(void **)&libc.recv = dlsym(RTLD_NEXT, "recv");
         *(void **)&libc.shutdown = dlsym(RTLD_NEXT, "shutdown");
         *(void **)&libc.close = dlsym(RTLD_NEXT, "close");
@@ -191,6 +193,12 @@ TSFPM_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t known)
 {
     if (size > known) abort();
     return read(fd, buffer, size);
+}
+
+TSFPM_EXPORT ssize_t write(int fd, const void *buffer, size_t size)
+{
+    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_write(buffer, size);
+    return tsfpm_libc()->write(fd, buffer, size);
 }
 
 TSFPM_EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags)

@@ -9,6 +9,7 @@
 #define TSFPM_RUNTIME_H
 
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,7 @@ struct tsfpm_libc {
     int (*accept)(int, struct sockaddr *, socklen_t *);
     int (*poll)(struct pollfd *, nfds_t, int);
     ssize_t (*read)(int, void *, size_t);
+    ssize_t (*write)(int, const void *, size_t);
     ssize_t (*recv)(int, void *, size_t, int);
     int (*shutdown)(int, int);
     int (*close)(int);
@@ -55,14 +57,19 @@ const char *tsfpm_module_php_version(void); /* NULL until PHP has loaded the mod
 
 /* worker.c */
 void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
-void tsfpm_worker_begin(uint32_t slot_index, int listen_fd); /* in the worker, right after fork */
-void tsfpm_worker_request_starts(void);                      /* PHP's request start-up */
-void tsfpm_worker_request_ends(uint64_t memory_peak);        /* PHP's request shutdown: bytes */
+/*
+ * In the worker, right after fork, with all signals blocked. They stay so until the first accept: up to then php-cgi's
+ * handlers are those of a parent, which pass TERM on to the whole process group. The mask stays for as long.
+ */
+void tsfpm_worker_begin(uint32_t slot_index, int listen_fd, const sigset_t *mask_to_restore);
+void tsfpm_worker_request_starts(void);               /* PHP's request start-up */
+void tsfpm_worker_request_ends(uint64_t memory_peak); /* PHP's request shutdown: bytes */
 bool tsfpm_worker_ends_in_order(void); /* no request in hand: whatever scripts returned, the exit code is 0 */
 
 int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length);
 int tsfpm_worker_poll(struct pollfd *fds, int timeout_ms);
 ssize_t tsfpm_worker_read(void *buffer, size_t size);
+ssize_t tsfpm_worker_write(const void *buffer, size_t size);
 ssize_t tsfpm_worker_drain(void);
 int tsfpm_worker_shutdown(int how);
 int tsfpm_worker_close(void);

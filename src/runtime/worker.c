@@ -19,14 +19,19 @@
 
 /* FastCGI 1.0, section 8 */
 #define FCGI_HEADER_LEN 8
+#define FCGI_VERSION_1 1
 #define FCGI_BEGIN_REQUEST 1
+#define FCGI_ABORT_REQUEST 2
+#define FCGI_END_REQUEST 3
 #define FCGI_PARAMS 4
 #define FCGI_STDIN 5
 
-/* How long the rest of an unread request is waited for before the connection is closed under it: in all, ms. */
-#define DRAIN_LIMIT_MS 2000
-/* How long a kept-alive client may go on sending requests while others wait in the queue: ns. */
-#define YIELD_AFTER_NS 10000000u
+/* How long the rest of an unread request is waited for before the connection is closed under it: for more, in all; ns. */
+#define DRAIN_SILENCE_NS 2000000000ull
+#define DRAIN_LIMIT_NS 10000000000ull
+/* How long a kept-alive client may go on sending requests while others wait in the queue; one that pipelines: ns. */
+#define YIELD_AFTER_NS 10000000ull
+#define YIELD_PIPELINE_AFTER_NS 1000000000ull
 
 int tsfpm_connection = -1;
 
@@ -34,6 +39,7 @@ static int listen_fd = -1;
 static struct tsfpm_slot *slot;
 static volatile sig_atomic_t leaving;            /* told to end after the present request */
 static volatile sig_atomic_t waiting_kept_alive; /* nothing in hand, on a kept-alive connection */
+static const sigset_t *mask_to_restore;          /* until the first accept */
 
 static uint8_t input[65536];
 static size_t input_start, input_end; /* what is received and not yet read by php-cgi */
@@ -49,9 +55,14 @@ static struct {
     bool stdin_ended; /* the client has sent all of its request */
 } stream;
 
-static bool request_open;            /* BEGIN_REQUEST was read and PHP has not ended the request yet */
-static uint32_t connection_requests; /* requests begun on this connection */
-static uint64_t contended_since_ns;  /* others have been seen waiting since then; 0: not */
+static bool connection_used;        /* php-cgi has read something of this connection */
+static bool in_request;             /* from BEGIN_REQUEST, as read, to END_REQUEST, as written */
+static bool request_open;           /* from BEGIN_REQUEST to PHP's request shutdown, which comes before END_REQUEST */
+static bool arrival_noted;          /* the start of the request that comes next is in the slot */
+static bool let_go;                 /* nothing more is read from this client */
+static uint32_t params_length;      /* bytes of the request's parameters: all, and those that fit in the slot */
+static uint32_t params_kept;
+static uint64_t contended_since_ns; /* others have been seen waiting since then; 0: not */
 static uint64_t cpu_ns_at_last_end;
 static int yield_pause_ms; /* 1 to 4, different from worker to worker */
 
@@ -131,9 +142,10 @@ bool tsfpm_worker_ends_in_order(void)
     return !request_open && tsfpm_connection == -1;
 }
 
-void tsfpm_worker_begin(uint32_t slot_index, int listen)
+void tsfpm_worker_begin(uint32_t slot_index, int listen, const sigset_t *mask)
 {
     listen_fd = listen;
+    mask_to_restore = mask;
     yield_pause_ms = 1 + (int)(slot_index % 4);
     slot = tsfpm_scoreboard_slot(slot_index);
     tsfpm_slot_begin(slot);
@@ -169,10 +181,22 @@ void tsfpm_worker_request_ends(uint64_t memory_peak)
 
 /* ---- the client's stream ---- */
 
+static void request_arrives(void)
+{
+    arrival_noted = true;
+    tsfpm_slot_begin(slot);
+    slot->stage = TSFPM_STAGE_READING_HEADERS;
+    slot->request_start_ns = clock_ns(CLOCK_MONOTONIC);
+    slot->request_start_epoch_us = clock_ns(CLOCK_REALTIME) / 1000;
+    tsfpm_slot_end(slot);
+}
+
 static void request_begins(void)
 {
-    request_open = true;
-    connection_requests++;
+    if (!arrival_noted) request_arrives(); /* pipelined behind another one */
+    arrival_noted = false;
+    request_open = in_request = true;
+    params_length = params_kept = 0;
     tsfpm_slot_begin(slot);
     slot->accepted++;
     slot->params_length = 0;
@@ -182,13 +206,14 @@ static void request_begins(void)
 
 static void keep_params(const uint8_t *bytes, size_t count)
 {
+    /* Whoever owns a sibling worker can write to the slot at any moment: lengths are never read back from it. */
+    size_t fits = TSFPM_PARAMS_SIZE - params_kept < count ? TSFPM_PARAMS_SIZE - params_kept : count;
     tsfpm_slot_begin(slot);
-    /* The slot can be written by whoever owns a sibling worker: the length in it is not trusted either. */
-    size_t used = slot->params_length <= TSFPM_PARAMS_SIZE ? slot->params_length : TSFPM_PARAMS_SIZE;
-    size_t fits = TSFPM_PARAMS_SIZE - used < count ? TSFPM_PARAMS_SIZE - used : count;
-    memcpy(slot->params + used, bytes, fits);
-    slot->params_length = (uint32_t)(used + fits);
-    slot->params_total += (uint32_t)count;
+    memcpy(slot->params + params_kept, bytes, fits);
+    params_kept += (uint32_t)fits;
+    params_length += (uint32_t)count;
+    slot->params_length = params_kept;
+    slot->params_total = params_length;
     tsfpm_slot_end(slot);
 }
 
@@ -202,7 +227,7 @@ static void record_begins(bool tell)
         if (tell) request_begins();
     } else if (stream.type == FCGI_PARAMS && stream.content == 0) {
         if (tell) set_stage(TSFPM_STAGE_INFO);
-    } else if (stream.type == FCGI_STDIN && stream.content == 0) {
+    } else if ((stream.type == FCGI_STDIN && stream.content == 0) || stream.type == FCGI_ABORT_REQUEST) {
         stream.stdin_ended = true;
     }
 }
@@ -234,9 +259,9 @@ static void follow(const uint8_t *bytes, size_t count, bool tell)
     }
 }
 
-static bool between_requests(void)
+static bool at_record_start(void)
 {
-    return !request_open && stream.header_length == 0 && stream.content == 0 && stream.padding == 0;
+    return stream.header_length == 0 && stream.content == 0 && stream.padding == 0;
 }
 
 /* Fills the empty buffer. Returns what recv does. */
@@ -251,15 +276,6 @@ static ssize_t receive(int flags)
     return received;
 }
 
-static void request_arrives(void)
-{
-    tsfpm_slot_begin(slot);
-    slot->stage = TSFPM_STAGE_READING_HEADERS;
-    slot->request_start_ns = clock_ns(CLOCK_MONOTONIC);
-    slot->request_start_epoch_us = clock_ns(CLOCK_REALTIME) / 1000;
-    tsfpm_slot_end(slot);
-}
-
 /* ---- hooks ---- */
 
 /*
@@ -269,6 +285,10 @@ static void request_arrives(void)
 int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
 {
     int fd = -1;
+    if (mask_to_restore != NULL) {
+        sigprocmask(SIG_SETMASK, mask_to_restore, NULL);
+        mask_to_restore = NULL;
+    }
     become_idle(TSFPM_STAGE_ACCEPTING);
     __atomic_add_fetch(&tsfpm_scoreboard->idle, 1, __ATOMIC_RELAXED);
     while (!must_leave()) {
@@ -293,8 +313,8 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
     input_start = input_end = 0;
     input_eof = false;
     memset(&stream, 0, sizeof stream);
-    request_open = false;
-    connection_requests = 0;
+    connection_used = in_request = request_open = arrival_noted = let_go = false;
+    contended_since_ns = 0;
     return fd;
 }
 
@@ -314,9 +334,15 @@ int tsfpm_worker_poll(struct pollfd *fds, int timeout_ms)
     return 1;
 }
 
+/* Clients are in the queue, and no worker is about to take them. */
+static bool others_wait(short listen_events)
+{
+    return listen_events != 0 && __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_RELAXED) <= 0;
+}
+
 /*
- * A kept-alive connection waits for its next request: this worker is idle. It lets the client go, which FastCGI allows
- * at any time between requests, when it is told to leave, and when others wait in the queue while no worker is free.
+ * A connection waits for its next request: this worker is idle. It lets the client go, which FastCGI allows at any time
+ * between requests, when it is told to leave, and when others wait in the queue while no worker is free.
  * Returns true when there may be something to receive.
  */
 static bool wait_for_next_request(void)
@@ -329,26 +355,18 @@ static bool wait_for_next_request(void)
         fds[0].revents = fds[1].revents = 0;
         int ready = tsfpm_libc()->poll(fds, 2, -1);
         if (ready < 0) continue; /* a signal: look whether it means us */
-        bool others_wait =
-            fds[1].revents != 0 && __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_RELAXED) <= 0;
-        uint64_t now = others_wait ? clock_ns(CLOCK_MONOTONIC) : 0;
-        if (!others_wait) contended_since_ns = 0;
-        else if (contended_since_ns == 0) contended_since_ns = now;
-        bool too_long = others_wait && now - contended_since_ns > YIELD_AFTER_NS;
-        if (fds[0].revents != 0) {
-            arrived = true;
-            break;
-        }
-        if (too_long) break;
+        bool contended = others_wait(fds[1].revents);
+        if (!contended) contended_since_ns = 0;
+        else if (contended_since_ns == 0) contended_since_ns = clock_ns(CLOCK_MONOTONIC);
+        arrived = fds[0].revents != 0;
+        if (arrived) break;
         /*
          * Somebody waits. A worker in accept is about to take it, or this client is about to send: a moment for both.
          * Workers wait for different times so that they do not all let their clients go for one that waits.
          */
         if (tsfpm_libc()->poll(fds, 1, yield_pause_ms) != 0) continue;
         fds[1].revents = 0;
-        if (others_wait && tsfpm_libc()->poll(&fds[1], 1, 0) > 0 &&
-            __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_RELAXED) <= 0)
-            break;
+        if (contended && tsfpm_libc()->poll(&fds[1], 1, 0) > 0 && others_wait(fds[1].revents)) break;
     }
     /* The last look: what has arrived is served, whatever the reason to stop waiting was. */
     if (!arrived) arrived = tsfpm_libc()->poll(fds, 1, 0) > 0;
@@ -356,23 +374,75 @@ static bool wait_for_next_request(void)
     return arrived;
 }
 
+/* Returns what the hook of read returns when nothing more comes: php-cgi takes a 0 for the end only while errno is 0. */
+static ssize_t end_of_stream(void)
+{
+    errno = 0;
+    return 0;
+}
+
 ssize_t tsfpm_worker_read(void *buffer, size_t size)
 {
+    if (size == 0) return end_of_stream(); /* the content of an empty record */
+    if (let_go) {
+        tsfpm_worker_drain();
+        return end_of_stream();
+    }
+    /* The client said that its body ends, and php-cgi would wait for what CONTENT_LENGTH promised, for ever. */
+    if (in_request && stream.stdin_ended && at_record_start()) return end_of_stream();
     if (input_start == input_end) {
-        bool next_request = connection_requests > 0 && between_requests();
-        if (input_eof || (next_request && !wait_for_next_request())) {
-            errno = 0; /* php-cgi takes a 0 for the end only while errno is 0 */
-            return 0;
-        }
-        if (next_request) request_arrives();
+        bool next_request = connection_used && !in_request && at_record_start();
+        if (input_eof || (next_request && !wait_for_next_request())) return end_of_stream();
         ssize_t received = receive(0);
-        if (received <= 0) return received;
+        if (received == 0) return end_of_stream();
+        if (received < 0) return received;
+        if (next_request) request_arrives();
     }
     size_t step = input_end - input_start < size ? input_end - input_start : size;
+    connection_used = true;
     memcpy(buffer, input + input_start, step);
     follow(input + input_start, step, true);
     input_start += step;
     return (ssize_t)step;
+}
+
+/*
+ * A client that always has a next request would keep others waiting for ever. The end of an answer is the moment to let
+ * it go: it cannot have sent that request yet, unless it pipelines, for which it is served for longer.
+ */
+static bool is_others_turn(void)
+{
+    if (contended_since_ns == 0) return false;
+    uint64_t contended_ns = clock_ns(CLOCK_MONOTONIC) - contended_since_ns;
+    if (contended_ns < YIELD_AFTER_NS) return false;
+    struct pollfd fds[2] = {{.fd = listen_fd, .events = POLLIN}, {.fd = tsfpm_connection, .events = POLLIN}};
+    tsfpm_libc()->poll(fds, 2, 0);
+    if (!others_wait(fds[0].revents)) return false;
+    /* An unread record without content is the end of STDIN of the present request. */
+    bool pipelines = fds[1].revents != 0 || input_end - input_start > FCGI_HEADER_LEN;
+    return !pipelines || contended_ns >= YIELD_PIPELINE_AFTER_NS;
+}
+
+static bool ends_with_end_request(const uint8_t *bytes, size_t size)
+{
+    if (size < 2 * FCGI_HEADER_LEN) return false;
+    const uint8_t *record = bytes + size - 2 * FCGI_HEADER_LEN;
+    return record[0] == FCGI_VERSION_1 && record[1] == FCGI_END_REQUEST && record[4] == 0 &&
+           record[5] == FCGI_HEADER_LEN && record[6] == 0;
+}
+
+/*
+ * php-cgi writes END_REQUEST as the last record of an answer, after PHP's request shutdown and after reading what it
+ * wants of the body. If it leaves a part of a record unread, older versions would take that for the next record.
+ */
+ssize_t tsfpm_worker_write(const void *buffer, size_t size)
+{
+    ssize_t written = tsfpm_libc()->write(tsfpm_connection, buffer, size);
+    if (!in_request || request_open || written != (ssize_t)size || !ends_with_end_request(buffer, size)) return written;
+    in_request = false;
+    let_go = !at_record_start() || is_others_turn();
+    if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
+    return written;
 }
 
 /* All that the client had to send is here: closing loses nothing and resets nobody. */
@@ -380,7 +450,7 @@ static bool all_received(void)
 {
     follow(input + input_start, input_end - input_start, false);
     input_start = input_end = 0;
-    return input_eof || (stream.stdin_ended && stream.content == 0 && stream.padding == 0);
+    return input_eof || (stream.stdin_ended && at_record_start());
 }
 
 int tsfpm_worker_shutdown(int how)
@@ -395,15 +465,18 @@ int tsfpm_worker_shutdown(int how)
  */
 ssize_t tsfpm_worker_drain(void)
 {
-    uint64_t deadline_ns = 0;
+    uint64_t end_ns = 0, silence_end_ns = 0;
     while (!all_received()) {
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
-        if (deadline_ns == 0) deadline_ns = now + DRAIN_LIMIT_MS * 1000000ull;
+        if (end_ns == 0) end_ns = now + DRAIN_LIMIT_NS;
+        if (silence_end_ns == 0) silence_end_ns = now + DRAIN_SILENCE_NS;
+        if (now >= end_ns || now >= silence_end_ns) break;
         struct pollfd fds = {.fd = tsfpm_connection, .events = POLLIN};
-        if (now >= deadline_ns) break;
-        int ready = tsfpm_libc()->poll(&fds, 1, (int)((deadline_ns - now) / 1000000u) + 1);
+        int ready = tsfpm_libc()->poll(&fds, 1, (int)((silence_end_ns - now) / 1000000u) + 1);
         if (ready < 0 && errno != EINTR) break;
-        if (ready > 0 && receive(MSG_DONTWAIT) < 0 && errno != EAGAIN) break;
+        if (ready <= 0) continue;
+        if (receive(MSG_DONTWAIT) >= 0) silence_end_ns = 0;
+        else if (errno != EAGAIN) break;
     }
     return 0;
 }

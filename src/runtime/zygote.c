@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +34,8 @@
  * touching the ones that PHP's extensions opened and need (opcache's lock file).
  */
 #define OWN_FDS_FROM 256
+/* Its own descriptors besides two pipes for each worker: those that it keeps, and a pipe's while one is made. */
+#define OWN_FDS_SPARE 16
 /* How often workers that are to leave are looked at: ms. */
 #define LEAVE_CHECK_MS 20
 /* Most output that is still taken from the pipe of a worker that has ended; a program it left behind may go on. */
@@ -47,7 +51,7 @@ struct worker {
 
 static struct settings {
     const char *pool, *user, *chroot, *chdir, *zygote_title, *worker_title;
-    bool has_identity, has_priority, dumpable;
+    bool has_uid, has_gid, has_priority, dumpable;
     uid_t uid;
     gid_t gid;
     gid_t *groups;
@@ -63,6 +67,7 @@ static uint32_t alive;
 static int control_fd, listen_fd, epoll_fd, signal_fd;
 static bool draining;
 static sigset_t original_mask;
+static struct rlimit original_files; /* of descriptors, for the workers; the zygote itself may need more */
 
 enum source { SOURCE_CONTROL, SOURCE_SIGNAL, SOURCE_STDOUT, SOURCE_STDERR };
 
@@ -171,9 +176,12 @@ static void configure(const uint8_t *payload, size_t length)
         case TSFPM_SETTING_USER: settings.user = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_UID:
             settings.uid = (uid_t)read_integer(bytes, setting.length);
-            settings.has_identity = true;
+            settings.has_uid = true;
             break;
-        case TSFPM_SETTING_GID: settings.gid = (gid_t)read_integer(bytes, setting.length); break;
+        case TSFPM_SETTING_GID:
+            settings.gid = (gid_t)read_integer(bytes, setting.length);
+            settings.has_gid = true;
+            break;
         case TSFPM_SETTING_GROUPS: read_groups(bytes, setting.length); break;
         case TSFPM_SETTING_RLIMIT_FILES: settings.rlimit_files = read_integer(bytes, setting.length); break;
         case TSFPM_SETTING_RLIMIT_CORE: settings.rlimit_core = read_integer(bytes, setting.length); break;
@@ -191,6 +199,7 @@ static void configure(const uint8_t *payload, size_t length)
         default: tsfpm_die("unknown setting %u from the master", setting.key);
         }
     }
+    if (settings.has_uid != settings.has_gid) tsfpm_die("the master named a user or a group, not both");
     read_lists(payload, length);
     if (settings.zygote_title != NULL) tsfpm_set_title(settings.zygote_title);
     configured = true;
@@ -234,7 +243,7 @@ static void limit(int resource, int64_t value, const char *name)
 
 static void take_identity(void)
 {
-    if (!settings.has_identity) return;
+    if (!settings.has_uid) return;
     if (setgroups(settings.group_count, settings.groups) != 0)
         worker_fails(step_text("failed to initgroups(%s, %u)", settings.user, settings.gid));
     if (setresgid(settings.gid, settings.gid, settings.gid) != 0)
@@ -250,6 +259,7 @@ static void take_identity(void)
 /* Every step in php-fpm's order; one that fails ends the worker. */
 static void restrict_worker(void)
 {
+    setrlimit(RLIMIT_NOFILE, &original_files);
     limit(RLIMIT_NOFILE, settings.rlimit_files, "rlimit_files");
     limit(RLIMIT_CORE, settings.rlimit_core, "rlimit_core");
     if (settings.chroot != NULL) {
@@ -286,8 +296,7 @@ static void become_worker(uint32_t slot, const int pipes[2][2], pid_t zygote)
     if (getppid() != zygote) _exit(0);
     tsfpm_role = TSFPM_ROLE_WORKER;
     if (settings.worker_title != NULL) tsfpm_set_title(settings.worker_title);
-    tsfpm_worker_begin(slot, listen);
-    sigprocmask(SIG_SETMASK, &original_mask, NULL);
+    tsfpm_worker_begin(slot, listen, &original_mask);
 }
 
 /* ---- the zygote's side of forking ---- */
@@ -547,9 +556,21 @@ static void on_signals(void)
     reap(); /* SIGCHLD merges: one may stand for many, so always look */
 }
 
+/* Two pipes for each worker: where a usual soft limit of 1024 is too low for that, up to the hard one. */
+static void raise_descriptor_limit(void)
+{
+    if (getrlimit(RLIMIT_NOFILE, &original_files) != 0) tsfpm_die("getrlimit: %s", strerror(errno));
+    struct rlimit wanted = original_files;
+    rlim_t needed = OWN_FDS_FROM + OWN_FDS_SPARE + 2 * (rlim_t)slot_count;
+    if (wanted.rlim_cur >= needed) return;
+    wanted.rlim_cur = needed < wanted.rlim_max ? needed : wanted.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &wanted); /* if it fails, forks will, and say so */
+}
+
 static void prepare(void)
 {
     slot_count = tsfpm_scoreboard->slot_count;
+    raise_descriptor_limit();
     workers = calloc(slot_count + 1, sizeof *workers);
     if (workers == NULL) tsfpm_die("no memory for %u workers", slot_count);
     for (uint32_t i = 0; i < slot_count; i++) workers[i].output[0] = workers[i].output[1] = -1;
@@ -566,6 +587,8 @@ static void prepare(void)
     epoll_fd = move_up(epoll_fd);
     control_fd = move_up(TSFPM_FD_CONTROL);
     listen_fd = move_up(TSFPM_FD_LISTEN);
+    /* Accepted sockets inherit it: the rest of an answer does not wait for a client's delayed acknowledgement. */
+    setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* not a TCP socket: fails, rightly */
     close(TSFPM_FD_SCOREBOARD); /* mapped */
     close(TSFPM_FD_LIBRARY);    /* loaded */
     /* Descriptor 0 was the stand-in; php-cgi goes on to accept "on 0", which the hook turns to the pool's socket. */
