@@ -66,6 +66,7 @@ static uint32_t slot_count;
 static uint32_t alive;
 static int control_fd, listen_fd, epoll_fd, signal_fd;
 static bool draining;
+static bool drain_ordered; /* by the master, not because it has gone */
 static sigset_t original_mask;
 static struct rlimit original_files; /* of descriptors, for the workers; the zygote itself may need more */
 
@@ -499,7 +500,10 @@ static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
         if (!configured) configure(payload, frame->length);
         return false;
     case TSFPM_FRAME_FORK: return on_fork(frame->slot);
-    case TSFPM_FRAME_DRAIN: drain(); return false;
+    case TSFPM_FRAME_DRAIN:
+        drain_ordered = true;
+        drain();
+        return false;
     case TSFPM_FRAME_SIGNAL:
         if (worker != NULL) kill(worker->pid, (int)read_integer(payload, frame->length));
         return false;
@@ -541,6 +545,12 @@ static bool on_control(void)
         } else {
             if (length == 0 || errno != EAGAIN) {
                 epoll_ctl(epoll_fd, EPOLL_CTL_DEL, control_fd, NULL);
+                /*
+                 * The master died. Workers that finish a request hold the listening socket for as long: without this a
+                 * new master would take it for a live one, or find its port in use. Not after a DRAIN: then the
+                 * socket may belong to a younger generation by now.
+                 */
+                if (!drain_ordered) tsfpm_libc()->shutdown(listen_fd, SHUT_RDWR);
                 drain();
             }
             return false;

@@ -22,8 +22,9 @@ export interface Pieces {
 }
 
 /**
- * A folder of one test: tsfpm.conf, www/ with scripts, sockets, logs, and tmp/ for the daemon's TMPDIR. Every user can
- * read it; it is directly below /tmp, since a socket's path is short.
+ * A folder of one test: tsfpm.conf, www/ with scripts, sockets, logs, tmp/ for the daemon's TMPDIR, which must
+ * be empty at the end, and marks/ for what scripts leave. Every user can read it; it is directly below /tmp,
+ * since a socket's path is short.
  */
 export class DaemonFolder {
   readonly path = mkdtempSync('/tmp/tsfpm-test-');
@@ -31,8 +32,12 @@ export class DaemonFolder {
 
   constructor() {
     chmodSync(this.path, 0o755);
-    for (const name of ['www', 'tmp']) mkdirSync(this.at(name), { mode: 0o755 });
-    chmodSync(this.at('tmp'), 0o1777);
+    mkdirSync(this.at('www'));
+    chmodSync(this.at('www'), 0o755);
+    for (const name of ['tmp', 'marks']) {
+      mkdirSync(this.at(name));
+      chmodSync(this.at(name), 0o1777);
+    }
   }
 
   at(name: string): string {

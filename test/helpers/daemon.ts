@@ -330,13 +330,12 @@ export class Daemon {
     );
     const current = () => Object.keys(this.#pools).reduce((sum, pool) => sum + this.workers(pool).length, 0);
     if (wanted === undefined) {
-      await until('every worker is there', () => current() >= Math.min(workers, max)).catch(
-        (error: Error) => {
-          error.message += `; the log:\n${this.log.text}`;
-          throw error;
-        },
-      );
-      return count();
+      const enough = () => this.hasEnded || current() >= Math.min(workers, max);
+      await until('every worker is there', enough).catch((error: Error) => {
+        error.message += `; the log:\n${this.log.text}`;
+        throw error;
+      });
+      return this.hasEnded ? 0 : count();
     }
     return until('the master has as many descriptors as before', () => count() === wanted, 3000).then(
       () => wanted,

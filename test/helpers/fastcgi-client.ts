@@ -149,6 +149,15 @@ export class FastcgiConnection {
     this.#socket.write(bytes);
   }
 
+  /** Reads nothing until {@link resume}: the peer's writes fill the kernel's buffers and then wait. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Half-closes: the peer reads to the end. */
   endSending(): void {
     this.#socket.end();

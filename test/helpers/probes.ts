@@ -29,11 +29,10 @@ foreach ($_GET as $name => $value) {
 }
 echo json_encode($answer);`;
 
-/** Sleeps for the milliseconds in the query in many small naps, then answers with its pid. */
+/** Leaves a mark, sleeps for the milliseconds in the query in many small naps, then answers with its pid. */
 export const SLOW_PHP = `<?php
-touch(__DIR__ . '/../tmp/started-' . ($_GET['name'] ?? 'x'));
+touch(__DIR__ . '/../marks/started-' . ($_GET['name'] ?? 'x'));
 for ($end = microtime(true) + $_GET['ms'] / 1000; microtime(true) < $end; ) usleep(5000);
-@unlink(__DIR__ . '/../tmp/started-' . ($_GET['name'] ?? 'x'));
 echo 'slept ', getmypid();`;
 
 export const PID_PHP = '<?php echo getmypid();';

@@ -149,12 +149,17 @@ for (const kind of SOCKET_KINDS) {
       params: getParams(tsfpm, 'pid.php'),
       timeoutMs: 10_000,
     });
+    let hasAnswered = false;
+    const answered = readAnswer(connection, 1).finally(() => {
+      hasAnswered = true;
+    });
     for (let i = 0; i < 4; i++) {
       await sleep(60);
+      assert.ok(!hasAnswered);
       connection.send(Buffer.concat([...encodeStream(FCGI_STDIN, 1, Buffer.alloc(10, 'x'))]));
     }
     connection.send(encodeStreamEnd(FCGI_STDIN, 1));
-    const answer = await readAnswer(connection, 1);
+    const answer = await answered;
     assert.equal(answer.body.toString(), String(tsfpm.workers(kind)[0]));
     assert.equal((await other).body.toString(), answer.body.toString());
     assert.equal(connection.error, undefined);

@@ -1,24 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { prepareFolder, runIn, startTsfpm } from '../helpers/daemon.js';
 import { unlessRoot, WORKER_USER } from '../helpers/daemon-folder.js';
 import { fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
+import { freePort } from '../helpers/ports.js';
 import { PID_PHP } from '../helpers/probes.js';
 
 const files = { 'pid.php': PID_PHP };
 const PID = /^[0-9]+$/;
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '::');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 /** Backlog of a listening TCP socket, as ss shows it. */
 function backlogOf(port: number): number {
