@@ -1,0 +1,82 @@
+import type { Count, Milliseconds } from '../../units.js';
+import { nextTokenInMs, refill, type SpawnBucket, take } from './spawn-rate.js';
+import type { PoolSnapshot, ScalingMemory, ScalingSettings } from './types.js';
+
+/** How a pool grows: common to dynamic and ondemand, which differ in the spare workers they want. */
+export interface Growth {
+  readonly fork: Count;
+  /** Those of `fork` that the first fill does not account for. */
+  readonly grown: Count;
+  /** Workers that were missing before, whether or not they may be forked. */
+  readonly missing: Count;
+  /** As many workers as `pm.max_children`, those that are leaving not counted. */
+  readonly isFull: boolean;
+  readonly isRoomMissing: boolean;
+  /** After `fork`, `pm.max_children` leaves room for more, and nothing that is wanted has to wait. */
+  readonly canGrow: boolean;
+  readonly bucket: SpawnBucket;
+  /** When a fork that is wanted but not allowed may be. */
+  readonly retryInMs: Milliseconds | undefined;
+}
+
+/** What the pool wants besides serving those who wait. */
+export interface Wish {
+  /** Idle workers once all who wait are served. */
+  readonly spare: Count;
+  /** Workers at the start. */
+  readonly start: Count;
+}
+
+/** `process.max` is shared with other pools, whose workers' ends this one does not see. */
+export const ROOM_RETRY_MS: Milliseconds = 1000;
+
+/** Workers that stay. */
+export function living({ idle, keptAlive, active, starting }: PoolSnapshot): Count {
+  return idle + keptAlive + active + starting;
+}
+
+/** Connections that wait, as far as that is known. */
+export function waiting({ queued, isConnectionWaiting }: PoolSnapshot): Count {
+  return queued ?? (isConnectionWaiting ? 1 : 0);
+}
+
+/**
+ * Forks what is missing: one worker for each connection that waits, and the spare ones, less those that are idle or on
+ * their way. So there are never more forks than connections waiting and spare workers, however often it is asked.
+ * Kept-alive workers do not count as free, though they let their clients go if nothing else helps: a fork spares that.
+ */
+export function grow(
+  settings: ScalingSettings,
+  snapshot: PoolSnapshot,
+  memory: ScalingMemory,
+  wish: Wish,
+): Growth {
+  const workers = living(snapshot);
+  const toStart = memory.isFilled ? 0 : Math.max(0, wish.start - workers);
+  const toServe = Math.max(0, waiting(snapshot) + wish.spare - snapshot.idle - snapshot.starting);
+  const missing = Math.max(toStart, toServe);
+
+  const bucket = refill(memory.bucket, settings.maxSpawnRate, snapshot.nowMs);
+  const places = Math.max(0, settings.maxChildren - workers - snapshot.leaving);
+  const wanted = Math.min(missing, places);
+  const allowed = Math.max(toStart, Math.floor(bucket.tokens));
+  const fork = snapshot.mayFork ? Math.min(wanted, snapshot.room, allowed) : 0;
+  const grown = Math.max(0, fork - toStart);
+  const left = take(bucket, grown);
+  const isHeldUp = snapshot.mayFork && wanted > fork;
+
+  return {
+    fork,
+    grown,
+    missing,
+    isFull: workers >= settings.maxChildren,
+    isRoomMissing: snapshot.mayFork && wanted > snapshot.room,
+    canGrow: snapshot.mayFork && places > fork && !isHeldUp,
+    bucket: left,
+    retryInMs: isHeldUp ? retryInMs(settings, snapshot.room > fork, left) : undefined,
+  };
+}
+
+function retryInMs({ maxSpawnRate }: ScalingSettings, hasRoom: boolean, bucket: SpawnBucket): Milliseconds {
+  return hasRoom && maxSpawnRate !== undefined ? nextTokenInMs(bucket, maxSpawnRate) : ROOM_RETRY_MS;
+}
