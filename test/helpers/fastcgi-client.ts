@@ -120,12 +120,18 @@ export class FastcgiConnection {
     });
   }
 
-  /** @throws Node's own error where nobody listens, an Error after `timeoutMs` */
-  static async open(address: FcgiAddress, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<FastcgiConnection> {
-    const socket = connect(
-      // A request goes out in several writes: none of them waits for the acknowledgement of the one before.
-      typeof address === 'string' ? { path: address } : { ...address, noDelay: true },
-    );
+  /**
+   * @param staysOpen keep this side open when the peer has closed its own; default is to close then
+   * @throws Node's own error where nobody listens, an Error after `timeoutMs`
+   */
+  static async open(
+    address: FcgiAddress,
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+    staysOpen = false,
+  ): Promise<FastcgiConnection> {
+    // A request goes out in several writes: none of them waits for the acknowledgement of the one before.
+    const where = typeof address === 'string' ? { path: address } : { ...address, noDelay: true };
+    const socket = connect({ ...where, allowHalfOpen: staysOpen });
     try {
       await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
     } catch (err) {

@@ -67,8 +67,12 @@ export const postParams = (tsfpm: Daemon, script: string, contentLength: number,
   });
 
 /** Opens a connection that is closed after the test, whatever happens. */
-export async function openConnection(t: TestContext, address: FcgiAddress): Promise<FastcgiConnection> {
-  const connection = await FastcgiConnection.open(address);
+export async function openConnection(
+  t: TestContext,
+  address: FcgiAddress,
+  { staysOpen = false } = {},
+): Promise<FastcgiConnection> {
+  const connection = await FastcgiConnection.open(address, undefined, staysOpen);
   t.after(() => connection.close());
   return connection;
 }
