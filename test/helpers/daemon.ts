@@ -315,6 +315,8 @@ export class Daemon {
   }
 
   #isReady(stderr: TextWatch): boolean {
+    const level = this.#options.global?.log_level ?? 'notice';
+    if (level !== 'notice' && level !== 'debug') return this.workers().length > 0;
     return (
       /ready to handle connections/.test(this.log.text) || /ready to handle connections/.test(stderr.text)
     );

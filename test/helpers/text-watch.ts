@@ -46,7 +46,11 @@ export class TextWatch {
 
   /** Waits for a match behind the last expected one. */
   async expect(pattern: RegExp, patienceMs: Milliseconds = PATIENCE_MS): Promise<RegExpMatchArray> {
-    const look = () => this.text.slice(this.#mark).match(pattern);
+    const look = () => {
+      const { text } = this;
+      if (text.length < this.#mark) this.#mark = 0; // another file bears the name now
+      return text.slice(this.#mark).match(pattern);
+    };
     const found = await until(`${pattern} in ${this.#name}`, look, patienceMs).catch((error: Error) => {
       error.message += `; it holds:\n${this.text}`;
       throw error;

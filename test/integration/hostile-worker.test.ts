@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { test } from 'node:test';
+import { type Daemon, runTsfpm, startTsfpm } from '../helpers/daemon.js';
+import { PID_PHP } from '../helpers/probes.js';
+import { isAlive, killProcess, privateBytesOf } from '../helpers/processes.js';
+import { until } from '../helpers/wait.js';
+
+/** A tenant's means: the memory of its own worker, found by the mapping's name, written through /proc. */
+const MEMORY_PHP = `
+  function scoreboard(): array {
+    preg_match('~^([0-9a-f]+)-([0-9a-f]+) rw.s .*memfd:tsfpm~m', file_get_contents('/proc/self/maps'), $m) or die('no scoreboard');
+    return [hexdec($m[1]), hexdec($m[2])];
+  }
+  function poke(int $at, string $bytes): void {
+    $mem = fopen('/proc/self/mem', 'r+b') or die('no memory');
+    stream_set_write_buffer($mem, 0);
+    fseek($mem, $at);
+    fwrite($mem, $bytes) === strlen($bytes) or die('not written');
+  }`;
+
+const files = {
+  'pid.php': PID_PHP,
+  'scribble.php': `<?php ${MEMORY_PHP}
+    [$from, $to] = scoreboard();
+    for ($i = 0; $i < 20; $i++) { poke($from, random_bytes($to - $from)); usleep(2000); }
+    echo 'done';`,
+  // Every slot: this pid, as if it were idle; and the same in a slot that may not exist.
+  'pose.php': `<?php ${MEMORY_PHP}
+    [$from, $to] = scoreboard();
+    for ($slot = $from + 4096; $slot < $to; $slot += 8192) poke($slot, pack('VVV', 2, $_GET['pid'], 1));
+    echo 'done';`,
+  // The header without the word that makes workers leave: sums, sizes and the idle count.
+  'header.php': `<?php ${MEMORY_PHP}
+    [$from] = scoreboard();
+    poke($from, random_bytes(24));
+    poke($from + 32, random_bytes(24));
+    poke($from + 120, pack('V', $_GET['idle']));
+    echo 'done';`,
+  'flood.php': `<?php
+    $noise = str_replace("\\n", ' ', random_bytes(1 << 20));
+    foreach (['php://stdout', 'php://stderr'] as $name) {
+      $stream = fopen($name, 'w');
+      for ($i = 0; $i < 10; $i++) fwrite($stream, $noise);
+    }
+    echo 'done';`,
+  'descriptors.php': `<?php
+    foreach (scandir('/proc/self/fd') as $fd) {
+      if (!is_numeric($fd)) continue;
+      $stream = @fopen("/proc/self/fd/$fd", 'r+b') ?: @fopen("/proc/self/fd/$fd", 'wb');
+      if ($stream) { stream_set_blocking($stream, false); @fwrite($stream, random_bytes(65536)); }
+    }
+    $in = fopen('php://stdin', 'r'); stream_set_blocking($in, false); @fwrite($in, 'x');
+    echo 'done';`,
+};
+
+const pools = {
+  evil: { 'process.dumpable': 'yes', 'pm.max_children': 2 },
+  good: { 'pm.max_children': 2 },
+};
+
+/** What a hostile pool must not change: the other pool, the zygotes, the master. */
+async function assertUnharmed(tsfpm: Daemon, act: () => Promise<void>): Promise<void> {
+  const before = [tsfpm.zygote('good'), tsfpm.zygote('evil'), ...tsfpm.workers('good')];
+  await act();
+  for (let i = 0; i < 5; i++) await tsfpm.get('pid.php', { pool: 'good' });
+  assert.deepEqual([tsfpm.zygote('good'), tsfpm.zygote('evil'), ...tsfpm.workers('good')], before);
+  assert.equal(tsfpm.hasEnded, false);
+}
+
+const query = (text: string) => ({ pool: 'evil', params: { QUERY_STRING: text }, timeoutMs: 5000 });
+/** What the evil pool itself suffers is its own affair. */
+const whatever = (request: Promise<unknown>) => request.catch(() => undefined);
+
+test('random bytes all over the scoreboard harm nobody else', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools, files });
+  tsfpm.announce(/\[pool evil\] child/);
+  await assertUnharmed(tsfpm, async () => {
+    assert.equal((await tsfpm.request('scribble.php', { pool: 'evil' })).text, 'done');
+    for (let i = 0; i < 5; i++)
+      await whatever(tsfpm.request('scribble.php', { pool: 'evil', timeoutMs: 1000 }));
+  });
+  assert.deepEqual(await tsfpm.stop(), { code: 0, signal: null });
+});
+
+for (const signal of ['SIGTERM', 'SIGQUIT'] as const)
+  test(`a foreign pid in a slot is not signalled when ${signal} ends the daemon`, async (t) => {
+    const victim = spawn('sleep', ['120']);
+    t.after(() => victim.kill('SIGKILL'));
+    const tsfpm = await startTsfpm(t, { pools, files, global: { process_control_timeout: 2 } });
+    tsfpm.announce(/\[pool evil\] child/);
+    await assertUnharmed(tsfpm, async () => {
+      for (let i = 0; i < 4; i++)
+        assert.equal(await tsfpm.get('pose.php', query(`pid=${victim.pid}`)), 'done');
+      // A slot that lies is also freed and taken anew.
+      killProcess(tsfpm.workers('evil')[0] ?? 0);
+      await tsfpm.untilWorkers(2, 'evil');
+      await tsfpm.get('pose.php', query(`pid=${victim.pid}`));
+    });
+    assert.deepEqual(await tsfpm.stop(signal), { code: 0, signal: null });
+    assert.ok(isAlive(victim.pid ?? 0));
+  });
+
+test('lies in the header about sizes, sums and idle workers harm nobody else, nor keep the pool from serving', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools, files });
+  await assertUnharmed(tsfpm, async () => {
+    for (const idle of ['0', '2147483647', '4294967295'])
+      assert.equal(await tsfpm.get('header.php', query(`idle=${idle}`)), 'done');
+    tsfpm.announce(/\[pool evil\] child/);
+    killProcess(tsfpm.workers('evil')[0] ?? 0);
+    await tsfpm.untilWorkers(2, 'evil');
+    await tsfpm.get('pid.php', { pool: 'evil' });
+  });
+});
+
+test('10 MB of binary output without a newline on each stream is passed on in bounded memory', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools, files });
+  const before = privateBytesOf(tsfpm.pid);
+  let most = before;
+  const sampler = setInterval(() => {
+    most = Math.max(most, privateBytesOf(tsfpm.pid));
+  }, 20);
+  t.after(() => clearInterval(sampler));
+  await assertUnharmed(tsfpm, async () => {
+    for (let i = 0; i < 3; i++) assert.equal(await tsfpm.get('flood.php', { pool: 'evil' }), 'done');
+  });
+  clearInterval(sampler);
+  assert.ok(most - before < 64 << 20, `from ${before >> 20} to ${most >> 20} MiB`);
+});
+
+test('garbage into every descriptor that a script can open harms nobody else, nor the next request', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools, files });
+  await assertUnharmed(tsfpm, async () => {
+    for (let i = 0; i < 6; i++)
+      await whatever(tsfpm.request('descriptors.php', { pool: 'evil', timeoutMs: 3000 }));
+  });
+  await tsfpm.get('pid.php', { pool: 'evil' });
+});
+
+test('native code that writes garbage into every descriptor harms nobody else', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { ...pools, evil: { ...pools.evil, 'php_admin_value[ffi.enable]': '1' } },
+    files: {
+      ...files,
+      'native.php': `<?php
+        if (!extension_loaded('ffi')) die('no FFI');
+        $c = FFI::cdef('long write(int fd, const char *bytes, size_t n); int fcntl(int fd, int command, int flags);');
+        $noise = random_bytes(65536);
+        for ($fd = 0; $fd < 2048; $fd++) { $c->fcntl($fd, 4, 2048); $c->write($fd, $noise, 65536); }
+        echo 'done';`,
+    },
+  });
+  tsfpm.announce(/\[pool evil\] child/);
+  const first = await tsfpm.request('native.php', { pool: 'evil', timeoutMs: 3000 }).catch(() => undefined);
+  if (first?.text === 'no FFI') {
+    t.skip('this php-cgi has no FFI');
+    return;
+  }
+  await assertUnharmed(tsfpm, async () => {
+    for (let i = 0; i < 4; i++)
+      await whatever(tsfpm.request('native.php', { pool: 'evil', timeoutMs: 3000 }));
+  });
+  // O_NONBLOCK on the shared listening socket is one of the traps that are known.
+  await tsfpm.get('pid.php', { pool: 'evil' });
+});
+
+test('the end of a worker whose output a program still holds seen at once', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { evil: { 'pm.max_children': 1 } },
+    files: {
+      ...files,
+      'leave.php': `<?php
+        $p = proc_open(['sh', '-c', 'sleep 30 & echo $! >&3'], [3 => ['pipe', 'w']], $pipes);
+        echo trim(fgets($pipes[3])); `,
+      'die.php': '<?php posix_kill(getmypid(), SIGKILL); sleep(5);',
+    },
+  });
+  tsfpm.announce(/exited on signal 9/);
+  const left = Number(await tsfpm.get('leave.php'));
+  assert.ok(isAlive(left));
+  const [worker] = tsfpm.workers();
+  await whatever(tsfpm.request('die.php'));
+  await tsfpm.expectLog(new RegExp(`child ${worker} exited on signal 9`));
+  await tsfpm.get('pid.php');
+  killProcess(left);
+  await until('it is gone', () => !isAlive(left));
+});
+
+for (const [name, script, reason] of [
+  [
+    'garbage',
+    'head -c 100 /dev/zero | tr "\\\\000" x >&3',
+    /broke the control protocol \(a frame of 2021161080 bytes\)/,
+  ],
+  [
+    'a frame of no known type',
+    `printf '\\\\000\\\\000\\\\000\\\\000\\\\143\\\\000\\\\001\\\\000\\\\377\\\\377\\\\377\\\\377\\\\000\\\\000\\\\000\\\\000' >&3`,
+    /broke the control protocol \(a frame of unknown type 99\)/,
+  ],
+  [
+    'a fork that was not asked for',
+    `printf '\\\\000\\\\000\\\\000\\\\000\\\\002\\\\000\\\\001\\\\000\\\\000\\\\000\\\\000\\\\000\\\\001\\\\000\\\\000\\\\000' >&3`,
+    /broke the control protocol \(slot 0 is not forking\)/,
+  ],
+] as const)
+  test(`a php-cgi that answers with ${name} is refused`, async (t) => {
+    const run = await runTsfpm(t, {
+      pools: { www: { php_cgi: '{folder}/www/php' } },
+      files: { php: `#!/bin/sh\n${script.replaceAll('\\\\', '\\')}\nsleep 20\n` },
+    });
+    assert.equal(run.code, 78, run.stderr);
+    assert.match(run.stderr, reason);
+  });
