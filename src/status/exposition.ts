@@ -1,0 +1,96 @@
+import { metricText } from './escape.js';
+
+/** What a scraper may ask for: OpenMetrics 1.0, or Prometheus' text format 0.0.4. */
+export type ExpositionFormat = 'openmetrics' | 'prometheus';
+
+export const EXPOSITION_TYPES: Readonly<Record<ExpositionFormat, string>> = {
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  prometheus: 'text/plain; version=0.0.4; charset=utf-8',
+};
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Sample {
+  readonly labels: Labels;
+  readonly value: number | bigint;
+  /** Of a histogram's lines: `_bucket`, `_count`, `_sum`. Counters and infos get theirs by themselves. */
+  readonly suffix?: string;
+}
+
+/**
+ * A metric family. `legacyCounter` is a counter whose name came without `_total` and is known to dashboards: OpenMetrics
+ * has no such thing, so there its type is `unknown`.
+ */
+export interface MetricFamily {
+  readonly name: string;
+  readonly type: 'counter' | 'legacyCounter' | 'gauge' | 'histogram' | 'info';
+  readonly help: string;
+  /** The end of the name, which OpenMetrics wants told. */
+  readonly unit?: 'seconds' | 'bytes';
+  readonly samples: readonly Sample[];
+}
+
+const SUFFIXES = { counter: '_total', info: '_info', legacyCounter: '', gauge: '', histogram: '' } as const;
+
+const TYPES = {
+  openmetrics: {
+    counter: 'counter',
+    legacyCounter: 'unknown',
+    gauge: 'gauge',
+    histogram: 'histogram',
+    info: 'info',
+  },
+  prometheus: {
+    counter: 'counter',
+    legacyCounter: 'counter',
+    gauge: 'gauge',
+    histogram: 'histogram',
+    info: 'gauge',
+  },
+} as const;
+
+/** Families without samples are left out. */
+export function renderFamilies(families: readonly MetricFamily[], format: ExpositionFormat): string {
+  const shown = families.filter(({ samples }) => samples.length > 0);
+  return (
+    shown.map((family) => renderFamily(family, format)).join('') + (format === 'openmetrics' ? '# EOF\n' : '')
+  );
+}
+
+function renderFamily(family: MetricFamily, format: ExpositionFormat): string {
+  const sampleName = family.name + SUFFIXES[family.type];
+  // In OpenMetrics the family has the bare name, in the older format the name that the samples bear.
+  const name = format === 'openmetrics' ? family.name : sampleName;
+  const unit = format === 'openmetrics' && family.unit !== undefined ? `# UNIT ${name} ${family.unit}\n` : '';
+  const head = `# HELP ${name} ${helpText(family.help, format)}\n# TYPE ${name} ${TYPES[format][family.type]}\n${unit}`;
+  const lines = family.samples.map(
+    ({ labels, value, suffix = '' }) => `${sampleName}${suffix}${labelText(labels)} ${numberText(value)}\n`,
+  );
+  return head + lines.join('');
+}
+
+/** The older format knows no escaped quote in a help text. */
+function helpText(help: string, format: ExpositionFormat): string {
+  const escaped = metricText(help);
+  return format === 'openmetrics' ? escaped : escaped.replaceAll('\\"', '"');
+}
+
+function labelText(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${metricText(value)}"`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+function numberText(value: number | bigint): string {
+  if (typeof value === 'bigint' || Number.isFinite(value)) {
+    return String(value);
+  }
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
+}
+
+/** A bound as OpenMetrics writes it: `1.0`, not `1`, in both formats, so that a scraper sees one series. */
+export function bucketBound(upperBound: number): string {
+  if (upperBound === Infinity) {
+    return '+Inf';
+  }
+  return Number.isInteger(upperBound) ? upperBound.toFixed(1) : String(upperBound);
+}

@@ -1,0 +1,27 @@
+import { type Field, type PageContent, poolFields, WORKER_FIELDS } from './fields.js';
+import type { PoolStatus } from './status.js';
+import type { StatusValue } from './value.js';
+
+/** A PHP array in its order, keys and values apart from how they reach PHP. */
+export type StatusEntries = readonly (readonly [key: string, value: StatusValue])[];
+
+/** What `fpm_get_status()` returns: the pool's entries, then a list of arrays under `procs`. */
+export interface GetStatus {
+  /** Integers and times are PHP integers, percents floats, words and requests strings. */
+  readonly pool: StatusEntries;
+  readonly procs: readonly StatusEntries[];
+}
+
+/** Always full. Strings as they are: PHP gets bytes, and escaping is the script's matter. */
+export function getStatus(pool: PoolStatus, content: Omit<PageContent, 'full'> = {}): GetStatus {
+  return {
+    pool: entries(poolFields(content), pool),
+    procs: pool.processes.map((worker) => entries(WORKER_FIELDS, worker)),
+  };
+}
+
+function entries<Owner>(fields: readonly Field<Owner>[], owner: Owner): StatusEntries {
+  return fields.flatMap(({ element, value, keys = [{ key: element, value }] }) =>
+    keys.map(({ key, value: keyValue }) => [key, keyValue(owner)] as const),
+  );
+}

@@ -1,0 +1,52 @@
+import type { Bytes, Count, Seconds } from '../units.js';
+import type { PoolStatus } from './status.js';
+
+/**
+ * Durations of finished requests, counted by size.
+ */
+export interface DurationHistogram {
+  /** Upper bounds in rising order, without the last, which is infinite. */
+  readonly upperBoundsS: readonly Seconds[];
+  /** How many fell into each bucket alone, not the sum so far; one more than the bounds. Missing ones count 0. */
+  readonly counts: readonly (number | bigint)[];
+  readonly sumS: Seconds;
+}
+
+/** Bounds that serve PHP: from a cached page to a long report. */
+export const DURATION_BOUNDS_S: readonly Seconds[] = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+
+export interface PoolMetrics {
+  readonly status: PoolStatus;
+  /** False while the pool cannot start workers. */
+  readonly isUp: boolean;
+  readonly requestDurations: DurationHistogram;
+  /** Memory of each worker that it shares with nobody, in the order of `status.processes`; undefined: not known. */
+  readonly privateBytes: readonly (Bytes | undefined)[];
+  /** Workers forked, over all generations. */
+  readonly forks: Count | bigint;
+  /** Workers that ended, by why: `idle`, `max_requests`, `signal SEGV`. Any text. */
+  readonly deaths: ReadonlyMap<string, Count | bigint>;
+}
+
+export interface MasterMetrics {
+  readonly version: string;
+  readonly pid: number;
+  /** Seconds since 1970. */
+  readonly startEpochS: Seconds;
+  readonly reloads: { readonly succeeded: Count; readonly failed: Count };
+  /** True from a good start on. */
+  readonly isLastReloadSuccessful: boolean;
+  /** When the configuration in force was loaded, in seconds since 1970. */
+  readonly lastReloadEpochS: Seconds;
+  readonly cpuS: Seconds;
+  readonly residentBytes: Bytes;
+}
+
+/** All that /metrics shows, at one moment. */
+export interface MetricsInput {
+  /** By name: no two alike. */
+  readonly pools: readonly PoolMetrics[];
+  readonly master: MasterMetrics;
+}

@@ -1,0 +1,82 @@
+import type { ProcessManager } from '../config/values.js';
+import type { Stage } from '../scoreboard/layout.js';
+import type { Count, Seconds } from '../units.js';
+
+/** A worker's stage in php-fpm's words. `Ending` is known to clients but never set, there as here. */
+export type WorkerState =
+  | 'Idle'
+  | 'Reading headers'
+  | 'Getting request information'
+  | 'Running'
+  | 'Ending'
+  | 'Finishing';
+
+/** php-fpm's word for each stage of the scoreboard; a kept-alive connection that waits is idle (DESIGN.md). */
+export const STATE_OF_STAGE: Readonly<Record<Exclude<Stage, 'free'>, WorkerState>> = {
+  starting: 'Idle',
+  accepting: 'Idle',
+  waiting: 'Idle',
+  'reading headers': 'Reading headers',
+  info: 'Getting request information',
+  executing: 'Running',
+  finished: 'Finishing',
+};
+
+/**
+ * What a request says of itself. Bytes as the client sent them, since nothing promises that they are text; empty
+ * where there is none. The renderers make them harmless, each in its format.
+ */
+export interface RequestFields {
+  readonly method: Buffer;
+  readonly uri: Buffer;
+  readonly query: Buffer;
+  readonly user: Buffer;
+  readonly script: Buffer;
+  /** Bytes announced; 0 where there is none. */
+  readonly contentLength: bigint;
+}
+
+/**
+ * One worker at one moment. 64-bit words of the scoreboard are bigint, since a worker may write anything there;
+ * numbers are what the master has counted itself.
+ */
+export interface WorkerStatus extends RequestFields {
+  readonly pid: number;
+  readonly state: WorkerState;
+  /** Seconds since 1970. */
+  readonly startEpochS: Seconds;
+  readonly startSinceS: Seconds;
+  /** Requests begun, the present one included. */
+  readonly requests: bigint;
+  /** Microseconds: of the last request if idle, else since the present one came. */
+  readonly requestDurationUs: bigint;
+  /** 100 is one core; 0 unless idle. */
+  readonly lastRequestCpuPercent: number;
+  /** Peak bytes; 0 unless idle. */
+  readonly lastRequestMemory: bigint;
+}
+
+/** One pool at one moment: all that its pages show. */
+export interface PoolStatus {
+  readonly name: string;
+  readonly processManager: ProcessManager;
+  /** When counting began, in seconds since 1970. */
+  readonly startEpochS: Seconds;
+  readonly startSinceS: Seconds;
+  /** Requests begun. */
+  readonly acceptedConn: bigint;
+  /** Connections that wait to be accepted, the most ever seen, and how many may wait. */
+  readonly listenQueue: Count;
+  readonly maxListenQueue: Count;
+  readonly listenQueueLen: Count;
+  readonly idle: Count;
+  readonly active: Count;
+  readonly total: Count;
+  readonly maxActive: Count;
+  readonly maxChildrenReached: Count;
+  readonly slowRequests: bigint;
+  /** Bytes, the largest peak of any request; a field of php-fpm 8.4. */
+  readonly memoryPeak: bigint;
+  /** Workers alive, in the order of their slots. */
+  readonly processes: readonly WorkerStatus[];
+}
