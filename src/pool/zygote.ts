@@ -50,6 +50,7 @@ export class Zygote {
   readonly #control: Duplex | undefined;
   readonly #listener: ZygoteListener;
   #end: ZygoteEnd | undefined;
+  #isReady = false;
   #isTold = false;
 
   constructor(options: ZygoteOptions, listener: ZygoteListener) {
@@ -99,9 +100,13 @@ export class Zygote {
     this.#send(encodeFrame('SIGNAL', { slot, pid }, nativeInt32(constants.signals[signal])));
   }
 
-  /** For a zygote that does not answer. Its workers get TERM from the kernel. */
+  /**
+   * For a zygote that does not answer. Its workers get TERM from the kernel; before it is ready there are none, but
+   * where php_cgi is a wrapper script there may be programs that it started.
+   */
   kill(): void {
-    this.#child.kill('SIGKILL');
+    if (this.#isReady || this.pid === undefined) this.#child.kill('SIGKILL');
+    else killProcessGroup(this.pid);
   }
 
   #send(frame: Buffer): void {
@@ -141,7 +146,10 @@ export class Zygote {
     this.#control?.on('data', (chunk: Buffer) => {
       if (this.#isTold || this.#end?.kind === 'broken protocol') return;
       try {
-        for (const message of decoder.push(chunk)) this.#listener.onMessage(message);
+        for (const message of decoder.push(chunk)) {
+          this.#isReady = true; // READY is the first
+          this.#listener.onMessage(message);
+        }
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
         this.#end = { kind: 'broken protocol', reason: error.message };
@@ -157,5 +165,14 @@ export class Zygote {
     this.#child.stderr?.destroy();
     this.#control?.destroy();
     this.#listener.onEnd(this.#end);
+  }
+}
+
+/** The group is the zygote's own: it was spawned as the leader of a session. */
+function killProcessGroup(pid: Pid): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // ESRCH: it has just ended
   }
 }

@@ -614,6 +614,7 @@ pid_t tsfpm_zygote_run(void)
     tsfpm_role = TSFPM_ROLE_ZYGOTE;
     const char *version = tsfpm_module_php_version();
     if (version == NULL) tsfpm_die("PHP has not loaded the runtime as an extension");
+    fflush(NULL); /* PHP's start-up warnings: else every worker inherits them, and prints them when it ends */
     prepare();
     send_frame(TSFPM_FRAME_READY, -1, getpid(), version, strlen(version));
     while (!(draining && alive == 0)) {
