@@ -52,8 +52,10 @@ export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
 
 /**
  * A value that PHP's INI parser reads back byte by byte: in single quotes nothing has a meaning, and adjacent quoted
- * pieces are joined.
+ * pieces are joined. No piece may be empty: `''` beside another piece is not taken for an empty one.
  */
 export function quoteIni(value: string): string {
-  return `'${value.replaceAll("'", `'"'"'`)}'`;
+  const pieces = value.match(/'+|[^']+/g) ?? [];
+  const quoted = pieces.map((piece) => (piece.startsWith("'") ? `"${piece}"` : `'${piece}'`));
+  return quoted.join('') || "''";
 }

@@ -173,6 +173,7 @@ const ODD_VALUES: readonly (readonly [string, string])[] = [
   [`'$HOME \${nothing} \${'`, `$HOME \${nothing} \${`],
   ['"{a}|b&c^d~e!f(g)"', '{a}|b&c^d~e!f(g)'],
   [`"it's"`, "it's"],
+  [`"'at both ends'"`, "'at both ends'"],
   [`'say "x"'`, 'say "x"'],
   ['"back\\slash"', 'back\\slash'],
   ['"=="', '=='],

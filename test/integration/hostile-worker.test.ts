@@ -164,7 +164,7 @@ test('native code that writes garbage into every descriptor harms nobody else', 
   await tsfpm.get('pid.php', { pool: 'evil' });
 });
 
-test('the end of a worker whose output a program still holds seen at once', async (t) => {
+test('the end of a worker is seen at once though a program still holds its output', async (t) => {
   const tsfpm = await startTsfpm(t, {
     pools: { evil: { 'pm.max_children': 1 } },
     files: {
