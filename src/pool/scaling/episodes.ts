@@ -6,7 +6,7 @@ import type { BusyReport, PoolSnapshot } from './types.js';
 export interface Episodes {
   readonly isMaxTold: boolean;
   readonly isBusyTold: boolean;
-  /** Since when no worker has been missing; undefined while one is. */
+  /** Since when there are fewer workers than `pm.max_children` and none is missing; undefined while it is not so. */
   readonly calmSinceMs: Milliseconds | undefined;
   /** Forks are counted by the second, which begins with its first fork. */
   readonly secondFromMs: Milliseconds;
@@ -34,8 +34,9 @@ export interface Told {
 /**
  * What to tell after a decision to grow.
  *
- * An episode ends as under php-fpm with a fork; but not with one that only replaces a worker of a saturated pool, or
- * `pm.max_requests` would make a warning of each death: no worker must have been missing for a second before it.
+ * As under php-fpm an episode lasts until there is a fork; but one that only replaces a worker of a saturated pool does
+ * not end it, or `pm.max_requests` would make a warning of each death: for a second before it the pool must have had
+ * enough workers with fewer than `pm.max_children`.
  */
 export function tell(before: Episodes, snapshot: PoolSnapshot, growth: Growth): Told {
   const { nowMs } = snapshot;
@@ -56,7 +57,7 @@ export function tell(before: Episodes, snapshot: PoolSnapshot, growth: Growth): 
       ...second,
       isMaxTold: isMaxTold || isMaxChildrenReached,
       isBusyTold: isBusyTold || isBusy,
-      calmSinceMs: growth.missing > 0 ? undefined : (before.calmSinceMs ?? nowMs),
+      calmSinceMs: growth.missing > 0 || growth.isFull ? undefined : (before.calmSinceMs ?? nowMs),
     },
   };
 }

@@ -35,9 +35,15 @@ export function living({ idle, keptAlive, active, starting }: PoolSnapshot): Cou
   return idle + keptAlive + active + starting;
 }
 
-/** Connections that wait, as far as that is known. */
-export function waiting({ queued, isConnectionWaiting }: PoolSnapshot): Count {
-  return queued ?? (isConnectionWaiting ? 1 : 0);
+/** Where the queue is not known: whether somebody may still wait, since there is no second event for who came before. */
+export function mayBeQueued(snapshot: PoolSnapshot, memory: ScalingMemory): boolean {
+  const { queued, idle, isConnectionWaiting } = snapshot;
+  return queued === undefined && idle === 0 && (isConnectionWaiting || memory.mayBeQueued);
+}
+
+/** Connections that wait; where the queue is not known one at a time, until a worker finds none. */
+function waiting(snapshot: PoolSnapshot, memory: ScalingMemory): Count {
+  return snapshot.queued ?? (mayBeQueued(snapshot, memory) ? 1 : 0);
 }
 
 /**
@@ -53,7 +59,7 @@ export function grow(
 ): Growth {
   const workers = living(snapshot);
   const toStart = memory.isFilled ? 0 : Math.max(0, wish.start - workers);
-  const toServe = Math.max(0, waiting(snapshot) + wish.spare - snapshot.idle - snapshot.starting);
+  const toServe = Math.max(0, waiting(snapshot, memory) + wish.spare - snapshot.idle - snapshot.starting);
   const missing = Math.max(toStart, toServe);
 
   const bucket = refill(memory.bucket, settings.maxSpawnRate, snapshot.nowMs);

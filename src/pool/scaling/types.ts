@@ -52,7 +52,7 @@ export interface PoolSnapshot {
   readonly leaving: Count;
   /** Connections in the listen queue; undefined where the kernel does not tell. */
   readonly queued: Count | undefined;
-  /** The watched socket has just told of a connection: counts as one where `queued` is undefined. */
+  /** The watched socket has just told of a connection; only matters where `queued` is undefined. */
   readonly isConnectionWaiting: boolean;
   /**
    * Fewest workers in accept at any moment since the last call, where the scoreboard keeps that; undefined: unknown,
@@ -109,6 +109,8 @@ export interface ScalingMemory {
   readonly episodes: Episodes;
   /** dynamic: how many workers were spare in the last `idleTimeoutMs` */
   readonly window: IdleWindow;
+  /** A connection came where the queue is not known, and no worker has been seen idle since. */
+  readonly mayBeQueued: boolean;
   /** When the worker that has been idle for longest has been so for `idleTimeoutMs`, or earlier. */
   readonly dueAtMs: Milliseconds | undefined;
   /** Last call at which there was nothing to fork and the master went on listening. */
