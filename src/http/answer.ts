@@ -1,0 +1,87 @@
+import { chooseStatus } from '../status/choose.js';
+import { jsonWord, lineText } from '../status/escape.js';
+import { EXPOSITION_TYPES } from '../status/exposition.js';
+import { renderJson } from '../status/json.js';
+import { renderMetrics } from '../status/metrics.js';
+import { chooseExposition } from './accept.js';
+import type { HttpDoorSource } from './source.js';
+
+/** What of a request matters here. */
+export interface DoorRequest {
+  readonly method: string;
+  /** As in the request line: path and query. */
+  readonly target: string;
+  readonly accept: string | undefined;
+}
+
+export interface DoorAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** For HEAD too; the server leaves it out then. */
+  readonly body: string;
+}
+
+type Route = (source: HttpDoorSource, request: DoorRequest, query: string) => DoorAnswer;
+
+const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ['/metrics', metrics],
+  ['/status', status],
+  ['/health', () => plain(200, 'ok')],
+  ['/ready', ready],
+]);
+const METHODS: readonly string[] = ['GET', 'HEAD'];
+
+/** Lets what the source throws pass. */
+export function answer(source: HttpDoorSource, request: DoorRequest): DoorAnswer {
+  const { path, query } = splitTarget(request.target);
+  const route = ROUTES.get(path);
+  if (route === undefined) {
+    return plain(404, 'Not found');
+  }
+  if (!METHODS.includes(request.method)) {
+    const refusal = plain(405, 'Method not allowed');
+    return { ...refusal, headers: { ...refusal.headers, Allow: METHODS.join(', ') } };
+  }
+  return route(source, request, query);
+}
+
+/** One line of text. */
+export function plain(status: number, text: string): DoorAnswer {
+  return answerOf(status, 'text/plain; charset=utf-8', `${lineText(text)}\n`);
+}
+
+function metrics(source: HttpDoorSource, { accept }: DoorRequest): DoorAnswer {
+  const format = chooseExposition(accept);
+  const {
+    status: code,
+    headers,
+    body,
+  } = answerOf(200, EXPOSITION_TYPES[format], renderMetrics(source.metrics(), format));
+  return { status: code, headers: { ...headers, Vary: 'Accept' }, body };
+}
+
+/** An object of the pools by name, each as its own json page; `?full` lists the workers. */
+function status(source: HttpDoorSource, _request: DoorRequest, query: string): DoorAnswer {
+  const { full } = chooseStatus(query);
+  const members = source.pools().map((pool) => `${jsonWord(pool.name)}:${renderJson(pool, { full })}`);
+  return answerOf(200, 'application/json', `{${members.join(',')}}`);
+}
+
+function ready(source: HttpDoorSource): DoorAnswer {
+  const { ready: isReady, reason } = source.readiness();
+  return plain(isReady ? 200 : 503, reason);
+}
+
+/** A page from a browser must neither be kept nor taken for something else. */
+function answerOf(status: number, type: string, body: string): DoorAnswer {
+  const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
+  return { status, headers, body };
+}
+
+/** By hand: the target may be anything, `//`, `*` or a whole URL, and no relative one is to be resolved. */
+function splitTarget(target: string): { path: string; query: string } {
+  const mark = target.indexOf('?');
+  return mark < 0
+    ? { path: target, query: '' }
+    : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}

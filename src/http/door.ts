@@ -1,0 +1,152 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { bindListenSocket } from '../listen/bind.js';
+import { removeSocketFile } from '../listen/socket-file.js';
+import type { Logger } from '../log/levels.js';
+import { socketAddressText } from '../os/socket-address.js';
+import type { Bytes, Count, Milliseconds } from '../units.js';
+import { answer, type DoorAnswer, plain } from './answer.js';
+import type { HttpDoorSource } from './source.js';
+
+export interface HttpDoorLimits {
+  /** Connections at once; more are closed at once. Default 64. */
+  readonly maxConnections?: Count;
+  /** Request line and headers. Default 8 KiB. */
+  readonly maxHeaderBytes?: Bytes;
+  /** From the first byte of a request to its last. Default 5 s. */
+  readonly requestTimeoutMs?: Milliseconds;
+  /** For a client to take its answer. Default 10 s. */
+  readonly answerTimeoutMs?: Milliseconds;
+  /** A connection without a request. Default 15 s: a scraper that comes more often keeps its own. */
+  readonly idleTimeoutMs?: Milliseconds;
+}
+
+export interface HttpDoorOptions {
+  /** As in a pool's `listen`: `host:port`, `port`, `[v6]:port` or the path of a unix socket, which gets mode 0660. */
+  readonly listen: string;
+  readonly source: HttpDoorSource;
+  readonly log: Logger;
+  readonly limits?: HttpDoorLimits;
+}
+
+export interface HttpDoor {
+  /** Where it listens: `127.0.0.1:9100`, or a path. */
+  readonly address: string;
+  /** Stops listening, ends idle connections, gives running answers a moment, and then ends them too. */
+  close(): Promise<void>;
+}
+
+const SOCKET_MODE = 0o660;
+const BACKLOG: Count = 128;
+const REQUESTS_PER_CONNECTION: Count = 1000;
+const CHECK_EVERY_MS: Milliseconds = 1000;
+const CLOSE_PATIENCE_MS: Milliseconds = 1000;
+
+/**
+ * Starts the HTTP server for machines: /metrics, /status, /health and /ready.
+ *
+ * @throws ListenError the address cannot be had; its message is complete
+ */
+export async function startHttpDoor({
+  listen,
+  source,
+  log,
+  limits = {},
+}: HttpDoorOptions): Promise<HttpDoor> {
+  const socket = bindListenSocket({ pool: 'http', listen, backlog: BACKLOG, mode: SOCKET_MODE }, { log });
+  const server = boundServer(limits, (request, response) =>
+    serve({ source, log, limits }, request, response),
+  );
+  server.on('error', (error) => log.error(`http.listen: ${error.message}`));
+  server.listen({ fd: socket.fd });
+  await once(server, 'listening');
+  let closing: Promise<void> | undefined;
+  return {
+    address: socketAddressText(socket.address),
+    close() {
+      closing ??= closeServer(server).finally(() => {
+        // The server has closed the descriptor itself.
+        if (socket.file !== undefined) {
+          removeSocketFile(socket.file);
+        }
+      });
+      return closing;
+    },
+  };
+}
+
+/** A client that is stuck, or many of them, costs at most these limits. */
+function boundServer(
+  {
+    maxConnections = 64,
+    maxHeaderBytes = 8192,
+    requestTimeoutMs = 5000,
+    idleTimeoutMs = 15_000,
+  }: HttpDoorLimits,
+  listener: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const server = createServer(
+    {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: idleTimeoutMs,
+      connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, requestTimeoutMs),
+    },
+    listener,
+  );
+  server.maxConnections = maxConnections;
+  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
+  // A new connection that says nothing at all.
+  server.setTimeout(idleTimeoutMs);
+  return server;
+}
+
+function serve(
+  { source, log, limits }: Required<Pick<HttpDoorOptions, 'source' | 'log' | 'limits'>>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { status, headers, body } = answerOrFailure(source, request, log);
+  const bytes = Buffer.from(body);
+  // A body is of no use here; rather than read it to its end, the connection ends after the answer.
+  const hasBody = request.headers['transfer-encoding'] !== undefined || hasLength(request);
+  response.writeHead(status, {
+    ...headers,
+    'Content-Length': bytes.length,
+    ...(hasBody ? { Connection: 'close' } : {}),
+  });
+  endInTime(response, limits.answerTimeoutMs);
+  response.end(bytes);
+}
+
+function hasLength(request: IncomingMessage): boolean {
+  return (request.headers['content-length'] ?? '0') !== '0';
+}
+
+/** A page that cannot be made must not end the master. */
+function answerOrFailure(source: HttpDoorSource, request: IncomingMessage, log: Logger): DoorAnswer {
+  const { method = '', url: target = '', headers } = request;
+  try {
+    return answer(source, { method, target, accept: headers.accept });
+  } catch (error) {
+    log.error(`http.listen: no answer to ${method} ${JSON.stringify(target)}: ${String(error)}`);
+    return plain(500, 'Internal error. Please review log file for errors.');
+  }
+}
+
+/** Ends the connection of a client that takes its answer byte by byte: traffic keeps the idle timer from it. */
+function endInTime(response: ServerResponse, answerTimeoutMs: Milliseconds = 10_000): void {
+  const timer = setTimeout(() => response.socket?.destroy(), answerTimeoutMs);
+  timer.unref();
+  response.once('close', () => clearTimeout(timer));
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_PATIENCE_MS);
+  await closed;
+  clearTimeout(timer);
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { answer } from '../../../src/http/answer.js';
+import { parseOpenMetrics } from '../status/openmetrics-parser.js';
+import { HOSTILE_POOL } from '../status/sample.js';
+import { fakeSource } from './fake-source.js';
+
+const get = (target: string, accept?: string, source = fakeSource()) =>
+  answer(source, { method: 'GET', target, accept });
+
+test('/metrics speaks the format that is asked for', () => {
+  const openmetrics = get('/metrics');
+  assert.equal(
+    openmetrics.headers['Content-Type'],
+    'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  );
+  assert.equal(openmetrics.headers.Vary, 'Accept');
+  parseOpenMetrics(openmetrics.body);
+  const plain = get('/metrics', 'text/plain');
+  assert.equal(plain.headers['Content-Type'], 'text/plain; version=0.0.4; charset=utf-8');
+  assert.doesNotMatch(plain.body, /# EOF/);
+});
+
+test('/status is an object of the pools, with workers if asked', () => {
+  const short = JSON.parse(get('/status').body);
+  assert.deepEqual(Object.keys(short), ['www', HOSTILE_POOL.name]);
+  assert.equal(short.www['accepted conn'], 4711);
+  assert.equal(short.www.processes, undefined);
+  for (const query of ['full', 'f', 'json&full=1']) {
+    assert.equal(JSON.parse(get(`/status?${query}`).body).www.processes.length, 3);
+  }
+  assert.equal(get('/status').headers['Content-Type'], 'application/json');
+});
+
+test('/health answers whatever the pools do', () => {
+  const { status, body } = get('/health');
+  assert.deepEqual([status, body], [200, 'ok\n']);
+});
+
+test('/ready answers 503 and why while it is not', () => {
+  assert.equal(get('/ready').status, 200);
+  const source = fakeSource(() => ({ ready: false, reason: 'pool shop cannot\nstart workers' }));
+  const { status, body } = get('/ready', undefined, source);
+  assert.deepEqual([status, body], [503, 'pool shop cannot\ufffdstart workers\n']);
+});
+
+test('everything else is not found', () => {
+  for (const target of [
+    '/',
+    '',
+    '*',
+    '//metrics',
+    '/metrics/',
+    '/METRICS',
+    'http://x/metrics',
+    '/status/../metrics',
+  ]) {
+    assert.equal(get(target).status, 404, target);
+  }
+});
+
+test('only GET and HEAD are allowed', () => {
+  const post = answer(fakeSource(), { method: 'POST', target: '/metrics', accept: undefined });
+  assert.deepEqual([post.status, post.headers.Allow], [405, 'GET, HEAD']);
+  assert.equal(answer(fakeSource(), { method: 'HEAD', target: '/health', accept: undefined }).status, 200);
+});
