@@ -110,7 +110,10 @@ function adapt(
   };
 }
 
+/** A timer of Node takes less than 2^31 ms; one call a day costs nothing. */
+const LONGEST_WAIT_MS: Milliseconds = 86_400_000;
+
 function soonest(...times: readonly (Milliseconds | undefined)[]): Milliseconds | undefined {
   const known = times.filter((time) => time !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
+  return known.length === 0 ? undefined : Math.min(...known, LONGEST_WAIT_MS);
 }
