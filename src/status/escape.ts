@@ -12,6 +12,7 @@ const LINE_BREAKERS = /[\0-\x1f\x7f-\x9f\u2028\u2029]/g;
 const FORBIDDEN_IN_MARKUP = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g;
 const MARKUP = /[&<>"]/g;
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+const PLAIN_LABEL = /^[\w .:-]*$/;
 const BEYOND_ASCII_OR_SLASH = /[/\u0080-\uffff]/g;
 
 /**
@@ -46,7 +47,8 @@ export function jsonWord(text: string): string {
 
 /** For HELP in OpenMetrics; a label value has the same rules. */
 export function metricText(text: string): string {
-  return lineText(text).replace(/[\\"]/g, '\\$&');
+  // Asked for each label of each sample: nearly all of them are plain names.
+  return PLAIN_LABEL.test(text) ? text : lineText(text).replace(/[\\"]/g, '\\$&');
 }
 
 function decoded(value: string | Buffer): string {
