@@ -115,6 +115,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     if (atoi(mark) != (int)TSFPM_CONTROL_VERSION)
         tsfpm_die("the runtime library speaks version %u of the control protocol, the master %s", TSFPM_CONTROL_VERSION,
                   mark);
+    /* Before any variable is taken out: that moves the others in the array, and the rest would stay readable. */
+    find_title_memory(argc, argv, envp);
     unsetenv(TSFPM_ENV_MARK);
     leave_preload_list();
     for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++)
@@ -122,7 +124,6 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     /* What the master's own parent left open is nobody's business here; PHP has not opened anything yet. */
     syscall(SYS_close_range, TSFPM_FD_LIBRARY + 1, ~0u, 0);
     if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0) tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
-    find_title_memory(argc, argv, envp);
     tsfpm_role = TSFPM_ROLE_STARTING;
 }
 

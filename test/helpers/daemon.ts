@@ -48,6 +48,8 @@ export interface FailedStart extends DaemonEnd {
   readonly folder: DaemonFolder;
 }
 
+const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGKILL'];
+
 /** The harness's own patience with a start, which compiles nothing and waits for php-cgi. */
 const START_MS = 30_000;
 
@@ -129,6 +131,7 @@ export class Daemon {
   #log: TextWatch | undefined;
   readonly #expected: RegExp[] = [];
   #idleDescriptors: Count | undefined;
+  #isStopping = false;
 
   constructor(folder: DaemonFolder, options: DaemonOptions) {
     this.folder = folder;
@@ -140,6 +143,7 @@ export class Daemon {
     const child = spawnMaster(this.folder, this.#options);
     this.#child = child;
     this.#end = undefined;
+    this.#isStopping = false;
     child.once('exit', (code, signal) => {
       this.#end = { code, signal };
     });
@@ -214,6 +218,7 @@ export class Daemon {
   }
 
   signal(signal: NodeJS.Signals): void {
+    if (STOP_SIGNALS.includes(signal)) this.#isStopping = true;
     this.#child?.kill(signal);
   }
 
@@ -281,7 +286,7 @@ export class Daemon {
 
   async #check(): Promise<void> {
     const faults: string[] = [];
-    if (!this.hasEnded) {
+    if (!this.hasEnded && !this.#isStopping) {
       const now = await this.#settledDescriptors(this.#idleDescriptors);
       if (now !== this.#idleDescriptors)
         faults.push(
@@ -323,7 +328,7 @@ export class Daemon {
   }
 
   /** How many descriptors the idle master has; given a number, that one if it comes to it. */
-  async #settledDescriptors(wanted?: Count): Promise<Count> {
+  async #settledDescriptors(wanted?: Count): Promise<Count | undefined> {
     const count = () => descriptorsOf(this.pid).size;
     const max = Number(this.#options.global?.['process.max'] ?? 0) || Number.POSITIVE_INFINITY;
     const workers = Object.keys(this.#pools).reduce(
@@ -332,12 +337,12 @@ export class Daemon {
     );
     const current = () => Object.keys(this.#pools).reduce((sum, pool) => sum + this.workers(pool).length, 0);
     if (wanted === undefined) {
-      const enough = () => this.hasEnded || current() >= Math.min(workers, max);
+      const enough = () => this.hasEnded || this.#isStopping || current() >= Math.min(workers, max);
       await until('every worker is there', enough).catch((error: Error) => {
         error.message += `; the log:\n${this.log.text}`;
         throw error;
       });
-      return this.hasEnded ? 0 : count();
+      return this.hasEnded || this.#isStopping ? undefined : count();
     }
     return until('the master has as many descriptors as before', () => count() === wanted, 3000).then(
       () => wanted,

@@ -48,14 +48,21 @@ test('clear_env = no passes the environment of the master on, and nothing of our
 });
 
 for (const clearEnv of ['yes', 'no'])
-  test(`with clear_env = ${clearEnv} nothing of ours is in getenv, $_SERVER, $_ENV, phpinfo and programs`, async (t) => {
+  test(`with clear_env = ${clearEnv} nothing of ours is in getenv, $_SERVER, $_ENV, phpinfo, /proc and programs`, async (t) => {
     const tsfpm = await startTsfpm(t, {
-      pools: { www: { clear_env: clearEnv, 'php_value[variables_order]': 'EGPCS' } },
+      // A dumpable process can read /proc/self/environ, which is the environment that it was started with.
+      pools: {
+        www: { clear_env: clearEnv, 'process.dumpable': 'yes', 'php_value[variables_order]': 'EGPCS' },
+      },
+      environment: { SECRET: 'the-master-knows' },
       files,
     });
     const environment = await tsfpm.getJson<Environment>('env.php');
-    for (const [name, part] of Object.entries(environment))
-      assert.doesNotMatch(JSON.stringify(part) ?? '', OURS, name);
+    for (const [name, part] of Object.entries(environment)) {
+      assert.doesNotMatch(JSON.stringify(part), OURS, name);
+      if (clearEnv === 'yes') assert.doesNotMatch(JSON.stringify(part), /the-master-knows/, name);
+    }
+    assert.equal(typeof environment.proc, 'string');
     assert.ok(Object.keys(environment.env).length > 0);
   });
 
