@@ -7,7 +7,8 @@ export const WORKER_USER = 'www-data';
 /** For the `skip` of a test; false runs it. */
 export const unlessRoot = isRoot ? false : 'needs root, to give processes and files to other users';
 
-export type Settings = Readonly<Record<string, string | number>>;
+/** Values as they are written; undefined takes a default of the harness out. */
+export type Settings = Readonly<Record<string, string | number | undefined>>;
 
 /** What a daemon under test is made from. `{folder}` in a value is the folder's path. */
 export interface Pieces {
@@ -91,6 +92,7 @@ export class DaemonFolder {
 
 function section(name: string, settings: Settings): string {
   return `[${name}]\n${Object.entries(settings)
+    .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key} = ${value}\n`)
     .join('')}`;
 }

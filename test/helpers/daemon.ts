@@ -112,7 +112,7 @@ function spawnMaster(folder: DaemonFolder, options: DaemonOptions): ChildProcess
 }
 
 /** Processes whose working directory is in the folder: the daemon's, and what its scripts started. */
-function familyOf(folder: DaemonFolder): ProcessInfo[] {
+export function familyOf(folder: DaemonFolder): ProcessInfo[] {
   return allProcesses().filter(
     ({ pid, folder: at }) => pid !== process.pid && (at === folder.path || at?.startsWith(`${folder.path}/`)),
   );
