@@ -37,7 +37,11 @@ type Settings<Rows extends readonly Row[]> = {
 export type GlobalConfig = Settings<typeof GLOBAL_DIRECTIVES>;
 
 /** One pool after checking, one field per row of {@link POOL_DIRECTIVES}. Paths are absolute. */
-export type PoolConfig = Settings<typeof POOL_DIRECTIVES> & { readonly name: string };
+export type PoolConfig = Settings<typeof POOL_DIRECTIVES> & {
+  readonly name: string;
+  /** The file sets `pm.max_spawn_rate`: only then forks are limited. */
+  readonly isSpawnRateSet: boolean;
+};
 
 /** A file that has passed every check; frozen. */
 export interface Config {

@@ -9,7 +9,8 @@ export function globalSettings(draft: SectionDraft): UncheckedGlobal {
 
 /** A pool with the defaults of the table. */
 export function poolSettings(draft: PoolDraft): UncheckedPool {
-  return { name: draft.name, ...settings(POOL_DIRECTIVES, draft) } as UncheckedPool;
+  const isSpawnRateSet = draft.scalars.has('pm.max_spawn_rate');
+  return { name: draft.name, isSpawnRateSet, ...settings(POOL_DIRECTIVES, draft) } as UncheckedPool;
 }
 
 /** The types of config.ts are computed from the same rows, so the casts above add nothing to what is here. */

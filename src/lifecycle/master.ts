@@ -7,6 +7,7 @@ import { ListenSockets } from '../listen/listen-sockets.js';
 import { openStandIn } from '../listen/stand-in.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
+import { Arrivals } from '../os/arrivals.js';
 import { becomeSubreaper } from '../os/process.js';
 import type { Environment } from '../pool/environment.js';
 import { type PoolAccount, poolAccount } from '../pool/identity.js';
@@ -55,6 +56,7 @@ export class Master {
   readonly #sockets: ListenSockets;
   readonly #pools: Pool[] = [];
   readonly #orphans: Orphans;
+  readonly #arrivals = new Arrivals();
   #state: MasterState = 'starting';
   #isBudgetTold = false;
   #hasPidFile = false;
@@ -124,7 +126,7 @@ export class Master {
   run(): void {
     if (this.isStopping) return;
     this.#state = 'running';
-    for (const pool of this.#pools) pool.fill();
+    for (const pool of this.#pools) pool.run();
   }
 
   /** @returns when nothing is left but this process; a stop is asked for by a signal */
@@ -132,7 +134,7 @@ export class Master {
     await this.#stopAsked;
     await Promise.all(this.#pools.map((pool) => pool.ended));
     clearTimeout(this.#killTimer);
-    this.#cleanUp();
+    await this.#cleanUp();
     this.#log.notice('exiting, bye-bye!');
   }
 
@@ -143,7 +145,7 @@ export class Master {
       pool.killZygotes();
     }
     await Promise.all(this.#pools.map((pool) => pool.ended));
-    this.#cleanUp();
+    await this.#cleanUp();
   }
 
   #countWorkers(): number {
@@ -192,6 +194,7 @@ export class Master {
         listenFd: socket.fd,
         php,
         environment,
+        arrivals: this.#arrivals,
         budget,
         onBudgetSpent: () => this.#tellBudget(),
         onForked: () => {
@@ -281,7 +284,8 @@ export class Master {
     }
   }
 
-  #cleanUp(): void {
+  async #cleanUp(): Promise<void> {
+    await this.#arrivals.close();
     this.#sockets.closeAll();
     for (const fd of [this.#standInFd, this.#libraryFd]) if (fd !== undefined) closeSync(fd);
     if (!this.#hasPidFile || this.#options.pidFile === undefined) return;

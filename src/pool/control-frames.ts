@@ -11,7 +11,7 @@ import type { Bytes, Pid } from '../units.js';
 
 // The same as runtime/control.h, which explains the channel; a test compares both.
 
-export const CONTROL_VERSION = 1;
+export const CONTROL_VERSION = 2;
 export const FRAME_HEADER_SIZE = 16;
 export const OUTPUT_CHUNK: Bytes = 8192;
 
@@ -24,11 +24,16 @@ export const FRAME_TYPES = {
   FORK_FAILED: 3,
   EXITED: 4,
   OUTPUT: 5,
+  TAKEN: 6,
+  ASKED: 7,
+  STARTED: 8,
   CONFIGURE: 16,
   FORK: 17,
   DRAIN: 18,
   SIGNAL: 19,
   RETIRE: 20,
+  ARM: 21,
+  ANSWER: 22,
 } as const;
 
 /** `enum tsfpm_setting_key` */
@@ -48,7 +53,15 @@ export const SETTING_KEYS = {
   WORKER_TITLE: 13,
   ENV: 14,
   ADMIN_VALUE: 15,
+  STATUS_PATH: 16,
+  PING_PATH: 17,
 } as const;
+
+/** `enum tsfpm_question_kind` */
+export const QUESTION_KINDS = { TAKEN: 0, PING: 1, STATUS: 2, GET_STATUS: 3, STARTED: 4 } as const;
+
+const QUESTION_SIZE = 8;
+const LONGEST_QUESTION = 1024;
 
 /** Descriptors of the spawned process, `enum tsfpm_descriptor`: their order in the list given to spawn. */
 export const DESCRIPTORS = { STAND_IN: 0, CONTROL: 3, SCOREBOARD: 4, LISTEN: 5, LIBRARY: 6 } as const;
@@ -60,7 +73,7 @@ export type OutputStream = 'stdout' | 'stderr';
 
 /** What a zygote tells. */
 export type ZygoteMessage =
-  | { readonly type: 'ready'; readonly phpVersion: string }
+  | { readonly type: 'ready'; readonly phpVersion: string; readonly exposesPhp: boolean }
   | { readonly type: 'forked'; readonly slot: number; readonly pid: Pid }
   | { readonly type: 'fork failed'; readonly slot: number; readonly errno: number }
   | {
@@ -78,7 +91,22 @@ export type ZygoteMessage =
       readonly pid: Pid;
       readonly stream: OutputStream;
       readonly bytes: Buffer;
-    };
+    }
+  /** It has reached accept for the first time. */
+  | { readonly type: 'started'; readonly slot: number; readonly pid: Pid }
+  /** Fewer workers are idle than was asked for; told once for each ARM. */
+  | { readonly type: 'taken' }
+  | { readonly type: 'asked'; readonly slot: number; readonly pid: Pid; readonly question: Question };
+
+/** What a worker wants to know; hostile input, passed on by its zygote as it came. */
+export interface Question {
+  readonly kind: 'ping' | 'status' | 'get status';
+  readonly isHead: boolean;
+  /** Comes back with the answer. */
+  readonly id: number;
+  /** Of a status page: the query string, as the client sent it. */
+  readonly text: Buffer;
+}
 
 /** One setting of a CONFIGURE: strings as UTF-8, numbers as they are in C. */
 export interface Setting {
@@ -155,8 +183,8 @@ function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
   const type = readUInt16(header, FRAME_FIELDS.type);
   switch (type) {
     case FRAME_TYPES.READY:
-      expectSize(payload, 'READY', payload.length <= LONGEST_VERSION);
-      return { type: 'ready', phpVersion: payload.toString('latin1') };
+      expectSize(payload, 'READY', payload.length > 0 && payload.length <= LONGEST_VERSION);
+      return { type: 'ready', phpVersion: payload.toString('latin1', 1), exposesPhp: payload[0] !== 0 };
     case FRAME_TYPES.FORKED:
       expectSize(payload, 'FORKED', payload.length === 0);
       return { type: 'forked', slot, pid };
@@ -183,6 +211,15 @@ function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
         bytes: Buffer.from(payload.subarray(1)),
       };
     }
+    case FRAME_TYPES.TAKEN:
+      expectSize(payload, 'TAKEN', payload.length === 0);
+      return { type: 'taken' };
+    case FRAME_TYPES.STARTED:
+      expectSize(payload, 'STARTED', payload.length === 0);
+      return { type: 'started', slot, pid };
+    case FRAME_TYPES.ASKED:
+      expectSize(payload, 'ASKED', payload.length >= QUESTION_SIZE && payload.length <= LONGEST_QUESTION);
+      return { type: 'asked', slot, pid, question: decodeQuestion(payload) };
     default:
       throw new ProtocolError(`a frame of unknown type ${type}`);
   }
@@ -191,3 +228,20 @@ function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
 function expectSize(payload: Buffer, name: string, isRight: boolean): void {
   if (!isRight) throw new ProtocolError(`${name} with ${payload.length} bytes of payload`);
 }
+
+function decodeQuestion(payload: Buffer): Question {
+  const kind = QUESTION_NAMES.get(payload[0] ?? -1);
+  if (kind === undefined) throw new ProtocolError(`a question of kind ${payload[0]}`);
+  return {
+    kind,
+    isHead: payload[1] !== 0,
+    id: readUInt32(payload, 4),
+    text: Buffer.from(payload.subarray(QUESTION_SIZE)),
+  };
+}
+
+const QUESTION_NAMES: ReadonlyMap<number, Question['kind']> = new Map([
+  [QUESTION_KINDS.PING, 'ping'],
+  [QUESTION_KINDS.STATUS, 'status'],
+  [QUESTION_KINDS.GET_STATUS, 'get status'],
+]);

@@ -5,7 +5,7 @@ import { errorReason } from '../os/libc.js';
 import { decodeWaitStatus, type ExitStatus } from '../os/process.js';
 import { Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Count, Fd, Milliseconds, Pid } from '../units.js';
-import type { OutputStream, Setting, ZygoteMessage } from './control-frames.js';
+import type { OutputStream, Question, Setting, ZygoteMessage } from './control-frames.js';
 import { exitText } from './exit-text.js';
 import type { Orphans } from './orphans.js';
 import { OutputLines } from './output-lines.js';
@@ -40,29 +40,49 @@ export interface EndedWorker {
   readonly ageMs: Milliseconds;
   /** Requests that it had begun, by its own account. */
   readonly accepted: Count;
+  /** It had been told to end. */
+  readonly wasRetired: boolean;
 }
 
 export interface GenerationListener {
+  /** It waits for its first client. */
+  onWorkerReady(pid: Pid): void;
+  /** Fewer workers are idle than {@link Generation.arm} asked for. */
+  onFewIdle(): void;
+  onAsked(question: Question, answer: (bytes: Buffer) => void): void;
   onWorkerStarted(pid: Pid): void;
   onWorkerEnded(worker: EndedWorker): void;
   onForkFailed(reason: string): void;
   /** The zygote has ended and nobody asked it to: no more forks; its workers finish what they have in hand. */
   onZygoteLost(reason: string): void;
-  /** Nothing of this generation is left. Called once, last. */
+  /** Nothing of this generation is left but its scoreboard, for one last look. Called once, last. */
   onEnded(): void;
 }
 
 /** A php-cgi that does not become a zygote in this time never will. */
 const READY_TIMEOUT_MS: Milliseconds = 10_000;
 
-type WorkerState =
-  | { readonly at: 'forking' }
-  | {
-      readonly at: 'running';
-      readonly pid: Pid;
-      readonly startedAtMs: Milliseconds;
-      readonly output: Record<OutputStream, OutputLines>;
-    };
+interface RunningWorker {
+  readonly at: 'running';
+  readonly pid: Pid;
+  readonly startedAtMs: Milliseconds;
+  readonly output: Record<OutputStream, OutputLines>;
+  /** It has reached accept. */
+  isReady: boolean;
+  /** It was told to end once it is idle. */
+  isLeaving: boolean;
+}
+
+type WorkerState = { readonly at: 'forking' } | RunningWorker;
+
+/** A worker as its generation knows it, whatever it writes into its slot. */
+export interface KnownWorker {
+  readonly slot: number;
+  readonly pid: Pid;
+  readonly startedAtMs: Milliseconds;
+  readonly isReady: boolean;
+  readonly isLeaving: boolean;
+}
 
 type State = 'starting' | 'running' | 'draining' | 'orphaned' | 'ended';
 
@@ -71,6 +91,8 @@ export class Generation {
   readonly scoreboard: Scoreboard;
   readonly plan: GenerationPlan;
   phpVersion: string | undefined;
+  /** php.ini's `expose_php`, once ready. */
+  exposesPhp = false;
   readonly #tools: GenerationTools;
   readonly #listener: GenerationListener;
   readonly #workersBySlot = new Map<number, WorkerState>();
@@ -100,8 +122,11 @@ export class Generation {
     return this.#zygote?.pid;
   }
 
-  workerPids(): Pid[] {
-    return this.#runningWorkers().map(({ pid }) => pid);
+  /** In slot order; forks on their way are not among them. */
+  workers(): KnownWorker[] {
+    return [...this.#workersBySlot]
+      .flatMap(([slot, state]) => (state.at === 'running' ? [{ slot, ...state }] : []))
+      .sort((a, b) => a.slot - b.slot);
   }
 
   /**
@@ -150,6 +175,20 @@ export class Generation {
     this.#zygote?.fork(slot);
   }
 
+  /** That worker ends once it is idle. */
+  retire(pid: Pid): void {
+    for (const [slot, state] of this.#workersBySlot) {
+      if (state.at !== 'running' || state.pid !== pid || state.isLeaving) continue;
+      state.isLeaving = true;
+      this.#zygote?.retire(slot, pid);
+    }
+  }
+
+  /** Tells once, by `onFewIdle`, when fewer workers are idle; 0: not any more. */
+  arm(idleWanted: Count): void {
+    if (this.#state === 'running') this.#zygote?.arm(idleWanted);
+  }
+
   /** Every worker finishes what it has in hand; then the generation ends. */
   drain(): void {
     if (this.#state === 'running') this.#state = 'draining';
@@ -159,7 +198,7 @@ export class Generation {
 
   /** Every worker dies now, whatever it has in hand, and its last output is logged. */
   killWorkers(): void {
-    for (const { slot, pid } of this.#runningWorkers())
+    for (const { slot, pid } of this.workers())
       if (this.#state === 'orphaned') this.#tools.orphans.kill(pid);
       else this.#zygote?.signalWorker(slot, pid, 'SIGKILL');
     this.drain();
@@ -171,12 +210,6 @@ export class Generation {
     this.#zygote?.kill();
   }
 
-  #runningWorkers(): { slot: number; pid: Pid }[] {
-    return [...this.#workersBySlot].flatMap(([slot, state]) =>
-      state.at === 'running' ? [{ slot, pid: state.pid }] : [],
-    );
-  }
-
   #freeSlot(): number | undefined {
     for (let slot = 0; slot < this.scoreboard.slotCount; slot++)
       if (!this.#workersBySlot.has(slot)) return slot;
@@ -186,7 +219,7 @@ export class Generation {
   #onMessage(message: ZygoteMessage): void {
     switch (message.type) {
       case 'ready':
-        this.#onReady(message.phpVersion);
+        this.#onReady(message.phpVersion, message.exposesPhp);
         break;
       case 'forked':
         this.#onForked(message.slot, message.pid);
@@ -204,14 +237,28 @@ export class Generation {
       case 'output':
         this.#expectPid(message.slot, message.pid).output[message.stream].push(message.bytes);
         break;
+      case 'started':
+        this.#expectPid(message.slot, message.pid).isReady = true;
+        this.#listener.onWorkerReady(message.pid);
+        break;
+      case 'taken':
+        this.#listener.onFewIdle();
+        break;
+      case 'asked': {
+        const { slot, pid, question } = message;
+        this.#expectPid(slot, pid);
+        this.#listener.onAsked(question, (bytes) => this.#zygote?.answer(slot, pid, question.id, bytes));
+        break;
+      }
       default:
         unreachable(message);
     }
   }
 
-  #onReady(phpVersion: string): void {
+  #onReady(phpVersion: string, exposesPhp: boolean): void {
     if (this.phpVersion !== undefined) throw new ProtocolError('READY twice');
     this.phpVersion = phpVersion;
+    this.exposesPhp = exposesPhp;
     if (this.#state !== 'starting') return;
     this.#zygote?.configure(this.plan.settings);
     this.#state = 'running';
@@ -221,7 +268,7 @@ export class Generation {
   #onForked(slot: number, pid: Pid): void {
     this.#expect(slot, 'forking');
     // Signals are sent to this number by a root process: nothing but a plausible worker may get in.
-    if (pid <= 1 || pid === process.pid || this.workerPids().includes(pid))
+    if (pid <= 1 || pid === process.pid || this.workers().some((worker) => worker.pid === pid))
       throw new ProtocolError(`a worker with pid ${pid}`);
     const lines = (stream: OutputStream) =>
       new OutputLines((text) => this.#tools.log.output({ pool: this.plan.pool.name, pid, stream, text }));
@@ -230,6 +277,8 @@ export class Generation {
       pid,
       startedAtMs: this.#tools.nowMs(),
       output: { stdout: lines('stdout'), stderr: lines('stderr') },
+      isReady: false,
+      isLeaving: false,
     });
     this.#listener.onWorkerStarted(pid);
   }
@@ -238,24 +287,25 @@ export class Generation {
     if (this.#workersBySlot.get(slot)?.at !== at) throw new ProtocolError(`slot ${slot} is not ${at}`);
   }
 
-  #expectPid(slot: number, pid: Pid): Extract<WorkerState, { at: 'running' }> {
+  #expectPid(slot: number, pid: Pid): RunningWorker {
     const worker = this.#workersBySlot.get(slot);
     if (worker?.at !== 'running' || worker.pid !== pid)
       throw new ProtocolError(`slot ${slot} does not hold pid ${pid}`);
     return worker;
   }
 
-  #onWorkerEnd(
-    slot: number,
-    worker: Extract<WorkerState, { at: 'running' }>,
-    status: ExitStatus | undefined,
-    accepted: Count,
-  ): void {
+  #onWorkerEnd(slot: number, worker: RunningWorker, status: ExitStatus | undefined, accepted: Count): void {
     worker.output.stdout.end();
     worker.output.stderr.end();
     this.#workersBySlot.delete(slot);
     const ageMs = this.#tools.nowMs() - worker.startedAtMs;
-    this.#listener.onWorkerEnded({ pid: worker.pid, status, ageMs, accepted });
+    this.#listener.onWorkerEnded({
+      pid: worker.pid,
+      status,
+      ageMs,
+      accepted,
+      wasRetired: worker.isLeaving,
+    });
   }
 
   #onLine(line: string): void {
@@ -307,7 +357,7 @@ export class Generation {
   #endIfEmpty(): void {
     if (this.#state !== 'orphaned' || this.#workersBySlot.size > 0) return;
     this.#state = 'ended';
-    this.scoreboard.close();
     this.#listener.onEnded();
+    this.scoreboard.close();
   }
 }

@@ -11,7 +11,8 @@ export class ProcessBudget {
     this.#countWorkers = countWorkers;
   }
 
-  get hasRoom(): boolean {
-    return this.#max <= 0 || this.#countWorkers() < this.#max;
+  /** How many more workers may be forked. */
+  get room(): number {
+    return this.#max <= 0 ? Number.POSITIVE_INFINITY : Math.max(0, this.#max - this.#countWorkers());
   }
 }

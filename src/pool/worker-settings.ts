@@ -33,6 +33,8 @@ export function workerSettings(pool: PoolConfig, account: PoolAccount, master: E
   if (pool.processDumpable) settings.push(int32('DUMPABLE', 1));
   if (isRoot && pool.chroot !== undefined) settings.push(text('CHROOT', pool.chroot));
   if (pool.chdir !== undefined) settings.push(text('CHDIR', pool.chdir));
+  if (pool.pmStatusPath) settings.push(text('STATUS_PATH', pool.pmStatusPath));
+  if (pool.pingPath) settings.push(text('PING_PATH', pool.pingPath));
   for (const variable of workerEnvironment(pool, master, account.home)) settings.push(text('ENV', variable));
   for (const { key, value } of inOrderOfApplication(pool.phpAdminValue))
     settings.push(text('ADMIN_VALUE', `${key}\0${value}`));

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../errors.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import type { ExitStatus } from '../os/process.js';
-import type { Fd, Pid } from '../units.js';
+import type { Count, Fd, Pid } from '../units.js';
 import {
   encodeFrame,
   encodeSettings,
@@ -93,6 +93,15 @@ export class Zygote {
   /** That worker ends once it is idle. */
   retire(slot: number, pid: Pid): void {
     this.#send(encodeFrame('RETIRE', { slot, pid }));
+  }
+
+  /** Asks to be told, once, when fewer workers are idle; 0: not any more. */
+  arm(idleWanted: Count): void {
+    this.#send(encodeFrame('ARM', {}, nativeInt32(idleWanted)));
+  }
+
+  answer(slot: number, pid: Pid, questionId: number, answer: Buffer): void {
+    this.#send(encodeFrame('ANSWER', { slot, pid }, Buffer.concat([nativeInt32(questionId | 0), answer])));
   }
 
   /** Through the zygote, which is the parent: it never hits another process that got the same pid. */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TSFPM_CONTROL_VERSION 1u
+#define TSFPM_CONTROL_VERSION 2u
 #define TSFPM_FRAME_PAYLOAD_MAX 1048576u /* a CONFIGURE with a large environment; all others are far smaller */
 #define TSFPM_OUTPUT_CHUNK 8192u         /* most bytes of worker output in one frame */
 
@@ -28,11 +28,14 @@ static_assert(sizeof(struct tsfpm_frame) == 16, "layout");
 
 enum tsfpm_frame_type {
     /* zygote to master */
-    TSFPM_FRAME_READY = 1,       /* payload: PHP's version; the zygote waits for commands */
+    TSFPM_FRAME_READY = 1,       /* payload: one byte, expose_php, then PHP's version; the zygote waits for commands */
     TSFPM_FRAME_FORKED = 2,      /* slot, pid */
     TSFPM_FRAME_FORK_FAILED = 3, /* slot; payload: int32 errno */
     TSFPM_FRAME_EXITED = 4,      /* slot, pid; payload: int32 wait status, uint32 requests begun. Its output came before */
     TSFPM_FRAME_OUTPUT = 5,      /* slot, pid; payload: one byte, the descriptor (1 or 2), then what was written */
+    TSFPM_FRAME_TAKEN = 6,       /* fewer workers are idle than ARM said. At most one for each ARM */
+    TSFPM_FRAME_STARTED = 8,     /* slot, pid: it has reached accept for the first time */
+    TSFPM_FRAME_ASKED = 7,       /* slot, pid; payload: struct tsfpm_question and what follows it, as the worker sent it */
 
     /* master to zygote */
     TSFPM_FRAME_CONFIGURE = 16, /* payload: settings, see below; once, before the first FORK */
@@ -40,7 +43,38 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_DRAIN = 18,     /* every worker finishes what it has in hand and ends; then the zygote ends */
     TSFPM_FRAME_SIGNAL = 19,    /* slot, pid; payload: int32 signal. Ignored where that worker is gone */
     TSFPM_FRAME_RETIRE = 20,    /* slot, pid: that worker ends once it is idle */
+    TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; tell once when fewer than n workers are idle, at once if it is so */
+    TSFPM_FRAME_ANSWER = 22,    /* slot, pid; payload: uint32 id of the question, then the answer */
 };
+
+/*
+ * The channel between a worker and its zygote: a packet socket, whose other end the zygote knows the worker by. Hostile:
+ * a worker may send anything at any time. The zygote passes on one question at a time and one TAKEN for each ARM.
+ */
+struct tsfpm_question {
+    uint8_t kind;   /* enum tsfpm_question_kind */
+    uint8_t is_head; /* the request's method is HEAD */
+    uint16_t zero;
+    uint32_t id; /* of the worker's choice; comes back with the answer */
+};
+static_assert(sizeof(struct tsfpm_question) == 8, "layout");
+
+enum tsfpm_question_kind {
+    TSFPM_QUESTION_TAKEN = 0, /* no question: too few workers are idle */
+    TSFPM_QUESTION_PING = 1,
+    TSFPM_QUESTION_STATUS = 2,     /* followed by the query string */
+    TSFPM_QUESTION_STARTED = 4,    /* no question: ready for its first client */
+    TSFPM_QUESTION_GET_STATUS = 3, /* fpm_get_status(); the answer is a value for PHP, see ask.c */
+};
+
+#define TSFPM_QUESTION_MAX 1024u   /* bytes of a packet from a worker; what is longer is cut */
+#define TSFPM_ANSWER_PACKET 32768u /* bytes of an answer in one packet to a worker, behind struct tsfpm_answer_part */
+
+struct tsfpm_answer_part {
+    uint32_t id;
+    uint32_t is_last;
+};
+static_assert(sizeof(struct tsfpm_answer_part) == 8, "layout");
 
 /* A CONFIGURE payload is a row of settings: uint16 key, uint16 zero, uint32 length, then `length` bytes. */
 struct tsfpm_setting {
@@ -66,6 +100,8 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_WORKER_TITLE = 13,
     TSFPM_SETTING_ENV = 14,         /* NAME=value, repeated: the workers' whole environment, in order */
     TSFPM_SETTING_ADMIN_VALUE = 15, /* name, NUL, value, repeated: ini values that scripts cannot change */
+    TSFPM_SETTING_STATUS_PATH = 16, /* requests for it are answered by the master */
+    TSFPM_SETTING_PING_PATH = 17,
 };
 
 /* Where the master puts descriptors for the zygote, as it numbers them in the spawned process. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "php-types.h"
 #include "runtime.h"
 
 /* Zend/zend_modules.h, builds without thread safety */
@@ -38,24 +39,6 @@ struct module_entry {
     const char *build_id;
 };
 
-/* Zend/zend_types.h: what zend_hash_str_find returns points at one of these; a pointer value comes first. */
-struct zval {
-    void *pointer;
-    uint64_t types;
-};
-
-/* Zend/zend_types.h: a string that PHP neither counts references of nor frees. */
-struct zend_string {
-    uint32_t refcount;
-    uint32_t type_info;
-    uint64_t hash; /* 0: PHP computes it at the first use */
-    size_t length;
-    char value[];
-};
-#define ZEND_TYPE_STRING 6u
-#define ZEND_GC_IMMUTABLE (1u << 6)
-#define ZEND_GC_PERSISTENT (1u << 7)
-
 #define ZEND_INI_SYSTEM 4
 #define ZEND_INI_STAGE_ACTIVATE 4
 
@@ -73,6 +56,13 @@ static size_t locked_count;
 const char *tsfpm_module_php_version(void)
 {
     return php_version;
+}
+
+bool tsfpm_module_exposes_php(void)
+{
+    long (*ini_long)(const char *, size_t, int);
+    *(void **)&ini_long = dlsym(RTLD_DEFAULT, "zend_ini_long");
+    return ini_long == NULL || ini_long("expose_php", sizeof "expose_php" - 1, 0) != 0;
 }
 
 void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count)
@@ -119,6 +109,25 @@ static int request_shutdown(int type, int module_number)
     return 0;
 }
 
+/*
+ * Zend/zend_API.h: an entry is a name, a handler, argument information, its count and flags; PHP 8.4 added two pointers
+ * behind that, which may be null.
+ */
+#define ENTRY_WORDS_MOST 6
+static const void *functions[2 * ENTRY_WORDS_MOST]; /* one entry of either size, and zeros to end the row */
+
+/* The first argument's place tells how many arguments a function demands: none. The rest says nothing. */
+static const uint64_t no_arguments[8];
+
+static void register_functions(struct module_entry *entry)
+{
+    if (!tsfpm_get_status_prepare()) return;
+    functions[0] = "fpm_get_status";
+    functions[1] = (const void *)(uintptr_t)tsfpm_get_status;
+    functions[2] = no_arguments;
+    entry->functions = functions;
+}
+
 static struct module_entry module = {
     .size = sizeof(struct module_entry),
     .name = "tsfpm",
@@ -147,5 +156,6 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     module.zend_debug = standard->zend_debug;
     module.build_id = standard->build_id;
     php_version = standard->version;
+    register_functions(&module);
     return &module;
 }

@@ -54,6 +54,7 @@ pid_t tsfpm_zygote_run(void);
 /* module.c: ini values that scripts may not change, `count` pairs of strings that stay for the life of the process. */
 void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count);
 const char *tsfpm_module_php_version(void); /* NULL until PHP has loaded the module */
+bool tsfpm_module_exposes_php(void);        /* php.ini's expose_php */
 
 /* worker.c */
 void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
@@ -61,7 +62,7 @@ void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps it
  * In the worker, right after fork, with all signals blocked. They stay so until the first accept: up to then php-cgi's
  * handlers are those of a parent, which pass TERM on to the whole process group. The mask stays for as long.
  */
-void tsfpm_worker_begin(uint32_t slot_index, int listen_fd, const sigset_t *mask_to_restore);
+void tsfpm_worker_begin(uint32_t slot_index, int listen_fd, int channel_fd, const sigset_t *mask_to_restore);
 void tsfpm_worker_request_starts(void);               /* PHP's request start-up */
 void tsfpm_worker_request_ends(uint64_t memory_peak); /* PHP's request shutdown: bytes */
 bool tsfpm_worker_ends_in_order(void); /* no request in hand: whatever scripts returned, the exit code is 0 */

@@ -26,10 +26,11 @@
 #include <stdint.h>
 
 #define TSFPM_SCOREBOARD_MAGIC 0x50465354u /* "TSFP" in memory */
-#define TSFPM_SCOREBOARD_VERSION 1u
+#define TSFPM_SCOREBOARD_VERSION 2u
 #define TSFPM_HEADER_SIZE 4096u
 #define TSFPM_SLOT_SIZE 8192u
-#define TSFPM_PARAMS_SIZE 8000u
+#define TSFPM_PARAMS_SIZE 7680u
+#define TSFPM_DURATION_BUCKETS 16u /* upper bounds in worker.c and src/scoreboard/layout.ts; the last has none */
 
 /* Stages of a worker; php-fpm's, and one for a kept-alive connection that waits, which there counts as running. */
 enum tsfpm_stage {
@@ -57,11 +58,22 @@ struct tsfpm_scoreboard_header {
     uint64_t past_accepted; /* requests begun */
     uint64_t past_finished; /* requests ended */
     uint64_t past_memory_peak; /* bytes, the largest of any request */
+    uint64_t past_duration_sum_ns;
+    uint64_t past_duration_buckets[TSFPM_DURATION_BUCKETS];
 
     uint8_t padding[64]; /* the words below have cache lines of their own */
 
-    /* Shared: workers inside accept(); the zygote takes back the share of one that died there. */
-    int32_t idle;
+    /*
+     * Shared: each worker counts itself in and out, atomically; the zygote takes back the share of one that died.
+     * `armed` is set by the zygote when the master wants to know that fewer than so many are idle; the worker that finds
+     * it so swaps it back to 0 and tells, so that a saturated pool tells once.
+     */
+    int32_t idle;       /* workers inside accept() */
+    int32_t waiting;    /* workers with nothing in hand, on a kept-alive connection */
+    int32_t ready;      /* workers that have reached accept() at least once */
+    int32_t max_active; /* the most of them that were neither idle nor waiting */
+    int32_t lowest_idle; /* the fewest idle since the master last set this to the number of slots */
+    uint32_t armed;
 };
 
 struct tsfpm_slot {
@@ -82,12 +94,14 @@ struct tsfpm_slot {
     uint64_t idle_since_ns;       /* CLOCK_MONOTONIC, when it last became idle */
     uint32_t params_length;       /* bytes of params[] in use */
     uint32_t params_total;        /* bytes that the client sent; more than fit are cut */
-    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 112];
+    uint64_t duration_sum_ns;     /* of all requests ended */
+    uint64_t duration_buckets[TSFPM_DURATION_BUCKETS]; /* requests ended, by duration */
+    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 120 - 8 * TSFPM_DURATION_BUCKETS];
     uint8_t params[TSFPM_PARAMS_SIZE]; /* FastCGI name-value pairs of the present or last request, as sent */
 };
 
 static_assert(offsetof(struct tsfpm_scoreboard_header, past_accepted) == 32, "layout");
-static_assert(offsetof(struct tsfpm_scoreboard_header, idle) == 120, "layout");
+static_assert(offsetof(struct tsfpm_scoreboard_header, idle) == 256, "layout");
 static_assert(sizeof(struct tsfpm_scoreboard_header) <= TSFPM_HEADER_SIZE, "layout");
 static_assert(offsetof(struct tsfpm_slot, params_length) == 104, "layout");
 static_assert(offsetof(struct tsfpm_slot, params) == TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE, "layout");

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ask.h"
+#include "relay.h"
 #include "runtime.h"
 #include "scoreboard.h"
 
@@ -25,6 +27,7 @@
 #define FCGI_END_REQUEST 3
 #define FCGI_PARAMS 4
 #define FCGI_STDIN 5
+#define FCGI_STDOUT 6
 
 /* How long the rest of an unread request is waited for before the connection is closed under it: for more, in all; ns. */
 #define DRAIN_SILENCE_NS 2000000000ull
@@ -32,6 +35,12 @@
 /* How long a kept-alive client may go on sending requests while others wait in the queue; one that pipelines: ns. */
 #define YIELD_AFTER_NS 10000000ull
 #define YIELD_PIPELINE_AFTER_NS 1000000000ull
+
+/* Upper bounds of slot->duration_buckets: ns. src/scoreboard/layout.ts has the same in seconds. */
+static const uint64_t duration_bounds[TSFPM_DURATION_BUCKETS - 1] = {
+    1000000,   2500000,   5000000,    10000000,   25000000,   50000000,    100000000,   250000000,
+    500000000, 1000000000, 2500000000, 5000000000, 10000000000, 30000000000, 60000000000,
+};
 
 int tsfpm_connection = -1;
 
@@ -65,6 +74,7 @@ static uint32_t params_kept;
 static uint64_t contended_since_ns; /* others have been seen waiting since then; 0: not */
 static uint64_t cpu_ns_at_last_end;
 static int yield_pause_ms; /* 1 to 4, different from worker to worker */
+static bool was_ready;     /* has reached accept */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -142,8 +152,9 @@ bool tsfpm_worker_ends_in_order(void)
     return !request_open && tsfpm_connection == -1;
 }
 
-void tsfpm_worker_begin(uint32_t slot_index, int listen, const sigset_t *mask)
+void tsfpm_worker_begin(uint32_t slot_index, int listen, int channel, const sigset_t *mask)
 {
+    tsfpm_ask_begin(channel);
     listen_fd = listen;
     mask_to_restore = mask;
     yield_pause_ms = 1 + (int)(slot_index % 4);
@@ -170,7 +181,12 @@ void tsfpm_worker_request_ends(uint64_t memory_peak)
     tsfpm_slot_begin(slot);
     slot->stage = TSFPM_STAGE_FINISHED;
     slot->finished++;
-    slot->request_duration_ns = clock_ns(CLOCK_MONOTONIC) - slot->request_start_ns;
+    uint64_t duration = clock_ns(CLOCK_MONOTONIC) - slot->request_start_ns;
+    size_t bucket = 0;
+    while (bucket < TSFPM_DURATION_BUCKETS - 1 && duration > duration_bounds[bucket]) bucket++;
+    slot->request_duration_ns = duration;
+    slot->duration_sum_ns += duration;
+    slot->duration_buckets[bucket]++;
     slot->request_cpu_ns = cpu_ns - cpu_ns_at_last_end;
     slot->request_memory = memory_peak;
     if (memory_peak > slot->memory_peak) slot->memory_peak = memory_peak;
@@ -278,6 +294,26 @@ static ssize_t receive(int flags)
 
 /* ---- hooks ---- */
 
+static void note_lowest_idle(int32_t idle)
+{
+    int32_t lowest = __atomic_load_n(&tsfpm_scoreboard->lowest_idle, __ATOMIC_RELAXED);
+    while (idle < lowest && !__atomic_compare_exchange_n(&tsfpm_scoreboard->lowest_idle, &lowest, idle, true,
+                                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+/* This worker has something in hand: keeps the most that ever had at once. */
+static void note_active(void)
+{
+    int32_t active = __atomic_load_n(&tsfpm_scoreboard->ready, __ATOMIC_RELAXED) -
+                     __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_RELAXED) -
+                     __atomic_load_n(&tsfpm_scoreboard->waiting, __ATOMIC_RELAXED);
+    int32_t most = __atomic_load_n(&tsfpm_scoreboard->max_active, __ATOMIC_RELAXED);
+    while (active > most && !__atomic_compare_exchange_n(&tsfpm_scoreboard->max_active, &most, active, true,
+                                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
 /*
  * Waits for a client. The listening socket is shared by all workers: whatever a script or another process may have
  * done to its flags, a worker waits on. An error that says that the socket is gone makes php-cgi's loop end.
@@ -290,7 +326,12 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
         mask_to_restore = NULL;
     }
     become_idle(TSFPM_STAGE_ACCEPTING);
-    __atomic_add_fetch(&tsfpm_scoreboard->idle, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&tsfpm_scoreboard->idle, 1, __ATOMIC_SEQ_CST);
+    if (!was_ready) {
+        was_ready = true;
+        __atomic_add_fetch(&tsfpm_scoreboard->ready, 1, __ATOMIC_RELAXED);
+        tsfpm_ask_tell(TSFPM_QUESTION_STARTED);
+    }
     while (!must_leave()) {
         fd = accept4(listen_fd, address, length, SOCK_CLOEXEC);
         if (fd >= 0) break;
@@ -303,7 +344,14 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
             leaving = 1;
         } /* else: a signal, or that one connection broke before it was accepted */
     }
-    __atomic_sub_fetch(&tsfpm_scoreboard->idle, 1, __ATOMIC_RELAXED);
+    int32_t idle = __atomic_sub_fetch(&tsfpm_scoreboard->idle, 1, __ATOMIC_SEQ_CST);
+    if (fd >= 0) {
+        if (idle < (int64_t)__atomic_load_n(&tsfpm_scoreboard->armed, __ATOMIC_SEQ_CST) &&
+            __atomic_exchange_n(&tsfpm_scoreboard->armed, 0, __ATOMIC_SEQ_CST) != 0)
+            tsfpm_ask_tell(TSFPM_QUESTION_TAKEN);
+        note_lowest_idle(idle);
+        note_active();
+    }
     set_stage(fd < 0 ? TSFPM_STAGE_FINISHED : TSFPM_STAGE_READING_HEADERS);
     if (fd < 0) {
         errno = EBADF; /* anything but EINTR and ECONNABORTED ends php-cgi's loop */
@@ -350,6 +398,7 @@ static bool wait_for_next_request(void)
     struct pollfd fds[2] = {{.fd = tsfpm_connection, .events = POLLIN}, {.fd = listen_fd, .events = POLLIN}};
     bool arrived = false;
     become_idle(TSFPM_STAGE_WAITING);
+    __atomic_add_fetch(&tsfpm_scoreboard->waiting, 1, __ATOMIC_RELAXED);
     waiting_kept_alive = 1;
     while (!must_leave()) {
         fds[0].revents = fds[1].revents = 0;
@@ -371,6 +420,8 @@ static bool wait_for_next_request(void)
     /* The last look: what has arrived is served, whatever the reason to stop waiting was. */
     if (!arrived) arrived = tsfpm_libc()->poll(fds, 1, 0) > 0;
     waiting_kept_alive = 0;
+    __atomic_sub_fetch(&tsfpm_scoreboard->waiting, 1, __ATOMIC_RELAXED);
+    if (arrived) note_active();
     return arrived;
 }
 
@@ -379,31 +430,6 @@ static ssize_t end_of_stream(void)
 {
     errno = 0;
     return 0;
-}
-
-ssize_t tsfpm_worker_read(void *buffer, size_t size)
-{
-    if (size == 0) return end_of_stream(); /* the content of an empty record */
-    if (let_go) {
-        tsfpm_worker_drain();
-        return end_of_stream();
-    }
-    /* The client said that its body ends, and php-cgi would wait for what CONTENT_LENGTH promised, for ever. */
-    if (in_request && stream.stdin_ended && at_record_start()) return end_of_stream();
-    if (input_start == input_end) {
-        bool next_request = connection_used && !in_request && at_record_start();
-        if (input_eof || (next_request && !wait_for_next_request())) return end_of_stream();
-        ssize_t received = receive(0);
-        if (received == 0) return end_of_stream();
-        if (received < 0) return received;
-        if (next_request) request_arrives();
-    }
-    size_t step = input_end - input_start < size ? input_end - input_start : size;
-    connection_used = true;
-    memcpy(buffer, input + input_start, step);
-    follow(input + input_start, step, true);
-    input_start += step;
-    return (ssize_t)step;
 }
 
 /*
@@ -421,6 +447,108 @@ static bool is_others_turn(void)
     /* An unread record without content is the end of STDIN of the present request. */
     bool pipelines = fds[1].revents != 0 || input_end - input_start > FCGI_HEADER_LEN;
     return !pipelines || contended_ns >= YIELD_PIPELINE_AFTER_NS;
+}
+
+/* ---- pages that the master makes ---- */
+
+static bool write_all(const uint8_t *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = tsfpm_libc()->write(tsfpm_connection, bytes, length);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return false;
+        bytes += written;
+        length -= (size_t)written;
+    }
+    return true;
+}
+
+static void make_header(uint8_t header[FCGI_HEADER_LEN], uint8_t type, uint16_t id, size_t length)
+{
+    const uint8_t bytes[FCGI_HEADER_LEN] = {
+        FCGI_VERSION_1, type, (uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(length >> 8), (uint8_t)length, 0, 0,
+    };
+    memcpy(header, bytes, FCGI_HEADER_LEN);
+}
+
+/* A piece of the master's answer becomes a STDOUT record. */
+static bool pass_on(void *context, const uint8_t *bytes, size_t length)
+{
+    uint8_t header[FCGI_HEADER_LEN];
+    if (length == 0) return true;
+    make_header(header, FCGI_STDOUT, *(const uint16_t *)context, length);
+    return write_all(header, sizeof header) && write_all(bytes, length);
+}
+
+/* Receives behind what is in the buffer. Returns false at the client's end, or when the buffer is full. */
+static bool receive_more(void)
+{
+    memmove(input, input + input_start, input_end - input_start);
+    input_end -= input_start;
+    input_start = 0;
+    if (input_end == sizeof input || input_eof) return false;
+    ssize_t received;
+    do received = tsfpm_libc()->recv(tsfpm_connection, input + input_end, sizeof input - input_end, 0);
+    while (received < 0 && errno == EINTR);
+    if (received > 0) input_end += (size_t)received;
+    else input_eof = true;
+    return received > 0;
+}
+
+/*
+ * Answers a request for the status or ping page, which is next in the buffer, in place of php-cgi, which does not see
+ * it. Returns false where the request is any other.
+ */
+static bool answer_page(void)
+{
+    static const char unavailable[] = "Status: 500 Internal Server Error\r\nContent-Type: text/plain\r\n\r\n"
+                                      "Internal error. Please review log file for errors.";
+    struct tsfpm_relay_request request;
+    enum tsfpm_relay_match match;
+    do match = tsfpm_relay_match(input + input_start, input_end - input_start, &request);
+    while (match == TSFPM_RELAY_INCOMPLETE && receive_more());
+    if (match != TSFPM_RELAY_YES) return false;
+    follow(input + input_start, request.length, true);
+    input_start += request.length;
+    connection_used = true;
+    tsfpm_worker_request_starts();
+    if (!tsfpm_ask(request.kind, request.is_head, request.query, request.query_length, pass_on, &request.id))
+        pass_on(&request.id, (const uint8_t *)unavailable, sizeof unavailable - 1);
+    uint8_t end[2 * FCGI_HEADER_LEN] = {0};
+    make_header(end, FCGI_END_REQUEST, request.id, FCGI_HEADER_LEN);
+    tsfpm_worker_request_ends(0);
+    write_all(end, sizeof end);
+    in_request = false;
+    let_go = !request.keeps_connection || is_others_turn();
+    if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
+    return true;
+}
+
+ssize_t tsfpm_worker_read(void *buffer, size_t size)
+{
+    if (size == 0) return end_of_stream(); /* the content of an empty record */
+    do {
+        if (let_go) {
+            tsfpm_worker_drain();
+            return end_of_stream();
+        }
+        /* The client said that its body ends, and php-cgi would wait for what CONTENT_LENGTH promised, for ever. */
+        if (in_request && stream.stdin_ended && at_record_start()) return end_of_stream();
+        if (input_start == input_end) {
+            bool next_request = connection_used && !in_request && at_record_start();
+            if (input_eof || (next_request && !wait_for_next_request())) return end_of_stream();
+            ssize_t received = receive(0);
+            if (received == 0) return end_of_stream();
+            if (received < 0) return received;
+            if (next_request) request_arrives();
+        }
+    } while (tsfpm_relay_is_wanted() && !in_request && at_record_start() && answer_page());
+    size_t step = input_end - input_start < size ? input_end - input_start : size;
+    connection_used = true;
+    memcpy(buffer, input + input_start, step);
+    follow(input + input_start, step, true);
+    input_start += step;
+    return (ssize_t)step;
 }
 
 static bool ends_with_end_request(const uint8_t *bytes, size_t size)

@@ -26,15 +26,12 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "relay.h"
 #include "runtime.h"
 #include "scoreboard.h"
+#include "zygote.h"
 
-/*
- * The zygote's own descriptors are numbered from here on, so that a new worker can close all of them at once without
- * touching the ones that PHP's extensions opened and need (opcache's lock file).
- */
-#define OWN_FDS_FROM 256
-/* Its own descriptors besides two pipes for each worker: those that it keeps, and a pipe's while one is made. */
+/* Its own descriptors besides two pipes and a channel for each worker: those that it keeps, and a pipe's while one is made. */
 #define OWN_FDS_SPARE 16
 /* How often workers that are to leave are looked at: ms. */
 #define LEAVE_CHECK_MS 20
@@ -50,7 +47,7 @@ struct worker {
 };
 
 static struct settings {
-    const char *pool, *user, *chroot, *chdir, *zygote_title, *worker_title;
+    const char *pool, *user, *chroot, *chdir, *zygote_title, *worker_title, *status_path, *ping_path;
     bool has_uid, has_gid, has_priority, dumpable;
     uid_t uid;
     gid_t gid;
@@ -70,17 +67,20 @@ static bool drain_ordered; /* by the master, not because it has gone */
 static sigset_t original_mask;
 static struct rlimit original_files; /* of descriptors, for the workers; the zygote itself may need more */
 
-enum source { SOURCE_CONTROL, SOURCE_SIGNAL, SOURCE_STDOUT, SOURCE_STDERR };
-
-static void watch(int fd, enum source source, uint32_t slot)
+void tsfpm_zygote_watch(int fd, enum tsfpm_source source, uint32_t slot, bool for_writing)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)source << 32 | slot};
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) tsfpm_die("epoll_ctl: %s", strerror(errno));
+    struct epoll_event event = {
+        .events = EPOLLIN | (for_writing ? EPOLLOUT : 0u),
+        .data.u64 = (uint64_t)source << 32 | slot,
+    };
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0) return;
+    if (errno != ENOENT || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        tsfpm_die("epoll_ctl: %s", strerror(errno));
 }
 
 static int move_up(int fd)
 {
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, OWN_FDS_FROM);
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, TSFPM_OWN_FDS_FROM);
     if (moved < 0) tsfpm_die("cannot renumber a descriptor: %s", strerror(errno));
     close(fd);
     return moved;
@@ -93,7 +93,7 @@ static void drain(void)
     __atomic_store_n(&tsfpm_scoreboard->draining, 1, __ATOMIC_SEQ_CST);
 }
 
-static void send_frame(uint16_t type, int32_t slot, int32_t pid, const void *payload, size_t length)
+void tsfpm_zygote_send(uint16_t type, int32_t slot, int32_t pid, const void *payload, size_t length)
 {
     if (tsfpm_control_send(control_fd, type, slot, pid, payload, length, NULL, 0) != 0) drain();
 }
@@ -195,6 +195,8 @@ static void configure(const uint8_t *payload, size_t length)
         case TSFPM_SETTING_CHDIR: settings.chdir = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_ZYGOTE_TITLE: settings.zygote_title = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_WORKER_TITLE: settings.worker_title = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_STATUS_PATH: settings.status_path = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_PING_PATH: settings.ping_path = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_ENV:
         case TSFPM_SETTING_ADMIN_VALUE: break; /* read_lists */
         default: tsfpm_die("unknown setting %u from the master", setting.key);
@@ -202,6 +204,7 @@ static void configure(const uint8_t *payload, size_t length)
     }
     if (settings.has_uid != settings.has_gid) tsfpm_die("the master named a user or a group, not both");
     read_lists(payload, length);
+    tsfpm_relay_configure(settings.status_path, settings.ping_path);
     if (settings.zygote_title != NULL) tsfpm_set_title(settings.zygote_title);
     configured = true;
 }
@@ -280,16 +283,17 @@ static void restrict_worker(void)
 
 static void close_zygotes_descriptors(void)
 {
-    if (syscall(SYS_close_range, OWN_FDS_FROM, ~0u, 0) == 0) return;
+    if (syscall(SYS_close_range, TSFPM_OWN_FDS_FROM, ~0u, 0) == 0) return;
     /* Linux before 5.9 */
-    for (int fd = OWN_FDS_FROM; fd < OWN_FDS_FROM + 8 + 2 * (int)slot_count; fd++) close(fd);
+    for (int fd = TSFPM_OWN_FDS_FROM; fd < TSFPM_OWN_FDS_FROM + OWN_FDS_SPARE + 3 * (int)slot_count; fd++) close(fd);
 }
 
-static void become_worker(uint32_t slot, const int pipes[2][2], pid_t zygote)
+static void become_worker(uint32_t slot, const int pipes[2][2], int channel, pid_t zygote)
 {
     if (dup2(pipes[0][1], STDOUT_FILENO) < 0 || dup2(pipes[1][1], STDERR_FILENO) < 0) _exit(70);
     int listen = fcntl(listen_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (listen < 0) worker_fails("cannot keep the listening socket");
+    int kept_channel = fcntl(channel, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (listen < 0 || kept_channel < 0) worker_fails("cannot keep the listening socket");
     close_zygotes_descriptors();
     restrict_worker();
     /* After the identity, which clears it: a zygote that is killed takes its workers along, after their requests. */
@@ -297,7 +301,7 @@ static void become_worker(uint32_t slot, const int pipes[2][2], pid_t zygote)
     if (getppid() != zygote) _exit(0);
     tsfpm_role = TSFPM_ROLE_WORKER;
     if (settings.worker_title != NULL) tsfpm_set_title(settings.worker_title);
-    tsfpm_worker_begin(slot, listen, &original_mask);
+    tsfpm_worker_begin(slot, listen, kept_channel, &original_mask);
 }
 
 /* ---- the zygote's side of forking ---- */
@@ -316,7 +320,7 @@ static int make_pipes(int pipes[2][2])
         int raw[2];
         if (pipe2(raw, O_CLOEXEC) != 0) goto fail;
         for (int j = 0; j < 2; j++) {
-            pipes[i][j] = fcntl(raw[j], F_DUPFD_CLOEXEC, OWN_FDS_FROM);
+            pipes[i][j] = fcntl(raw[j], F_DUPFD_CLOEXEC, TSFPM_OWN_FDS_FROM);
             int error = errno;
             close(raw[j]);
             errno = error;
@@ -335,27 +339,37 @@ fail:;
 /* Returns 0 in the new worker, its pid in the zygote, -1 with errno. */
 static pid_t fork_worker(uint32_t slot)
 {
-    int pipes[2][2];
+    int pipes[2][2], channel[2];
     if (make_pipes(pipes) != 0) return -1;
+    if (tsfpm_channel_make(channel) != 0) goto no_channel;
     pid_t zygote = getpid();
     pid_t pid = tsfpm_libc()->fork();
     if (pid == 0) {
-        become_worker(slot, pipes, zygote);
+        become_worker(slot, pipes, channel[1], zygote);
         return 0;
     }
-    if (pid < 0) {
-        int error = errno;
-        close_pipes(pipes);
-        errno = error;
-        return -1;
-    }
+    if (pid < 0) goto no_worker;
     close(pipes[0][1]);
     close(pipes[1][1]);
+    close(channel[1]);
     workers[slot] = (struct worker){.pid = pid, .output = {pipes[0][0], pipes[1][0]}};
     alive++;
-    watch(pipes[0][0], SOURCE_STDOUT, slot);
-    watch(pipes[1][0], SOURCE_STDERR, slot);
+    tsfpm_zygote_watch(pipes[0][0], TSFPM_SOURCE_STDOUT, slot, false);
+    tsfpm_zygote_watch(pipes[1][0], TSFPM_SOURCE_STDERR, slot, false);
+    tsfpm_channel_open(slot, pid, channel[0]);
     return pid;
+
+    int error;
+no_worker:
+    error = errno;
+    close(channel[0]);
+    close(channel[1]);
+    errno = error;
+no_channel:
+    error = errno;
+    close_pipes(pipes);
+    errno = error;
+    return -1;
 }
 
 /* Returns true in the new worker. */
@@ -369,12 +383,12 @@ static bool on_fork(int32_t slot)
         pid_t pid = fork_worker((uint32_t)slot);
         if (pid == 0) return true;
         if (pid > 0) {
-            send_frame(TSFPM_FRAME_FORKED, slot, pid, NULL, 0);
+            tsfpm_zygote_send(TSFPM_FRAME_FORKED, slot, pid, NULL, 0);
             return false;
         }
         error = errno;
     }
-    send_frame(TSFPM_FRAME_FORK_FAILED, slot, 0, &error, sizeof error);
+    tsfpm_zygote_send(TSFPM_FRAME_FORK_FAILED, slot, 0, &error, sizeof error);
     return false;
 }
 
@@ -415,7 +429,11 @@ static void clear_slot(uint32_t index)
     header->past_accepted += slot->accepted;
     header->past_finished += slot->finished;
     if (slot->memory_peak > header->past_memory_peak) header->past_memory_peak = slot->memory_peak;
+    header->past_duration_sum_ns += slot->duration_sum_ns;
+    for (size_t i = 0; i < TSFPM_DURATION_BUCKETS; i++) header->past_duration_buckets[i] += slot->duration_buckets[i];
     if (slot->stage == TSFPM_STAGE_ACCEPTING) __atomic_sub_fetch(&header->idle, 1, __ATOMIC_RELAXED);
+    if (slot->stage == TSFPM_STAGE_WAITING) __atomic_sub_fetch(&header->waiting, 1, __ATOMIC_RELAXED);
+    if (slot->stage != TSFPM_STAGE_STARTING) __atomic_sub_fetch(&header->ready, 1, __ATOMIC_RELAXED);
     tsfpm_slot_begin(slot);
     memset((char *)slot + sizeof slot->sequence, 0, sizeof *slot - sizeof slot->sequence);
     tsfpm_slot_end(slot);
@@ -438,11 +456,12 @@ static void on_exit_of(uint32_t slot, int32_t status)
         uint32_t accepted;
     } end = {status, accepted > UINT32_MAX ? UINT32_MAX : (uint32_t)accepted};
     clear_slot(slot);
+    tsfpm_channel_close(slot);
     pid_t pid = worker->pid;
     worker->pid = 0;
     worker->retiring = false;
     alive--;
-    send_frame(TSFPM_FRAME_EXITED, (int32_t)slot, pid, &end, sizeof end);
+    tsfpm_zygote_send(TSFPM_FRAME_EXITED, (int32_t)slot, pid, &end, sizeof end);
 }
 
 static void reap(void)
@@ -506,6 +525,10 @@ static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
         return false;
     case TSFPM_FRAME_SIGNAL:
         if (worker != NULL) kill(worker->pid, (int)read_integer(payload, frame->length));
+        return false;
+    case TSFPM_FRAME_ARM: tsfpm_channels_arm((uint32_t)read_integer(payload, frame->length)); return false;
+    case TSFPM_FRAME_ANSWER:
+        if (worker != NULL) tsfpm_channel_answer((uint32_t)frame->slot, payload, frame->length);
         return false;
     case TSFPM_FRAME_RETIRE:
         if (worker != NULL) worker->retiring = true;
@@ -571,7 +594,7 @@ static void raise_descriptor_limit(void)
 {
     if (getrlimit(RLIMIT_NOFILE, &original_files) != 0) tsfpm_die("getrlimit: %s", strerror(errno));
     struct rlimit wanted = original_files;
-    rlim_t needed = OWN_FDS_FROM + OWN_FDS_SPARE + 2 * (rlim_t)slot_count;
+    rlim_t needed = TSFPM_OWN_FDS_FROM + OWN_FDS_SPARE + 3 * (rlim_t)slot_count;
     if (wanted.rlim_cur >= needed) return;
     wanted.rlim_cur = needed < wanted.rlim_max ? needed : wanted.rlim_max;
     setrlimit(RLIMIT_NOFILE, &wanted); /* if it fails, forks will, and say so */
@@ -582,7 +605,7 @@ static void prepare(void)
     slot_count = tsfpm_scoreboard->slot_count;
     raise_descriptor_limit();
     workers = calloc(slot_count + 1, sizeof *workers);
-    if (workers == NULL) tsfpm_die("no memory for %u workers", slot_count);
+    if (workers == NULL || tsfpm_channels_prepare(slot_count) != 0) tsfpm_die("no memory for %u workers", slot_count);
     for (uint32_t i = 0; i < slot_count; i++) workers[i].output[0] = workers[i].output[1] = -1;
 
     sigset_t signals;
@@ -605,8 +628,8 @@ static void prepare(void)
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0) tsfpm_die("cannot open /dev/null: %s", strerror(errno));
     if (null != STDIN_FILENO) close(null);
-    watch(control_fd, SOURCE_CONTROL, 0);
-    watch(signal_fd, SOURCE_SIGNAL, 0);
+    tsfpm_zygote_watch(control_fd, TSFPM_SOURCE_CONTROL, 0, false);
+    tsfpm_zygote_watch(signal_fd, TSFPM_SOURCE_SIGNAL, 0, false);
 }
 
 pid_t tsfpm_zygote_run(void)
@@ -616,19 +639,22 @@ pid_t tsfpm_zygote_run(void)
     if (version == NULL) tsfpm_die("PHP has not loaded the runtime as an extension");
     fflush(NULL); /* PHP's start-up warnings: else every worker inherits them, and prints them when it ends */
     prepare();
-    send_frame(TSFPM_FRAME_READY, -1, getpid(), version, strlen(version));
+    char ready[64];
+    int ready_length = snprintf(ready, sizeof ready, "%c%s", tsfpm_module_exposes_php(), version);
+    tsfpm_zygote_send(TSFPM_FRAME_READY, -1, getpid(), ready, (size_t)ready_length);
     while (!(draining && alive == 0)) {
         struct epoll_event events[64];
         int count = epoll_wait(epoll_fd, events, 64, any_leaving() ? LEAVE_CHECK_MS : -1);
         for (int i = 0; i < count; i++) {
             uint32_t slot = (uint32_t)events[i].data.u64;
-            switch ((enum source)(events[i].data.u64 >> 32)) {
-            case SOURCE_CONTROL:
+            switch ((enum tsfpm_source)(events[i].data.u64 >> 32)) {
+            case TSFPM_SOURCE_CONTROL:
                 if (on_control()) return 0;
                 break;
-            case SOURCE_SIGNAL: on_signals(); break;
-            case SOURCE_STDOUT: on_output(slot, 0); break;
-            case SOURCE_STDERR: on_output(slot, 1); break;
+            case TSFPM_SOURCE_SIGNAL: on_signals(); break;
+            case TSFPM_SOURCE_STDOUT: on_output(slot, 0); break;
+            case TSFPM_SOURCE_STDERR: on_output(slot, 1); break;
+            case TSFPM_SOURCE_CHANNEL: tsfpm_channel_event(slot); break;
             }
         }
         tell_leaving_workers();

@@ -4,12 +4,21 @@
  */
 
 export const SCOREBOARD_MAGIC = 0x50465354;
-export const SCOREBOARD_VERSION = 1;
+export const SCOREBOARD_VERSION = 2;
 export const HEADER_SIZE = 4096;
 export const SLOT_SIZE = 8192;
-export const PARAMS_SIZE = 8000;
+export const PARAMS_SIZE = 7680;
 
-export type FieldType = 'u32' | 'i32' | 'u64' | 'bytes';
+/**
+ * Upper bounds of the buckets that requests are counted in by duration, in seconds; one more has no bound.
+ * `duration_bounds` in runtime/worker.c
+ */
+export const DURATION_BOUNDS_S = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+] as const;
+export const DURATION_BUCKETS = DURATION_BOUNDS_S.length + 1;
+
+export type FieldType = 'u32' | 'i32' | 'u64' | 'u64 buckets' | 'bytes';
 
 /** Where a field is, in bytes from the start of its header or slot. */
 export interface Field {
@@ -32,7 +41,14 @@ export const HEADER_FIELDS = {
   past_accepted: u64(32),
   past_finished: u64(40),
   past_memory_peak: u64(48),
-  idle: i32(120),
+  past_duration_sum_ns: u64(56),
+  past_duration_buckets: { offset: 64, type: 'u64 buckets' },
+  idle: i32(256),
+  waiting: i32(260),
+  ready: i32(264),
+  max_active: i32(268),
+  lowest_idle: i32(272),
+  armed: u32(276),
 } as const satisfies Record<string, Field>;
 
 /** `struct tsfpm_slot` */
@@ -53,6 +69,8 @@ export const SLOT_FIELDS = {
   idle_since_ns: u64(96),
   params_length: u32(104),
   params_total: u32(108),
+  duration_sum_ns: u64(112),
+  duration_buckets: { offset: 120, type: 'u64 buckets' },
   params: { offset: SLOT_SIZE - PARAMS_SIZE, type: 'bytes' },
 } as const satisfies Record<string, Field>;
 

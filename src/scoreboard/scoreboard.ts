@@ -1,8 +1,17 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { createMemoryFile } from '../os/memory-file.js';
-import { readInt32, readUInt32, readUInt64, writeUInt32, writeUInt64 } from '../os/native-integers.js';
+import {
+  nativeInt32,
+  readInt32,
+  readUInt32,
+  readUInt64,
+  writeUInt32,
+  writeUInt64,
+} from '../os/native-integers.js';
 import type { Count, Fd, Nanoseconds, Pid } from '../units.js';
 import {
+  DURATION_BUCKETS,
+  type Field,
   HEADER_FIELDS,
   HEADER_SIZE,
   PARAMS_SIZE,
@@ -18,7 +27,7 @@ import {
 export interface SlotSnapshot {
   readonly slot: number;
   readonly pid: Pid;
-  readonly stage: Stage;
+  readonly stage: Exclude<Stage, 'free'>;
   readonly startNs: Nanoseconds;
   readonly startEpochUs: bigint;
   /** Requests begun, the present one included. */
@@ -32,16 +41,35 @@ export interface SlotSnapshot {
   readonly requestMemory: bigint;
   readonly memoryPeak: bigint;
   readonly idleSinceNs: Nanoseconds;
+  readonly durations: Durations;
   /** FastCGI name-value pairs of the present or last request, cut to what fits. */
   readonly params: Buffer;
   readonly isParamsCut: boolean;
 }
 
-/** Sums over workers that have ended. */
-export interface PastCounters {
-  readonly accepted: bigint;
-  readonly finished: bigint;
-  readonly memoryPeak: bigint;
+/** Requests ended, by how long they took. */
+export interface Durations {
+  readonly sumNs: Nanoseconds;
+  /** One number for each of DURATION_BOUNDS_S, and one for what took longer than all. */
+  readonly buckets: readonly bigint[];
+}
+
+/** What the header says: sums over workers that have ended, and what those alive share. */
+export interface HeaderSnapshot {
+  readonly pastAccepted: bigint;
+  readonly pastFinished: bigint;
+  readonly pastMemoryPeak: bigint;
+  readonly pastDurations: Durations;
+  /** Workers inside accept. */
+  readonly idle: Count;
+  /** Workers with nothing in hand on a kept-alive connection. */
+  readonly waiting: Count;
+  /** Workers that have reached accept at least once. */
+  readonly ready: Count;
+  /** The most of them that had something in hand at once. */
+  readonly maxActive: Count;
+  /** The fewest idle since {@link Scoreboard.restartLowestIdle}. */
+  readonly lowestIdle: Count;
 }
 
 /** How often a slot is read again while its owner is writing, before it is given up for this time. */
@@ -52,6 +80,7 @@ export class Scoreboard {
   readonly fd: Fd;
   readonly slotCount: Count;
   readonly #slot = Buffer.alloc(SLOT_SIZE);
+  readonly #header = Buffer.alloc(HEADER_FIELDS.armed.offset + 4);
   readonly #again = Buffer.alloc(SLOT_FIELDS.stage.offset);
 
   /**
@@ -95,14 +124,31 @@ export class Scoreboard {
     return found;
   }
 
-  past(): PastCounters {
-    const header = Buffer.alloc(128);
-    readSync(this.fd, header, 0, header.length, 0);
+  /** Counts are what workers wrote: never below 0 or above the number of slots, but not to be trusted further. */
+  header(): HeaderSnapshot {
+    const bytes = this.#header;
+    readSync(this.fd, bytes, 0, bytes.length, 0);
+    const count = (field: Field) => Math.min(Math.max(readInt32(bytes, field.offset), 0), this.slotCount);
     return {
-      accepted: readUInt64(header, HEADER_FIELDS.past_accepted.offset),
-      finished: readUInt64(header, HEADER_FIELDS.past_finished.offset),
-      memoryPeak: readUInt64(header, HEADER_FIELDS.past_memory_peak.offset),
+      pastAccepted: readUInt64(bytes, HEADER_FIELDS.past_accepted.offset),
+      pastFinished: readUInt64(bytes, HEADER_FIELDS.past_finished.offset),
+      pastMemoryPeak: readUInt64(bytes, HEADER_FIELDS.past_memory_peak.offset),
+      pastDurations: decodeDurations(
+        bytes,
+        HEADER_FIELDS.past_duration_sum_ns,
+        HEADER_FIELDS.past_duration_buckets,
+      ),
+      idle: count(HEADER_FIELDS.idle),
+      waiting: count(HEADER_FIELDS.waiting),
+      ready: count(HEADER_FIELDS.ready),
+      maxActive: count(HEADER_FIELDS.max_active),
+      lowestIdle: count(HEADER_FIELDS.lowest_idle),
     };
+  }
+
+  /** A worker may note a number at the same moment; then the next reading says a little more than was so. */
+  restartLowestIdle(): void {
+    writeSync(this.fd, nativeInt32(this.slotCount), 0, 4, HEADER_FIELDS.lowest_idle.offset);
   }
 
   close(): void {
@@ -130,7 +176,17 @@ function decodeSlot(slot: number, bytes: Buffer): SlotSnapshot | undefined {
     requestMemory: readUInt64(bytes, SLOT_FIELDS.request_memory.offset),
     memoryPeak: readUInt64(bytes, SLOT_FIELDS.memory_peak.offset),
     idleSinceNs: readUInt64(bytes, SLOT_FIELDS.idle_since_ns.offset),
+    durations: decodeDurations(bytes, SLOT_FIELDS.duration_sum_ns, SLOT_FIELDS.duration_buckets),
     params: Buffer.from(bytes.subarray(params, params + length)),
     isParamsCut: readUInt32(bytes, SLOT_FIELDS.params_total.offset) > length,
+  };
+}
+
+function decodeDurations(bytes: Buffer, sum: Field, buckets: Field): Durations {
+  return {
+    sumNs: readUInt64(bytes, sum.offset),
+    buckets: Array.from({ length: DURATION_BUCKETS }, (_, index) =>
+      readUInt64(bytes, buckets.offset + 8 * index),
+    ),
   };
 }

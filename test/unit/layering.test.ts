@@ -12,19 +12,21 @@ const FREE = ['errors.ts', 'units.ts'];
 
 /** Room -> rooms it may import from, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  lifecycle: ['pool', 'listen', 'config', 'log', 'os'],
-  pool: ['config', 'scoreboard', 'os', 'log'],
+  lifecycle: ['pool', 'listen', 'config', 'http', 'log', 'os'],
+  pool: ['config', 'scoreboard', 'status', 'fastcgi', 'listen', 'os', 'log'],
+  http: ['status', 'listen', 'os', 'log'],
   serve: ['fastcgi', 'os'],
   listen: ['os', 'log'],
   scoreboard: ['os', 'log'],
   log: ['os'],
   os: [],
   config: [],
+  status: ['fastcgi'],
   fastcgi: [],
 };
 
 /** Files that take neither clock nor disk nor log: what they need is passed in. */
-const PURE = ['config', 'fastcgi', 'pool/scaling'];
+const PURE = ['config', 'fastcgi', 'status', 'pool/scaling'];
 const IMPURE_EXCEPTIONS = ['config/load.ts', 'config/sample.ts'];
 const IMPURE_MODULES = /^node:(?!path|util|buffer)/;
 

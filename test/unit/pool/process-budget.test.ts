@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProcessBudget } from '../../../src/pool/process-budget.js';
 
-for (const [max, workers, hasRoom] of [
-  [0, 1_000_000, true],
-  [3, 2, true],
-  [3, 3, false],
-  [3, 4, false],
+for (const [max, workers, room] of [
+  [0, 1_000_000, Number.POSITIVE_INFINITY],
+  [3, 0, 3],
+  [3, 2, 1],
+  [3, 3, 0],
+  [3, 4, 0],
 ] as const)
-  test(`process.max ${max} and ${workers} workers: ${hasRoom ? 'one more' : 'no more'}`, () => {
-    assert.equal(new ProcessBudget(max, () => workers).hasRoom, hasRoom);
+  test(`process.max ${max} and ${workers} workers: room for ${room}`, () => {
+    assert.equal(new ProcessBudget(max, () => workers).room, room);
   });

@@ -1,0 +1,57 @@
+import { constants } from 'node:os';
+import type { ExitStatus } from '../os/process.js';
+import { DURATION_BUCKETS } from '../scoreboard/layout.js';
+import type { Durations, Scoreboard } from '../scoreboard/scoreboard.js';
+import type { Count, Milliseconds } from '../units.js';
+
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name.replace(/^SIG/, '')]),
+);
+
+/** What a pool has counted since it was made: over all generations, those that have ended included. */
+export class PoolHistory {
+  readonly startEpochMs: Milliseconds;
+  forks: Count = 0;
+  /** By why: `retired`, `exit 0`, `signal SEGV`. */
+  readonly deaths = new Map<string, Count>();
+  /** Of generations that have ended. */
+  accepted = 0n;
+  memoryPeak = 0n;
+  maxActive: Count = 0;
+  durations: Durations = { sumNs: 0n, buckets: new Array(DURATION_BUCKETS).fill(0n) };
+
+  constructor(startEpochMs: Milliseconds) {
+    this.startEpochMs = startEpochMs;
+  }
+
+  addDeath({ status, wasRetired }: { status: ExitStatus | undefined; wasRetired: boolean }): void {
+    const reason = wasRetired ? 'retired' : deathReason(status);
+    this.deaths.set(reason, (this.deaths.get(reason) ?? 0) + 1);
+  }
+
+  /** The numbers of a generation whose workers have all ended, before its memory goes. */
+  addGeneration(scoreboard: Scoreboard): void {
+    const header = scoreboard.header();
+    this.accepted += header.pastAccepted;
+    this.memoryPeak = larger(this.memoryPeak, header.pastMemoryPeak);
+    this.maxActive = Math.max(this.maxActive, header.maxActive);
+    this.durations = addDurations(this.durations, header.pastDurations);
+  }
+}
+
+function deathReason(status: ExitStatus | undefined): string {
+  if (status === undefined) return 'unknown';
+  if (status.kind === 'exited') return `exit ${status.code}`;
+  return `signal ${SIGNAL_NAMES.get(status.signal) ?? status.signal}`;
+}
+
+export function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+export function addDurations(a: Durations, b: Durations): Durations {
+  return {
+    sumNs: a.sumNs + b.sumNs,
+    buckets: a.buckets.map((count, index) => count + (b.buckets[index] ?? 0n)),
+  };
+}

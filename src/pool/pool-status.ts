@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import type { SlotSnapshot } from '../scoreboard/scoreboard.js';
+import { NO_REQUEST, requestFields } from '../status/from-params.js';
+import { DURATION_BOUNDS_S, type PoolMetrics } from '../status/metrics-input.js';
+import { type PoolStatus, STATE_OF_STAGE, type WorkerStatus } from '../status/status.js';
+import type { Bytes, Milliseconds } from '../units.js';
+import type { Generation, KnownWorker } from './generation.js';
+import type { Pool } from './pool.js';
+import { addDurations, larger } from './pool-history.js';
+
+const PAGE_SIZE: Bytes = 4096;
+
+/** A pool at this moment, for its pages. */
+export function poolStatus(pool: Pool, nowMs: Milliseconds): PoolStatus {
+  const { config, history, scaler, generation } = pool;
+  const workers = generation === undefined ? [] : snapshotWorkers(generation);
+  const header = generation?.scoreboard.header();
+  const accepted = workers.reduce((sum, { snapshot }) => sum + (snapshot?.accepted ?? 0n), 0n);
+  const peak = workers.reduce((most, { snapshot }) => larger(most, snapshot?.memoryPeak ?? 0n), 0n);
+  const queue = scaler.queue();
+  const idle = workers.filter(({ snapshot }) => isIdle(snapshot)).length;
+  return {
+    name: config.name,
+    processManager: config.pm,
+    startEpochS: Math.floor(history.startEpochMs / 1000),
+    startSinceS: Math.floor((Date.now() - history.startEpochMs) / 1000),
+    acceptedConn: history.accepted + (header?.pastAccepted ?? 0n) + accepted,
+    listenQueue: queue.length,
+    maxListenQueue: queue.max,
+    listenQueueLen: queue.limit,
+    idle,
+    active: workers.length - idle,
+    total: workers.length,
+    maxActive: Math.max(history.maxActive, header?.maxActive ?? 0),
+    maxChildrenReached: scaler.maxChildrenReached,
+    slowRequests: 0n,
+    memoryPeak: larger(larger(history.memoryPeak, header?.pastMemoryPeak ?? 0n), peak),
+    processes: workers.map(({ worker, snapshot }) => workerStatus(worker, snapshot, nowMs)),
+  };
+}
+
+/** The same and more, for /metrics. */
+export function poolMetrics(pool: Pool, nowMs: Milliseconds): PoolMetrics {
+  const status = poolStatus(pool, nowMs);
+  const { history, generation } = pool;
+  let durations = history.durations;
+  if (generation !== undefined) {
+    durations = addDurations(durations, generation.scoreboard.header().pastDurations);
+    for (const { snapshot } of snapshotWorkers(generation))
+      if (snapshot !== undefined) durations = addDurations(durations, snapshot.durations);
+  }
+  return {
+    status,
+    isUp: pool.trouble === undefined,
+    requestDurations: {
+      upperBoundsS: DURATION_BOUNDS_S,
+      counts: durations.buckets,
+      sumS: Number(durations.sumNs) / 1e9,
+    },
+    privateBytes: status.processes.map(({ pid }) => privateBytes(pid)),
+    forks: history.forks,
+    deaths: history.deaths,
+  };
+}
+
+interface WorkerSnapshot {
+  readonly worker: KnownWorker;
+  /** undefined while it starts, or where it keeps writing. */
+  readonly snapshot: SlotSnapshot | undefined;
+}
+
+/** Which workers there are the zygote tells; what they do they tell themselves. */
+function snapshotWorkers(generation: Generation): WorkerSnapshot[] {
+  return generation
+    .workers()
+    .map((worker) => ({ worker, snapshot: generation.scoreboard.snapshot(worker.slot) }));
+}
+
+function isIdle(snapshot: SlotSnapshot | undefined): boolean {
+  return snapshot === undefined || STATE_OF_STAGE[snapshot.stage] === 'Idle';
+}
+
+function workerStatus(
+  worker: KnownWorker,
+  snapshot: SlotSnapshot | undefined,
+  nowMs: Milliseconds,
+): WorkerStatus {
+  const sinceMs = nowMs - worker.startedAtMs;
+  const idle = isIdle(snapshot);
+  const durationNs = snapshot?.requestDurationNs ?? 0n;
+  return {
+    pid: worker.pid,
+    state: snapshot === undefined ? 'Idle' : STATE_OF_STAGE[snapshot.stage],
+    startEpochS: Math.floor((Date.now() - sinceMs) / 1000),
+    startSinceS: Math.floor(sinceMs / 1000),
+    requests: snapshot?.accepted ?? 0n,
+    requestDurationUs: snapshot === undefined ? 0n : requestDurationUs(snapshot, idle),
+    ...(snapshot === undefined ? NO_REQUEST : requestFields(snapshot.params)),
+    lastRequestCpuPercent:
+      idle && snapshot !== undefined && durationNs > 0n
+        ? (Number(snapshot.requestCpuNs) / Number(durationNs)) * 100
+        : 0,
+    lastRequestMemory: idle ? (snapshot?.requestMemory ?? 0n) : 0n,
+  };
+}
+
+/** Of the last request of an idle worker, else of the present one so far. */
+function requestDurationUs(snapshot: SlotSnapshot, idle: boolean): bigint {
+  const ns = idle ? snapshot.requestDurationNs : process.hrtime.bigint() - snapshot.requestStartNs;
+  return larger(ns, 0n) / 1000n;
+}
+
+/** Resident memory less what is shared (opcache, code, untouched pages of the zygote counted as shared or file). */
+function privateBytes(pid: number): Bytes | undefined {
+  try {
+    const [, resident = 0, shared = 0] = readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ').map(Number);
+    return (resident - shared) * PAGE_SIZE;
+  } catch {
+    return undefined; // it has just ended
+  }
+}

@@ -1,0 +1,201 @@
+import type { PoolConfig } from '../config/config.js';
+import type { MasterLog } from '../log/master-log.js';
+import type { Arrivals } from '../os/arrivals.js';
+import { listenQueue } from '../os/listen-queue.js';
+import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
+import type { Count, Fd, Milliseconds } from '../units.js';
+import type { Generation } from './generation.js';
+import type { ProcessBudget } from './process-budget.js';
+import { decideScaling, initialScalingMemory } from './scaling/decide.js';
+import { busyText, maxChildrenText } from './scaling/messages.js';
+import type { Decision, IdleWorker, PoolSnapshot, ScalingMemory, ScalingSettings } from './scaling/types.js';
+
+/** What a pool's scaler works with. */
+export interface ScalerParts {
+  readonly config: PoolConfig;
+  readonly log: MasterLog;
+  readonly arrivals: Arrivals;
+  readonly listenFd: Fd;
+  readonly budget: ProcessBudget;
+  readonly nowMs: () => Milliseconds;
+  /** The one to fork from; undefined while there is none. */
+  readonly generation: () => Generation | undefined;
+  /** False while the pool stops, starts a zygote or waits after failures. */
+  readonly mayFork: () => boolean;
+  /** A worker is wanted and there is no zygote: `pm = ondemand` starts it with the first client. */
+  readonly startZygote: () => void;
+  readonly onBudgetSpent: () => void;
+}
+
+/** Carries out what the decision functions decide: reads the numbers, forks, retires, listens, comes back in time. */
+export class Scaler {
+  readonly #parts: ScalerParts;
+  readonly #settings: ScalingSettings;
+  #memory: ScalingMemory;
+  #timer: NodeJS.Timeout | undefined;
+  #isWatching = false;
+  /** What the zygote was last told, and has not answered. */
+  #armedFor: Count = 0;
+  #maxQueue: Count = 0;
+  #maxChildrenReached: Count = 0;
+
+  constructor(parts: ScalerParts) {
+    this.#parts = parts;
+    this.#settings = scalingSettings(parts.config);
+    this.#memory = initialScalingMemory(this.#settings, parts.nowMs());
+  }
+
+  /** How often `pm.max_children` kept the pool from growing. */
+  get maxChildrenReached(): Count {
+    return this.#maxChildrenReached;
+  }
+
+  /** The listen queue now, its limit, and the most ever seen. */
+  queue(): { readonly length: Count; readonly limit: Count; readonly max: Count } {
+    const { length, limit } = listenQueue(this.#parts.listenFd) ?? { length: 0, limit: 0 };
+    this.#maxQueue = Math.max(this.#maxQueue, length);
+    return { length, limit, max: this.#maxQueue };
+  }
+
+  /** Another generation: its workers are counted from nothing. */
+  restart(): void {
+    this.#memory = initialScalingMemory(this.#settings, this.#parts.nowMs());
+    this.#armedFor = 0;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#watch(false);
+  }
+
+  /** The zygote has told that few workers are idle. */
+  onFewIdle(): void {
+    this.#armedFor = 0;
+    this.decide();
+  }
+
+  /** After every event that changes a number. */
+  decide(isConnectionWaiting = false): void {
+    const { generation, mayFork } = this.#parts;
+    const current = generation();
+    let snapshot = this.#snapshot(current, isConnectionWaiting);
+    let decision = decideScaling(this.#settings, snapshot, this.#memory);
+    this.#memory = decision.memory;
+    if (decision.wantsIdleWorkers && current !== undefined) {
+      snapshot = { ...snapshot, idleWorkers: idleWorkers(current, this.#parts.nowMs()) };
+      decision = decideScaling(this.#settings, snapshot, this.#memory);
+      this.#memory = decision.memory;
+    }
+    if (decision.fork > 0 && current === undefined && mayFork()) this.#parts.startZygote();
+    this.#apply(decision, snapshot, current);
+  }
+
+  #apply(decision: Decision, snapshot: PoolSnapshot, current: Generation | undefined): void {
+    const { config, log } = this.#parts;
+    const fields = { pool: config.name };
+    if (decision.isRoomMissing) this.#parts.onBudgetSpent();
+    if (decision.isMaxChildrenReached) {
+      this.#maxChildrenReached++;
+      log.warning(maxChildrenText(config.name, config.pm, config.pmMaxChildren), fields);
+    }
+    if (decision.busy !== undefined) log.warning(busyText(config.name, decision.busy), fields);
+    if (decision.fork > 0 || decision.retire.length > 0)
+      log.debug(
+        `[pool ${config.name}] currently ${snapshot.active} active children, ${snapshot.idle} spare children, ` +
+          `${snapshot.queued ?? 0} connections waiting; forking ${decision.fork}, letting ${decision.retire.length} go`,
+        fields,
+      );
+    for (let i = 0; i < decision.fork; i++) current?.fork();
+    for (const pid of decision.retire) current?.retire(pid);
+    this.#watch(decision.watchQueue);
+    if (decision.wakeBelowIdle !== this.#armedFor && current !== undefined) {
+      this.#armedFor = decision.wakeBelowIdle;
+      current.arm(decision.wakeBelowIdle);
+    }
+    clearTimeout(this.#timer);
+    this.#timer =
+      decision.callAgainInMs === undefined
+        ? undefined
+        : setTimeout(() => this.decide(), decision.callAgainInMs);
+  }
+
+  #watch(isWanted: boolean): void {
+    if (isWanted === this.#isWatching) return;
+    this.#isWatching = isWanted;
+    const { arrivals, listenFd } = this.#parts;
+    if (isWanted) arrivals.watch(listenFd, () => this.decide(true));
+    else arrivals.unwatch(listenFd);
+  }
+
+  #snapshot(current: Generation | undefined, isConnectionWaiting: boolean): PoolSnapshot {
+    const { budget, mayFork, nowMs } = this.#parts;
+    const isStatic = this.#settings.pm === 'static';
+    const header = current?.scoreboard.header();
+    const counts = current === undefined || header === undefined ? NOBODY : countWorkers(current, header);
+    if (!isStatic) current?.scoreboard.restartLowestIdle();
+    return {
+      nowMs: nowMs(),
+      ...counts,
+      queued: isStatic ? 0 : this.queue().length,
+      isConnectionWaiting,
+      lowestIdle: header?.lowestIdle,
+      room: budget.room,
+      mayFork: mayFork(),
+      idleWorkers: undefined,
+    };
+  }
+}
+
+function scalingSettings(config: PoolConfig): ScalingSettings {
+  return {
+    pm: config.pm,
+    maxChildren: config.pmMaxChildren,
+    startServers: config.pmStartServers,
+    minSpare: config.pmMinSpareServers,
+    maxSpare: config.pmMaxSpareServers,
+    maxSpawnRate: config.isSpawnRateSet ? config.pmMaxSpawnRate : undefined,
+    idleTimeoutMs: config.pmProcessIdleTimeout * 1000,
+  };
+}
+
+type Counts = Pick<PoolSnapshot, 'idle' | 'keptAlive' | 'active' | 'starting' | 'leaving'>;
+
+const NOBODY: Counts = { idle: 0, keptAlive: 0, active: 0, starting: 0, leaving: 0 };
+
+/**
+ * Who is alive and ready the zygote tells; what they do they tell themselves, by counts in the header that cannot
+ * exceed what the zygote told. Workers that leave are looked at one by one: there are few.
+ */
+function countWorkers(generation: Generation, header: HeaderSnapshot): Counts {
+  const known = generation.workers();
+  const ready = known.filter(({ isReady }) => isReady);
+  const leaving = ready.filter(({ isLeaving }) => isLeaving);
+  const stages = leaving.map(({ slot }) => generation.scoreboard.snapshot(slot)?.stage);
+  const among = (stage: SlotSnapshot['stage']) => stages.filter((each) => each === stage).length;
+  const staying = ready.length - leaving.length;
+  const idle = Math.min(Math.max(0, header.idle - among('accepting')), staying);
+  const keptAlive = Math.min(Math.max(0, header.waiting - among('waiting')), staying - idle);
+  return {
+    idle,
+    keptAlive,
+    active: staying - idle - keptAlive,
+    starting: generation.workerCount - ready.length,
+    leaving: leaving.length,
+  };
+}
+
+function idleWorkers(generation: Generation, nowMs: Milliseconds): IdleWorker[] {
+  return generation.workers().flatMap(({ slot, pid, startedAtMs, isLeaving }) => {
+    const snapshot = isLeaving ? undefined : generation.scoreboard.snapshot(slot);
+    if (snapshot?.stage !== 'accepting' && snapshot?.stage !== 'waiting') return [];
+    return {
+      pid,
+      startedAtMs,
+      // CLOCK_MONOTONIC, as performance.now() and process.hrtime() count, from another start.
+      idleSinceMs: nowMs - Number(process.hrtime.bigint() - snapshot.idleSinceNs) / 1e6,
+      memoryBytes: Number(snapshot.memoryPeak),
+      isKeptAlive: snapshot.stage === 'waiting',
+    };
+  });
+}

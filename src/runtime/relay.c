@@ -1,0 +1,121 @@
+#include "relay.h"
+
+#include <string.h>
+
+/* FastCGI 1.0, section 8 */
+#define FCGI_HEADER_LEN 8
+#define FCGI_VERSION_1 1
+#define FCGI_BEGIN_REQUEST 1
+#define FCGI_PARAMS 4
+#define FCGI_STDIN 5
+#define FCGI_KEEP_CONN 1
+#define FCGI_BEGIN_LEN 8
+
+static const char *status_path, *ping_path;
+
+void tsfpm_relay_configure(const char *status, const char *ping)
+{
+    status_path = status;
+    ping_path = ping;
+}
+
+bool tsfpm_relay_is_wanted(void)
+{
+    return status_path != NULL || ping_path != NULL;
+}
+
+struct text {
+    const char *start;
+    size_t length;
+};
+
+/* php-fpm looks at SCRIPT_NAME, and wants a method and a script, which need not exist. */
+struct params {
+    struct text script_name, query, method;
+    bool has_script;
+};
+
+static bool equals(struct text text, const char *word)
+{
+    return word != NULL && text.length == strlen(word) && memcmp(text.start, word, text.length) == 0;
+}
+
+static bool read_length(const uint8_t **at, const uint8_t *end, size_t *length)
+{
+    if (*at >= end) return false;
+    if (**at < 0x80) {
+        *length = *(*at)++;
+        return true;
+    }
+    if (end - *at < 4) return false;
+    const uint8_t *b = *at;
+    *length = (size_t)(b[0] & 0x7f) << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
+    *at += 4;
+    return true;
+}
+
+/* One PARAMS record holds whole pairs, as php-cgi demands. Returns false where it would refuse. */
+static bool read_params(const uint8_t *at, size_t length, struct params *params)
+{
+    const uint8_t *end = at + length;
+    while (at < end) {
+        size_t name_length, value_length;
+        if (!read_length(&at, end, &name_length) || !read_length(&at, end, &value_length)) return false;
+        if (name_length > (size_t)(end - at) || value_length > (size_t)(end - at) - name_length) return false;
+        struct text name = {(const char *)at, name_length};
+        struct text value = {(const char *)at + name_length, value_length};
+        at += name_length + value_length;
+        if (equals(name, "SCRIPT_NAME")) params->script_name = value;
+        else if (equals(name, "QUERY_STRING")) params->query = value;
+        else if (equals(name, "REQUEST_METHOD")) params->method = value;
+        else if (equals(name, "SCRIPT_FILENAME") || equals(name, "PATH_TRANSLATED")) params->has_script = true;
+    }
+    return true;
+}
+
+static enum tsfpm_relay_match decide(const struct params *params, struct tsfpm_relay_request *request)
+{
+    if (!params->has_script || params->method.length == 0) return TSFPM_RELAY_NO;
+    if (equals(params->script_name, ping_path)) request->kind = TSFPM_QUESTION_PING;
+    else if (equals(params->script_name, status_path)) request->kind = TSFPM_QUESTION_STATUS;
+    else return TSFPM_RELAY_NO;
+    request->is_head = equals(params->method, "HEAD");
+    request->query = params->query.start;
+    request->query_length = params->query.length;
+    return TSFPM_RELAY_YES;
+}
+
+enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, struct tsfpm_relay_request *request)
+{
+    struct params params = {0};
+    bool has_begun = false;
+    memset(request, 0, sizeof *request);
+    for (size_t at = 0;;) {
+        if (length - at < FCGI_HEADER_LEN) return TSFPM_RELAY_INCOMPLETE;
+        const uint8_t *header = bytes + at;
+        size_t content = (size_t)header[4] << 8 | header[5];
+        size_t padding = header[6];
+        if (header[0] != FCGI_VERSION_1) return TSFPM_RELAY_NO;
+        at += FCGI_HEADER_LEN;
+        if (length - at < content + padding) return TSFPM_RELAY_INCOMPLETE;
+        if (!has_begun) {
+            /* The end of the body of the request before may come first. */
+            if (header[1] == FCGI_STDIN && content == 0) {
+                at += padding;
+                continue;
+            }
+            if (header[1] != FCGI_BEGIN_REQUEST || content != FCGI_BEGIN_LEN) return TSFPM_RELAY_NO;
+            has_begun = true;
+            request->id = (uint16_t)(header[2] << 8 | header[3]);
+            request->keeps_connection = (bytes[at + 2] & FCGI_KEEP_CONN) != 0;
+        } else if (header[1] != FCGI_PARAMS) {
+            return TSFPM_RELAY_NO;
+        } else if (content == 0) {
+            request->length = at + padding;
+            return decide(&params, request);
+        } else if (!read_params(bytes + at, content, &params)) {
+            return TSFPM_RELAY_NO;
+        }
+        at += content + padding;
+    }
+}

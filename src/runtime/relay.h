@@ -1,0 +1,35 @@
+/* Recognises requests for the status and ping pages, which the master answers, before php-cgi reads them. */
+#ifndef TSFPM_RELAY_H
+#define TSFPM_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control.h"
+
+/* Paths that stay; NULL where the pool has none. */
+void tsfpm_relay_configure(const char *status_path, const char *ping_path);
+
+bool tsfpm_relay_is_wanted(void);
+
+enum tsfpm_relay_match {
+    TSFPM_RELAY_INCOMPLETE, /* more of the request is needed */
+    TSFPM_RELAY_NO,         /* php-cgi's to answer, or to refuse */
+    TSFPM_RELAY_YES,
+};
+
+struct tsfpm_relay_request {
+    enum tsfpm_question_kind kind;
+    bool is_head;
+    bool keeps_connection;
+    uint16_t id;         /* FastCGI request id */
+    size_t length;       /* bytes up to the end of PARAMS */
+    const char *query;   /* in the bytes that were given; not terminated */
+    size_t query_length;
+};
+
+/* Looks at a client's bytes from the start of a request on. */
+enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, struct tsfpm_relay_request *request);
+
+#endif
