@@ -31,11 +31,5 @@ test('a file is told what of it is not in force', () => {
   assert.deepEqual(directivesNotInForce(configOf(POOL)), []);
   const text = `systemd_interval = 10\n${POOL}pm = dynamic\npm.min_spare_servers = 1\npm.max_spare_servers = 2
 PM.Max_Children = 3\nslowlog = /s\nslowlog = /t\n`;
-  assert.deepEqual(directivesNotInForce(configOf(text)), [
-    'systemd_interval',
-    'pm.min_spare_servers',
-    'pm.max_spare_servers',
-    'slowlog',
-    'pm = dynamic',
-  ]);
+  assert.deepEqual(directivesNotInForce(configOf(text)), ['systemd_interval', 'slowlog']);
 });
