@@ -98,6 +98,8 @@ export class Generation {
   readonly #workersBySlot = new Map<number, WorkerState>();
   #zygote: Zygote | undefined;
   #state: State = 'starting';
+  /** Workers were to die now: so are those that a zygote which did not answer leaves behind. */
+  #isKilled = false;
   #lastLine = '';
   #settleStart: ((failure?: string) => void) | undefined;
 
@@ -198,6 +200,7 @@ export class Generation {
 
   /** Every worker dies now, whatever it has in hand, and its last output is logged. */
   killWorkers(): void {
+    this.#isKilled = true;
     for (const { slot, pid } of this.workers())
       if (this.#state === 'orphaned') this.#tools.orphans.kill(pid);
       else this.#zygote?.signalWorker(slot, pid, 'SIGKILL');
@@ -327,14 +330,18 @@ export class Generation {
       if (state.at === 'forking') this.#workersBySlot.delete(slot);
     if (this.#state === 'running') this.#listener.onZygoteLost(reason);
     else if (wasAskedTo && end.kind !== 'exited' && this.#workersBySlot.size > 0)
-      this.#tools.log.warning(`[pool ${this.plan.pool.name}] ${reason}; its workers finish`);
+      this.#tools.log.warning(
+        `[pool ${this.plan.pool.name}] ${reason}; its workers ${this.#isKilled ? 'are killed' : 'finish'}`,
+      );
     this.#state = 'orphaned';
     for (const [slot, state] of [...this.#workersBySlot])
-      if (state.at === 'running')
+      if (state.at === 'running') {
         this.#tools.orphans.adopt(state.pid, (status) => {
           this.#onWorkerEnd(slot, state, status, 0);
           this.#endIfEmpty();
         });
+        if (this.#isKilled) this.#tools.orphans.kill(state.pid);
+      }
     this.#endIfEmpty();
   }
 

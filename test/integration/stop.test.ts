@@ -218,6 +218,29 @@ test('a stop while a zygote’s orphan still works waits for it like for any oth
   assert.deepEqual(await tsfpm.ended(), CLEAN);
 });
 
+test('a zygote that does not answer does not keep the daemon from stopping, nor its busy worker', async (t) => {
+  const tsfpm = await start(t, { pools: { www: {}, shop: {} } });
+  const { outcome } = await begin(tsfpm, 60_000);
+  process.kill(tsfpm.zygote('www') ?? 0, 'SIGSTOP');
+  const startMs = performance.now();
+  tsfpm.signal('SIGTERM');
+  await tsfpm.expectLog(
+    /WARNING: \[pool www\] zygote [0-9]+ exited on signal 9 \(SIGKILL\); its workers are killed/,
+  );
+  assert.deepEqual(await tsfpm.ended(), CLEAN);
+  assert.ok(performance.now() - startMs < 8000);
+  assert.equal(await outcome, CUT_OFF);
+});
+
+test('a zygote that is killed while requests are cut off takes nobody with it', async (t) => {
+  const tsfpm = await start(t);
+  const { outcome } = await begin(tsfpm, 60_000);
+  process.kill(tsfpm.zygote() ?? 0, 'SIGKILL');
+  await tsfpm.expectLog(/starting another/);
+  assert.deepEqual(await tsfpm.stop('SIGTERM'), CLEAN);
+  assert.equal(await outcome, CUT_OFF);
+});
+
 test('SIGTERM right after a start leaves nothing behind', async (t) => {
   const tsfpm = await start(t);
   for (const delayMs of [0, 60, 110, 150, 200]) {
