@@ -14,6 +14,7 @@ import { groupByName, userByName } from './os/accounts.js';
 import { setProcessTitle } from './os/title.js';
 import type { PhpOptions } from './pool/php-arguments.js';
 import { phpIniLookup } from './pool/php-ini.js';
+import { ownVersion } from './version.js';
 
 /** How the configuration is read. */
 export interface LoadOptions {
@@ -97,6 +98,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
     environment: { ...process.env },
     isRoot: isRoot(),
     allowRoot: options.allowRoot,
+    version: ownVersion(),
   });
   try {
     errorLog.open(config.global);

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
 import { withoutCgiVariables } from '../pool/environment.js';
 import { definedPhpCgi, type PhpOptions, phpOptionArguments } from '../pool/php-arguments.js';
 import type { Milliseconds } from '../units.js';
+import { ownVersion } from '../version.js';
 import { phpinfoText } from './phpinfo-text.js';
 
 /** What is asked of PHP, and the options of `php-cgi` that answer it; -q leaves out the HTTP header. */
@@ -74,14 +74,6 @@ function asFpmInfo(text: string): string {
   return text
     .replace(/^Server API => .*$/m, 'Server API => FPM/FastCGI')
     .replace(/^cgi-fcgi\n\n/m, 'cgi-fcgi\n\nphp-fpm => active\n\n');
-}
-
-/** The version in package.json, which lies beside `dist`. */
-export function ownVersion(): string {
-  const manifest: unknown = JSON.parse(
-    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
-  );
-  return String((manifest as { version?: unknown }).version);
 }
 
 const runProgram: RunProgram = (file, args, environment) => {

@@ -1,8 +1,10 @@
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Config } from '../config/config.js';
+import type { Config, PoolConfig } from '../config/config.js';
 import { octalMode } from '../config/values.js';
 import { StartFailure, unreachable } from '../errors.js';
+import { type HttpDoor, startHttpDoor } from '../http/door.js';
+import type { ListenSocket } from '../listen/bind.js';
 import { ListenSockets } from '../listen/listen-sockets.js';
 import { openStandIn } from '../listen/stand-in.js';
 import { LogOpenError } from '../log/file-sink.js';
@@ -16,7 +18,9 @@ import { Orphans } from '../pool/orphans.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
 import { Pool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
+import { StatusListener } from '../pool/status-listener.js';
 import type { Fd, Milliseconds } from '../units.js';
+import { doorSource } from './door-source.js';
 import type { ErrorLog } from './error-log.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { removePidFile, writePidFile } from './pid-file.js';
@@ -32,6 +36,8 @@ export interface MasterOptions {
   readonly environment: Environment;
   readonly isRoot: boolean;
   readonly allowRoot: boolean;
+  /** Of tsfpm. */
+  readonly version: string;
 }
 
 /** dist/src/lifecycle/ -> dist/runtime/ */
@@ -55,6 +61,9 @@ export class Master {
   readonly #log: MasterLog;
   readonly #sockets: ListenSockets;
   readonly #pools: Pool[] = [];
+  readonly #statusSockets = new Map<string, ListenSocket>();
+  readonly #statusListeners: StatusListener[] = [];
+  #door: HttpDoor | undefined;
   readonly #orphans: Orphans;
   readonly #arrivals = new Arrivals();
   #state: MasterState = 'starting';
@@ -111,6 +120,7 @@ export class Master {
       }
     if (hasFailed) throw new StartFailure('a pool could not be started');
     if (this.isStopping) return;
+    await this.#openDoors();
     if (this.#options.pidFile !== undefined) {
       writePidFile(this.#options.pidFile);
       this.#hasPidFile = true;
@@ -148,6 +158,23 @@ export class Master {
     await this.#cleanUp();
   }
 
+  /** Where the master answers by itself. @throws ListenError */
+  async #openDoors(): Promise<void> {
+    for (const pool of this.#pools) {
+      const socket = this.#statusSockets.get(pool.config.name);
+      if (socket !== undefined) this.#statusListeners.push(new StatusListener(pool, socket));
+    }
+    const listen = this.#options.config.global.httpListen;
+    if (!listen) return;
+    const source = doorSource({
+      version: this.#options.version,
+      startEpochMs: Date.now(),
+      pools: () => this.#pools,
+      state: () => this.#state,
+    });
+    this.#door = await startHttpDoor({ listen, source, log: this.#log });
+  }
+
   #countWorkers(): number {
     return this.#pools.reduce((sum, pool) => sum + pool.workerCount, 0);
   }
@@ -162,21 +189,16 @@ export class Master {
     }
   }
 
-  #bind(pool: Config['pools'][number]): void {
-    this.#sockets.bind({
-      pool: pool.name,
-      listen: pool.listen,
-      backlog: pool.listenBacklog,
-      mode: octalMode(pool.listenMode ?? '0660'),
-      ...listenOwner(pool),
-    });
+  #bind(pool: PoolConfig): void {
+    const common = { mode: octalMode(pool.listenMode ?? '0660'), ...listenOwner(pool) };
+    this.#sockets.bind({ ...common, pool: pool.name, listen: pool.listen, backlog: pool.listenBacklog });
+    if (!pool.pmStatusListen) return;
+    const name = `${pool.name}_status`;
+    const socket = this.#sockets.bind({ ...common, pool: name, listen: pool.pmStatusListen, backlog: -1 });
+    this.#statusSockets.set(pool.name, socket);
   }
 
-  #makePool(
-    config: Config['pools'][number],
-    accounts: Map<string, PoolAccount>,
-    budget: ProcessBudget,
-  ): Pool {
+  #makePool(config: PoolConfig, accounts: Map<string, PoolAccount>, budget: ProcessBudget): Pool {
     const { php, environment } = this.#options;
     const socket = this.#sockets.byListen(config.listen);
     const account = accounts.get(config.name);
@@ -286,6 +308,8 @@ export class Master {
 
   async #cleanUp(): Promise<void> {
     await this.#arrivals.close();
+    for (const listener of this.#statusListeners) listener.close();
+    await this.#door?.close();
     this.#sockets.closeAll();
     for (const fd of [this.#standInFd, this.#libraryFd]) if (fd !== undefined) closeSync(fd);
     if (!this.#hasPidFile || this.#options.pidFile === undefined) return;

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { DURATION_BOUNDS_S } from '../scoreboard/layout.js';
 import type { SlotSnapshot } from '../scoreboard/scoreboard.js';
 import { NO_REQUEST, requestFields } from '../status/from-params.js';
-import { DURATION_BOUNDS_S, type PoolMetrics } from '../status/metrics-input.js';
+import type { PoolMetrics } from '../status/metrics-input.js';
 import { type PoolStatus, STATE_OF_STAGE, type WorkerStatus } from '../status/status.js';
 import type { Bytes, Milliseconds } from '../units.js';
 import type { Generation, KnownWorker } from './generation.js';

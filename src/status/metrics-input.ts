@@ -12,11 +12,6 @@ export interface DurationHistogram {
   readonly sumS: Seconds;
 }
 
-/** Bounds that serve PHP: from a cached page to a long report. */
-export const DURATION_BOUNDS_S: readonly Seconds[] = [
-  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
-];
-
 export interface PoolMetrics {
   readonly status: PoolStatus;
   /** False while the pool cannot start workers. */

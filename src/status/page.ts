@@ -115,7 +115,7 @@ export function encodeCgiPage({ status, headers, body }: Page): Buffer {
   return Buffer.concat([head, typeof body === 'string' ? Buffer.from(body) : body]);
 }
 
-const REASONS: Readonly<Record<number, string>> = { 500: 'Internal Server Error' };
+const REASONS: Readonly<Record<number, string>> = { 404: 'Not Found', 500: 'Internal Server Error' };
 
 /** Here php-fpm sends the type before the two others. */
 function plainPage(status: number, body: string | Buffer, settings: PageSettings): Page {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { effectiveEntries, inOrderOfApplication } from '../../../src/config/array-entries.js';
-import type { Config } from '../../../src/config/config.js';
 import { type Config, type KeyValue, settingName } from '../../../src/config/config.js';
 import { type DirectiveRow, GLOBAL_DIRECTIVES, POOL_DIRECTIVES } from '../../../src/config/directives.js';
 import { dumpConfig } from '../../../src/config/dump.js';

@@ -1,0 +1,49 @@
+import type { HttpDoorSource } from '../http/source.js';
+import type { Pool } from '../pool/pool.js';
+import { poolMetrics, poolStatus } from '../pool/pool-status.js';
+import type { MasterState } from './transitions.js';
+
+/** What the HTTP door shows of a master. */
+export interface MasterFacts {
+  readonly version: string;
+  readonly startEpochMs: number;
+  readonly pools: () => readonly Pool[];
+  readonly state: () => MasterState;
+}
+
+export function doorSource({ version, startEpochMs, pools, state }: MasterFacts): HttpDoorSource {
+  const startEpochS = startEpochMs / 1000;
+  return {
+    pools: () => pools().map((pool) => poolStatus(pool, performance.now())),
+    metrics: () => ({
+      pools: pools().map((pool) => poolMetrics(pool, performance.now())),
+      master: {
+        version,
+        pid: process.pid,
+        startEpochS,
+        reloads: { succeeded: 0, failed: 0 },
+        isLastReloadSuccessful: true,
+        lastReloadEpochS: startEpochS,
+        cpuS: cpuSeconds(),
+        residentBytes: process.memoryUsage.rss(),
+      },
+    }),
+    readiness: () => readiness(pools(), state()),
+  };
+}
+
+function readiness(pools: readonly Pool[], state: MasterState): { ready: boolean; reason: string } {
+  if (state !== 'running') return { ready: false, reason: state };
+  const troubled = pools.filter((pool) => pool.trouble !== undefined);
+  return troubled.length === 0
+    ? { ready: true, reason: 'ready' }
+    : {
+        ready: false,
+        reason: troubled.map(({ config, trouble }) => `pool ${config.name}: ${trouble}`).join('; '),
+      };
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
