@@ -56,6 +56,9 @@ void tsfpm_module_lock_values(char *const *names, char *const *values, size_t co
 const char *tsfpm_module_php_version(void); /* NULL until PHP has loaded the module */
 bool tsfpm_module_exposes_php(void);        /* php.ini's expose_php */
 
+/* How long a kept-alive client must have been idle before the zygote tells its worker to leave: ns. */
+#define TSFPM_KEPT_ALIVE_GRACE_NS 100000000ull
+
 /* worker.c */
 void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
 /*

@@ -32,9 +32,13 @@
 /* How long the rest of an unread request is waited for before the connection is closed under it: for more, in all; ns. */
 #define DRAIN_SILENCE_NS 2000000000ull
 #define DRAIN_LIMIT_NS 10000000000ull
-/* How long a kept-alive client may go on sending requests while others wait in the queue; one that pipelines: ns. */
-#define YIELD_AFTER_NS 10000000ull
-#define YIELD_PIPELINE_AFTER_NS 1000000000ull
+/*
+ * While others wait in the queue, or this worker is to leave: how long a kept-alive client must have been idle before it
+ * is let go, and how long one that never is may go on; ns. A client that has just been served is likely to be sending
+ * its next request, which would be lost (nginx repeats a GET, not a POST).
+ */
+#define PART_WHEN_IDLE_NS TSFPM_KEPT_ALIVE_GRACE_NS
+#define PART_WHEN_BUSY_NS 1000000000ull
 
 /* Upper bounds of slot->duration_buckets: ns. src/scoreboard/layout.ts has the same in seconds. */
 static const uint64_t duration_bounds[TSFPM_DURATION_BUCKETS - 1] = {
@@ -71,7 +75,7 @@ static bool arrival_noted;          /* the start of the request that comes next 
 static bool let_go;                 /* nothing more is read from this client */
 static uint32_t params_length;      /* bytes of the request's parameters: all, and those that fit in the slot */
 static uint32_t params_kept;
-static uint64_t contended_since_ns; /* others have been seen waiting since then; 0: not */
+static uint64_t contended_since_ns; /* this client has been in the way since then; 0: it is not */
 static uint64_t cpu_ns_at_last_end;
 static int yield_pause_ms; /* 1 to 4, different from worker to worker */
 static bool was_ready;     /* has reached accept */
@@ -90,12 +94,14 @@ static void set_stage(enum tsfpm_stage stage)
     tsfpm_slot_end(slot);
 }
 
-static void become_idle(enum tsfpm_stage stage)
+static uint64_t become_idle(enum tsfpm_stage stage)
 {
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
     tsfpm_slot_begin(slot);
     slot->stage = stage;
-    slot->idle_since_ns = clock_ns(CLOCK_MONOTONIC);
+    slot->idle_since_ns = now;
     tsfpm_slot_end(slot);
+    return now;
 }
 
 static bool must_leave(void)
@@ -390,17 +396,17 @@ static bool others_wait(short listen_events)
 
 /*
  * A connection waits for its next request: this worker is idle. It lets the client go, which FastCGI allows at any time
- * between requests, when it is told to leave, and when others wait in the queue while no worker is free.
- * Returns true when there may be something to receive.
+ * between requests, when it is told to leave, and when others wait in the queue while no worker is free. A drain tells
+ * it by a signal, from the zygote. Returns true when there may be something to receive.
  */
 static bool wait_for_next_request(void)
 {
     struct pollfd fds[2] = {{.fd = tsfpm_connection, .events = POLLIN}, {.fd = listen_fd, .events = POLLIN}};
     bool arrived = false;
-    become_idle(TSFPM_STAGE_WAITING);
+    uint64_t idle_since_ns = become_idle(TSFPM_STAGE_WAITING);
     __atomic_add_fetch(&tsfpm_scoreboard->waiting, 1, __ATOMIC_RELAXED);
     waiting_kept_alive = 1;
-    while (!must_leave()) {
+    while (!leaving && !arrived) {
         fds[0].revents = fds[1].revents = 0;
         int ready = tsfpm_libc()->poll(fds, 2, -1);
         if (ready < 0) continue; /* a signal: look whether it means us */
@@ -410,12 +416,16 @@ static bool wait_for_next_request(void)
         arrived = fds[0].revents != 0;
         if (arrived) break;
         /*
-         * Somebody waits. A worker in accept is about to take it, or this client is about to send: a moment for both.
+         * Somebody waits. A worker in accept is about to take it, or this client is about to send: some time for both.
          * Workers wait for different times so that they do not all let their clients go for one that waits.
          */
-        if (tsfpm_libc()->poll(fds, 1, yield_pause_ms) != 0) continue;
+        int pause_ms = yield_pause_ms;
+        uint64_t idle_ns = clock_ns(CLOCK_MONOTONIC) - idle_since_ns;
+        if (contended && idle_ns < PART_WHEN_IDLE_NS) pause_ms += (int)((PART_WHEN_IDLE_NS - idle_ns) / 1000000u);
+        ready = tsfpm_libc()->poll(fds, 1, pause_ms);
+        arrived = ready > 0;
         fds[1].revents = 0;
-        if (contended && tsfpm_libc()->poll(&fds[1], 1, 0) > 0 && others_wait(fds[1].revents)) break;
+        if (ready == 0 && contended && tsfpm_libc()->poll(&fds[1], 1, 0) > 0 && others_wait(fds[1].revents)) break;
     }
     /* The last look: what has arrived is served, whatever the reason to stop waiting was. */
     if (!arrived) arrived = tsfpm_libc()->poll(fds, 1, 0) > 0;
@@ -433,20 +443,18 @@ static ssize_t end_of_stream(void)
 }
 
 /*
- * A client that always has a next request would keep others waiting for ever. The end of an answer is the moment to let
- * it go: it cannot have sent that request yet, unless it pipelines, for which it is served for longer.
+ * A client that always has a next request would keep others waiting, or this worker alive, for ever. The end of an
+ * answer is the moment to let it go: unless it pipelines, or is very quick, it has not sent that request yet.
  */
-static bool is_others_turn(void)
+static bool is_time_to_part(void)
 {
-    if (contended_since_ns == 0) return false;
-    uint64_t contended_ns = clock_ns(CLOCK_MONOTONIC) - contended_since_ns;
-    if (contended_ns < YIELD_AFTER_NS) return false;
-    struct pollfd fds[2] = {{.fd = listen_fd, .events = POLLIN}, {.fd = tsfpm_connection, .events = POLLIN}};
-    tsfpm_libc()->poll(fds, 2, 0);
-    if (!others_wait(fds[0].revents)) return false;
-    /* An unread record without content is the end of STDIN of the present request. */
-    bool pipelines = fds[1].revents != 0 || input_end - input_start > FCGI_HEADER_LEN;
-    return !pipelines || contended_ns >= YIELD_PIPELINE_AFTER_NS;
+    bool is_leaving = must_leave();
+    if (!is_leaving && contended_since_ns == 0) return false;
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    if (contended_since_ns == 0) contended_since_ns = now;
+    if (now - contended_since_ns < PART_WHEN_BUSY_NS) return false;
+    struct pollfd fds = {.fd = listen_fd, .events = POLLIN};
+    return is_leaving || (tsfpm_libc()->poll(&fds, 1, 0) > 0 && others_wait(fds.revents));
 }
 
 /* ---- pages that the master makes ---- */
@@ -519,7 +527,7 @@ static bool answer_page(void)
     tsfpm_worker_request_ends(0);
     write_all(end, sizeof end);
     in_request = false;
-    let_go = !request.keeps_connection || is_others_turn();
+    let_go = !request.keeps_connection || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     return true;
 }
@@ -528,10 +536,7 @@ ssize_t tsfpm_worker_read(void *buffer, size_t size)
 {
     if (size == 0) return end_of_stream(); /* the content of an empty record */
     do {
-        if (let_go) {
-            tsfpm_worker_drain();
-            return end_of_stream();
-        }
+        if (let_go) return end_of_stream();
         /* The client said that its body ends, and php-cgi would wait for what CONTENT_LENGTH promised, for ever. */
         if (in_request && stream.stdin_ended && at_record_start()) return end_of_stream();
         if (input_start == input_end) {
@@ -568,7 +573,7 @@ ssize_t tsfpm_worker_write(const void *buffer, size_t size)
     ssize_t written = tsfpm_libc()->write(tsfpm_connection, buffer, size);
     if (!in_request || request_open || written != (ssize_t)size || !ends_with_end_request(buffer, size)) return written;
     in_request = false;
-    let_go = !at_record_start() || is_others_turn();
+    let_go = !at_record_start() || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     return written;
 }
@@ -611,6 +616,7 @@ ssize_t tsfpm_worker_drain(void)
 
 int tsfpm_worker_close(void)
 {
+    if (let_go) tsfpm_worker_drain(); /* php-cgi does not, of a connection that it meant to keep */
     int fd = tsfpm_connection;
     tsfpm_connection = -1;
     return tsfpm_libc()->close(fd);

@@ -23,6 +23,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -482,10 +483,17 @@ static void reap(void)
  */
 static void tell_leaving_workers(void)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     for (uint32_t i = 0; i < slot_count; i++) {
         if (workers[i].pid == 0 || !(draining || workers[i].retiring)) continue;
-        uint32_t stage = __atomic_load_n(&tsfpm_scoreboard_slot(i)->stage, __ATOMIC_RELAXED);
-        if (stage == TSFPM_STAGE_ACCEPTING || stage == TSFPM_STAGE_WAITING) kill(workers[i].pid, SIGTERM);
+        struct tsfpm_slot *slot = tsfpm_scoreboard_slot(i);
+        uint32_t stage = __atomic_load_n(&slot->stage, __ATOMIC_RELAXED);
+        uint64_t idle_ns = now_ns - __atomic_load_n(&slot->idle_since_ns, __ATOMIC_RELAXED);
+        if (stage == TSFPM_STAGE_ACCEPTING ||
+            (stage == TSFPM_STAGE_WAITING && idle_ns > TSFPM_KEPT_ALIVE_GRACE_NS))
+            kill(workers[i].pid, SIGTERM);
     }
 }
 
