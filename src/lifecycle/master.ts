@@ -219,7 +219,7 @@ export class Master {
         arrivals: this.#arrivals,
         budget,
         onBudgetSpent: () => this.#tellBudget(),
-        onForked: () => {
+        onFork: () => {
           this.#isBudgetTold = false;
         },
       },

@@ -27,8 +27,8 @@ export interface PoolParts {
   readonly budget: ProcessBudget;
   /** A worker is missing and `process.max` allows none. */
   readonly onBudgetSpent: () => void;
-  /** A fork has succeeded. */
-  readonly onForked: () => void;
+  /** A worker is being forked: the next shortage is a new one. */
+  readonly onFork: () => void;
 }
 
 type State = 'starting' | 'running' | 'stopping' | 'ended';
@@ -235,7 +235,6 @@ export class Pool {
 
   #onWorkerStarted(pid: Pid): void {
     this.history.forks++;
-    this.#parts.onForked();
     const message = `[pool ${this.config.name}] child ${pid} started`;
     const fields = { pool: this.config.name, pid };
     // As php-fpm: worth a notice only in place of one that died.

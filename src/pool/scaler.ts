@@ -25,6 +25,8 @@ export interface ScalerParts {
   /** A worker is wanted and there is no zygote: `pm = ondemand` starts it with the first client. */
   readonly startZygote: () => void;
   readonly onBudgetSpent: () => void;
+  /** A worker is being forked: the next shortage is a new one. */
+  readonly onFork: () => void;
 }
 
 /** Carries out what the decision functions decide: reads the numbers, forks, retires, listens, comes back in time. */
@@ -94,7 +96,6 @@ export class Scaler {
   #apply(decision: Decision, snapshot: PoolSnapshot, current: Generation | undefined): void {
     const { config, log } = this.#parts;
     const fields = { pool: config.name };
-    if (decision.isRoomMissing) this.#parts.onBudgetSpent();
     if (decision.isMaxChildrenReached) {
       this.#maxChildrenReached++;
       log.warning(maxChildrenText(config.name, config.pm, config.pmMaxChildren), fields);
@@ -107,6 +108,9 @@ export class Scaler {
         fields,
       );
     for (let i = 0; i < decision.fork; i++) current?.fork();
+    // In this order: the forks of this round are not what makes the next shortage a new one.
+    if (decision.fork > 0 && current !== undefined) this.#parts.onFork();
+    if (decision.isRoomMissing) this.#parts.onBudgetSpent();
     for (const pid of decision.retire) current?.retire(pid);
     this.#watch(decision.watchQueue);
     if (decision.wakeBelowIdle !== this.#armedFor && current !== undefined) {
