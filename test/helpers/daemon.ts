@@ -161,7 +161,8 @@ export class Daemon {
     });
     if (this.#end !== undefined)
       throw new Error(`the daemon ended with ${JSON.stringify(this.#end)} and said:\n${stderr.text}`);
-    this.#idleDescriptors = this.#options.isUnchecked ? undefined : await this.#settledDescriptors();
+    this.#idleDescriptors =
+      this.#options.isUnchecked || this.#scales ? undefined : await this.#settledDescriptors();
   }
 
   get pid(): Pid {
@@ -263,7 +264,7 @@ export class Daemon {
 
   async ended(): Promise<DaemonEnd> {
     return until('the master has ended', () => this.#end).catch((error: Error) => {
-      error.message += `; its log:\n${this.log.text}`;
+      error.message += `; its log:\n${this.log.tail}`;
       throw error;
     });
   }
@@ -287,7 +288,7 @@ export class Daemon {
   async #check(): Promise<void> {
     const faults: string[] = [];
     if (!this.hasEnded && !this.#isStopping) {
-      const now = await this.#settledDescriptors(this.#idleDescriptors);
+      const now = this.#scales ? undefined : await this.#settledDescriptors(this.#idleDescriptors);
       if (now !== this.#idleDescriptors)
         faults.push(
           `the master had ${this.#idleDescriptors} descriptors and now has ${now}: ${[...descriptorsOf(this.pid)].join(' ')}`,
@@ -298,7 +299,7 @@ export class Daemon {
     if (end.code !== 0) faults.push(`the master ended with ${JSON.stringify(end)}`);
     for (const { pid, title } of this.family()) faults.push(`left process ${pid}: ${title}`);
     faults.push(...this.#leftFiles(), ...this.#unannounced());
-    if (faults.length > 0) throw new Error(`${faults.join('\n')}\nThe log:\n${this.log.text}`);
+    if (faults.length > 0) throw new Error(`${faults.join('\n')}\nThe log:\n${this.log.tail}`);
   }
 
   #leftFiles(): string[] {
@@ -339,7 +340,7 @@ export class Daemon {
     if (wanted === undefined) {
       const enough = () => this.hasEnded || this.#isStopping || current() >= Math.min(workers, max);
       await until('every worker is there', enough).catch((error: Error) => {
-        error.message += `; the log:\n${this.log.text}`;
+        error.message += `; the log:\n${this.log.tail}`;
         throw error;
       });
       return this.hasEnded || this.#isStopping ? undefined : count();
@@ -352,6 +353,11 @@ export class Daemon {
 
   get #pools(): Readonly<Record<string, Settings>> {
     return this.#options.pools ?? { www: {} };
+  }
+
+  /** The number of workers of such pools changes, and with it the master's descriptors: their tests look themselves. */
+  get #scales(): boolean {
+    return Object.keys(this.#pools).some((pool) => this.#settingsOf(pool).pm !== 'static');
   }
 
   get #firstPool(): string {

@@ -3,6 +3,8 @@ import type { Readable } from 'node:stream';
 import type { Milliseconds } from '../../src/units.js';
 import { PATIENCE_MS, until } from './wait.js';
 
+const TAIL_LENGTH = 6000;
+
 /** A text that grows, and a mark in it: what was expected once is not found again. */
 export class TextWatch {
   readonly #read: () => string;
@@ -40,6 +42,11 @@ export class TextWatch {
     return this.#read();
   }
 
+  /** The end of it, for messages. */
+  get tail(): string {
+    return this.text.slice(-TAIL_LENGTH);
+  }
+
   get lines(): string[] {
     return this.text.split('\n').filter((line) => line !== '');
   }
@@ -52,7 +59,7 @@ export class TextWatch {
       return text.slice(this.#mark).match(pattern);
     };
     const found = await until(`${pattern} in ${this.#name}`, look, patienceMs).catch((error: Error) => {
-      error.message += `; it holds:\n${this.text}`;
+      error.message += `; it ends with:\n${this.tail}`;
       throw error;
     });
     this.#mark += (found.index ?? 0) + found[0].length;

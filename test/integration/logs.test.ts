@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { runTsfpm, startTsfpm } from '../helpers/daemon.js';
 import { isRoot } from '../helpers/daemon-folder.js';
 import { PID_PHP } from '../helpers/probes.js';
+import { isAlive } from '../helpers/processes.js';
 import { until } from '../helpers/wait.js';
 
 const files = {
@@ -175,7 +177,9 @@ test('a stderr that nobody reads any more does not keep the master from serving 
   const tsfpm = await startTsfpm(t, { files });
   tsfpm.stderr?.destroy();
   for (let n = 0; n < 5; n++) await tsfpm.get('say.php', query(`n=${n}`));
-  process.kill(tsfpm.workers()[0] ?? 0, 'SIGKILL');
+  const [victim = 0] = tsfpm.workers();
+  process.kill(victim, 'SIGKILL');
+  await until('it is gone', () => !isAlive(victim));
   await tsfpm.get('pid.php');
   await tsfpm.untilWorkers(2);
   assert.deepEqual(await tsfpm.stop(), { code: 0, signal: null });
@@ -200,7 +204,7 @@ test('error_log = syslog sends every line there, with its level in the text', {
     socket.on('data', (chunk) => received.push(chunk));
     socket.on('error', () => {});
   }).listen(DEV_LOG);
-  await new Promise((resolve) => server.once('listening', resolve));
+  await once(server, 'listening');
   t.after(() => {
     for (const socket of connections) socket.destroy();
     server.close();

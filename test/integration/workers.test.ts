@@ -253,10 +253,10 @@ test('a worker has only the descriptors that it needs, and none of them lead to 
     .filter(([, target]) => target !== false && target !== script)
     .map(([, target]) => String(target).replace(/\[.*|.*(?=\.ZendSem)|\/memfd:/, ''))
     .sort();
-  // /dev/null, stdout and stderr, the listening socket and the client, and opcache's lock file.
+  // /dev/null, stdout and stderr, three sockets (where it listens, its client, its zygote), and opcache's lock file.
   assert.deepEqual(
     kinds.filter((kind) => !/ZendSem|opcache_lock/.test(kind)),
-    ['/dev/null', 'pipe:', 'pipe:', 'socket:', 'socket:'],
+    ['/dev/null', 'pipe:', 'pipe:', 'socket:', 'socket:', 'socket:'],
     JSON.stringify(own),
   );
   const inherited = [...shell.matchAll(/ ([0-9]+) -> (.*)$/gm)]
