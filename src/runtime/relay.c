@@ -7,7 +7,6 @@
 #define FCGI_VERSION_1 1
 #define FCGI_BEGIN_REQUEST 1
 #define FCGI_PARAMS 4
-#define FCGI_STDIN 5
 #define FCGI_KEEP_CONN 1
 #define FCGI_BEGIN_LEN 8
 
@@ -96,15 +95,12 @@ enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, st
         size_t content = (size_t)header[4] << 8 | header[5];
         size_t padding = header[6];
         if (header[0] != FCGI_VERSION_1) return TSFPM_RELAY_NO;
+        /* Such as the end of the last request's body: php-cgi reads it, and what follows is a start again. */
+        if (!has_begun && header[1] != FCGI_BEGIN_REQUEST) return TSFPM_RELAY_NO;
         at += FCGI_HEADER_LEN;
         if (length - at < content + padding) return TSFPM_RELAY_INCOMPLETE;
         if (!has_begun) {
-            /* The end of the body of the request before may come first. */
-            if (header[1] == FCGI_STDIN && content == 0) {
-                at += padding;
-                continue;
-            }
-            if (header[1] != FCGI_BEGIN_REQUEST || content != FCGI_BEGIN_LEN) return TSFPM_RELAY_NO;
+            if (content != FCGI_BEGIN_LEN) return TSFPM_RELAY_NO;
             has_begun = true;
             request->id = (uint16_t)(header[2] << 8 | header[3]);
             request->keeps_connection = (bytes[at + 2] & FCGI_KEEP_CONN) != 0;

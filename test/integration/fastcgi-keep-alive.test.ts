@@ -197,6 +197,22 @@ for (const kind of SOCKET_KINDS) {
   });
 }
 
+test('idle kept-alive connections do not keep others waiting where the pool has a status page', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'pm.max_children': 1, 'pm.status_path': '/status', 'ping.path': '/ping' } },
+    files: { 'echo.php': ECHO_PHP },
+  });
+  const params = getParams(tsfpm, 'echo.php');
+  const ping = { ...params, SCRIPT_NAME: '/ping', SCRIPT_FILENAME: '/ping' };
+  for (const asked of [params, ping]) {
+    const idle = await openConnection(t, tsfpm.address());
+    for (let i = 0; i < 3; i++) await idle.request({ params: asked, keepConn: true });
+    await tsfpm.get('echo.php', { timeoutMs: 2000 });
+    await idle.closed;
+    assert.equal(idle.error, undefined);
+  }
+});
+
 test('FCGI_GET_VALUES is answered, and an asker that stays does not keep the worker', async (t) => {
   const tsfpm = await startTsfpm(t, {
     pools: { www: { 'pm.max_children': 1 } },
