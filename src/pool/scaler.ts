@@ -108,9 +108,9 @@ export class Scaler {
         fields,
       );
     for (let i = 0; i < decision.fork; i++) current?.fork();
-    // In this order: the forks of this round are not what makes the next shortage a new one.
+    // In this order: the forks of this round, or those that wait for a zygote, are not what makes the next shortage a new one.
     if (decision.fork > 0 && current !== undefined) this.#parts.onFork();
-    if (decision.isRoomMissing) this.#parts.onBudgetSpent();
+    if (decision.isRoomMissing && (decision.fork === 0 || current !== undefined)) this.#parts.onBudgetSpent();
     for (const pid of decision.retire) current?.retire(pid);
     this.#watch(decision.watchQueue);
     if (decision.wakeBelowIdle !== this.#armedFor && current !== undefined) {

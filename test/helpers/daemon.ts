@@ -256,6 +256,11 @@ export class Daemon {
     });
   }
 
+  /** For what the master opens once, when it is first needed: from here on its descriptors must stay as many. */
+  async settle(): Promise<void> {
+    this.#idleDescriptors = await this.#settledDescriptors();
+  }
+
   /** Sends a signal and waits for the end. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<DaemonEnd> {
     this.signal(signal);
