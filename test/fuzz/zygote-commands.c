@@ -1,0 +1,248 @@
+/*
+ * The zygote's reading of commands: good frames, damaged ones and noise, cut anywhere. What it may do with them is bounded:
+ * answer each FORK once, signal nobody but a worker of its own, or end with a message.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+
+static int fuzz_kill(int pid, int signal_number);
+#define kill fuzz_kill
+#include "../../src/runtime/zygote.c"
+#undef kill
+
+#include <setjmp.h>
+
+#include "fuzz.h"
+
+#define SLOTS 4
+
+enum tsfpm_role tsfpm_role = TSFPM_ROLE_ZYGOTE;
+struct tsfpm_scoreboard_header *tsfpm_scoreboard;
+static jmp_buf the_end;
+
+_Noreturn void tsfpm_die(const char *format, ...)
+{
+    (void)format;
+    longjmp(the_end, 1);
+}
+
+struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index)
+{
+    if (index >= SLOTS) fuzz_fail("slot %u of %u", index, SLOTS);
+    return (struct tsfpm_slot *)((char *)tsfpm_scoreboard + TSFPM_HEADER_SIZE) + index;
+}
+
+/* What zygote.c needs of the other files. */
+void tsfpm_set_title(const char *title)
+{
+    if (strlen(title) > TSFPM_FRAME_PAYLOAD_MAX) fuzz_fail("a title of %zu bytes", strlen(title));
+}
+void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(names[i]);
+        free(values[i]);
+    }
+}
+const char *tsfpm_module_php_version(void)
+{
+    return "8";
+}
+bool tsfpm_module_exposes_php(void)
+{
+    return false;
+}
+void tsfpm_worker_begin(uint32_t slot, int listen, int channel, const sigset_t *mask)
+{
+    (void)slot, (void)listen, (void)channel, (void)mask;
+    abort();
+}
+void tsfpm_relay_configure(const char *status, const char *ping)
+{
+    (void)status, (void)ping;
+}
+
+static size_t replies;
+
+int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const void *head, size_t head_length,
+                       const void *body, size_t body_length)
+{
+    (void)fd, (void)pid, (void)head, (void)head_length, (void)body, (void)body_length;
+    if (type == TSFPM_FRAME_FORKED && (slot < 0 || slot >= SLOTS)) fuzz_fail("forked for slot %d", slot);
+    replies += type == TSFPM_FRAME_FORKED || type == TSFPM_FRAME_FORK_FAILED;
+    return 0;
+}
+
+static int fuzz_kill(int pid, int signal_number)
+{
+    (void)signal_number;
+    for (uint32_t i = 0; i < SLOTS; i++)
+        if (pid > 0 && workers[i].pid == pid) return 0;
+    fuzz_fail("a signal to process %d", pid);
+}
+
+static uint8_t bytes[200000];
+static size_t length, taken;
+
+static ssize_t fuzz_recv(int fd, void *buffer, size_t size, int flags)
+{
+    (void)flags;
+    if (fd != control_fd) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (fuzz_below(8) == 0) {
+        errno = fuzz_below(2) == 0 ? EINTR : EAGAIN;
+        return -1;
+    }
+    size_t step = 1 + fuzz_size(size);
+    if (step > size) step = size;
+    if (step > length - taken) step = length - taken;
+    memcpy(buffer, bytes + taken, step);
+    taken += step;
+    return (ssize_t)step;
+}
+
+static pid_t fuzz_fork(void)
+{
+    static pid_t last = 1000000;
+    errno = EAGAIN;
+    return fuzz_below(8) == 0 ? -1 : ++last;
+}
+
+static int fuzz_shutdown(int fd, int how)
+{
+    (void)fd, (void)how;
+    return 0;
+}
+
+const struct tsfpm_libc *tsfpm_libc(void)
+{
+    static const struct tsfpm_libc libc = {.recv = fuzz_recv, .fork = fuzz_fork, .shutdown = fuzz_shutdown, .read = read};
+    return &libc;
+}
+
+static size_t add_settings(uint8_t *payload, size_t room)
+{
+    size_t used = 0;
+    for (size_t count = fuzz_below(8); count > 0; count--) {
+        struct tsfpm_setting setting = {.key = (uint16_t)(1 + fuzz_below(17)), .length = (uint32_t)fuzz_size(600)};
+        if (setting.key == TSFPM_SETTING_UID || setting.key == TSFPM_SETTING_GID) setting.length = 4;
+        if (used + sizeof setting + setting.length > room) break;
+        memcpy(payload + used, &setting, sizeof setting);
+        fuzz_fill(payload + used + sizeof setting, setting.length);
+        used += sizeof setting + setting.length;
+        /* Some lie about their length. */
+        if (fuzz_below(20) == 0) payload[used - setting.length - 4 + fuzz_below(4)] ^= (uint8_t)fuzz_next();
+    }
+    return used;
+}
+
+static void add_frame(void)
+{
+    static const uint16_t types[] = {TSFPM_FRAME_CONFIGURE, TSFPM_FRAME_FORK,   TSFPM_FRAME_FORK,   TSFPM_FRAME_DRAIN,
+                                     TSFPM_FRAME_SIGNAL,    TSFPM_FRAME_RETIRE, TSFPM_FRAME_SIGNAL, TSFPM_FRAME_ARM,
+                                     TSFPM_FRAME_ANSWER};
+    struct tsfpm_frame frame = {
+        .type = types[fuzz_below(sizeof types / sizeof *types)],
+        .version = TSFPM_CONTROL_VERSION,
+        .slot = (int32_t)fuzz_below(SLOTS + 2) - 1,
+    };
+    frame.pid = frame.slot >= 0 && frame.slot < SLOTS ? workers[frame.slot].pid : (int32_t)fuzz_next();
+    if (sizeof bytes - length < sizeof frame + 10000) return;
+    uint8_t *payload = bytes + length + sizeof frame;
+    if (frame.type == TSFPM_FRAME_CONFIGURE) frame.length = (uint32_t)add_settings(payload, 9000);
+    else if (frame.type == TSFPM_FRAME_SIGNAL || frame.type == TSFPM_FRAME_ARM) frame.length = 4;
+    else if (frame.type == TSFPM_FRAME_ANSWER) frame.length = (uint32_t)fuzz_size(5000);
+    if (frame.type != TSFPM_FRAME_CONFIGURE) fuzz_fill(payload, frame.length);
+    memcpy(bytes + length, &frame, sizeof frame);
+    length += sizeof frame + frame.length;
+}
+
+static void make_stream(void)
+{
+    length = taken = 0;
+    for (size_t count = fuzz_below(30); count > 0; count--) add_frame();
+    for (size_t changes = fuzz_below(3) == 0 ? fuzz_below(6) : 0; changes > 0 && length > 0; changes--)
+        bytes[fuzz_below(length)] ^= (uint8_t)(1u << fuzz_below(8));
+    if (fuzz_below(3) == 0) length = fuzz_below(length + 1);
+}
+
+static size_t forks_in_stream(void)
+{
+    size_t forks = 0;
+    struct tsfpm_frame frame;
+    for (size_t at = 0; length - at >= sizeof frame; at += sizeof frame + frame.length) {
+        memcpy(&frame, bytes + at, sizeof frame);
+        if (frame.length > length - at - sizeof frame) break;
+        forks += frame.type == TSFPM_FRAME_FORK;
+    }
+    return forks;
+}
+
+/* What the zygote keeps for its life. Settings that a frame repeats, and those cut short by tsfpm_die, are lost: few. */
+static void free_settings(void)
+{
+    const char *texts[] = {settings.chroot,       settings.chdir,       settings.zygote_title,
+                           settings.worker_title, settings.status_path, settings.ping_path};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
+    if (strcmp(settings.pool, "?") != 0) free((char *)settings.pool);
+    if (strcmp(settings.user, "?") != 0) free((char *)settings.user);
+    free(settings.groups);
+}
+
+static void free_environment(char **environment)
+{
+    for (char **entry = environment; *entry != NULL; entry++) free(*entry);
+    free(environment);
+}
+
+static void forget_everything(void)
+{
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        for (int stream = 0; stream < 2; stream++) close_output(i, stream);
+        tsfpm_channel_close(i);
+        workers[i].pid = 0;
+        workers[i].retiring = false;
+    }
+    alive = 0;
+    configured = draining = drain_ordered = false;
+    command_length = 0;
+    settings = (struct settings){.pool = "?", .user = "?"};
+    memset(tsfpm_scoreboard, 0, TSFPM_HEADER_SIZE + SLOTS * sizeof(struct tsfpm_slot));
+}
+
+static void fuzz_round(void)
+{
+    char **own_environment = environ;
+    /* Some workers first, so that frames can name them. */
+    configured = true;
+    for (uint32_t i = 0; i < SLOTS; i++)
+        if (fuzz_below(2) == 0) on_fork((int32_t)i);
+    configured = fuzz_below(2) == 0;
+    replies = 0;
+    make_stream();
+    if (setjmp(the_end) == 0) {
+        /* An end of the stream looks like a master that has gone: only once it has been read. */
+        while (taken < length) on_control();
+        if (command_length < sizeof(struct tsfpm_frame) && replies != forks_in_stream())
+            fuzz_fail("%zu answers to %zu forks", replies, forks_in_stream());
+    }
+    if (environ != own_environment) free_environment(environ);
+    environ = own_environment;
+    free_settings();
+    forget_everything();
+}
+
+int main(int argc, char **argv)
+{
+    slot_count = SLOTS;
+    tsfpm_scoreboard = calloc(1, TSFPM_HEADER_SIZE + SLOTS * sizeof(struct tsfpm_slot));
+    workers = calloc(SLOTS + 1, sizeof *workers);
+    if (tsfpm_scoreboard == NULL || workers == NULL || tsfpm_channels_prepare(SLOTS) != 0) return 1;
+    for (uint32_t i = 0; i < SLOTS; i++) workers[i].output[0] = workers[i].output[1] = -1;
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    control_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    listen_fd = -1;
+    return fuzz_main(argc, argv, fuzz_round);
+}
