@@ -7,7 +7,7 @@ import { isFatal, type Problem } from './config/problem.js';
 import { EXIT_CONFIG, EXIT_OK, StartFailure } from './errors.js';
 import { ErrorLog } from './lifecycle/error-log.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
-import { Master } from './lifecycle/master.js';
+import { Master, type MasterOptions } from './lifecycle/master.js';
 import { createStderrSink } from './log/descriptor-sink.js';
 import { createMasterLog, type MasterLog } from './log/master-log.js';
 import { groupByName, userByName } from './os/accounts.js';
@@ -89,17 +89,19 @@ export async function runMaster(options: RunOptions): Promise<number> {
   if (config === undefined) return failStart(log);
   setProcessTitle(`tsfpm: master process (${shownPath(options.file)})`);
   const errorLog = new ErrorLog(log, options);
-  const master = new Master({
+  const master = createMaster({
     config,
     log,
     errorLog,
-    pidFile: config.global.pid ?? options.pidFile,
+    pidFile: options.pidFile,
     php: options.php,
     environment: { ...process.env },
     isRoot: isRoot(),
     allowRoot: options.allowRoot,
     version: ownVersion(),
+    readConfig: () => readConfigAgain(options, log),
   });
+  if (master === undefined) return failStart(log);
   try {
     errorLog.open(config.global);
     applyMasterLimits(config.global, isRoot());
@@ -120,6 +122,24 @@ export async function runMaster(options: RunOptions): Promise<number> {
   }
   await master.untilStopped();
   return EXIT_OK;
+}
+
+/** @returns undefined where there is no runtime to run with; that has been told */
+function createMaster(options: MasterOptions): Master | undefined {
+  try {
+    return new Master(options);
+  } catch (error) {
+    tellFailure(error, options.log);
+    return undefined;
+  }
+}
+
+/** For a reload: users and groups are looked up pool by pool then, since one unknown name concerns one pool. */
+function readConfigAgain(options: LoadOptions, log: MasterLog): Config | undefined {
+  const { config, problems } = loadFile(options);
+  tellProblems(problems, log);
+  if (config !== undefined) tellNotInForce(config, log);
+  return config;
 }
 
 function isRoot(): boolean {

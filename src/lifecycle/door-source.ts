@@ -9,9 +9,15 @@ export interface MasterFacts {
   readonly startEpochMs: number;
   readonly pools: () => readonly Pool[];
   readonly state: () => MasterState;
+  readonly reloads: () => {
+    readonly succeeded: number;
+    readonly failed: number;
+    readonly lastEpochMs: number;
+    readonly isLastComplete: boolean;
+  };
 }
 
-export function doorSource({ version, startEpochMs, pools, state }: MasterFacts): HttpDoorSource {
+export function doorSource({ version, startEpochMs, pools, state, reloads }: MasterFacts): HttpDoorSource {
   const startEpochS = startEpochMs / 1000;
   return {
     pools: () => pools().map((pool) => poolStatus(pool, performance.now())),
@@ -21,9 +27,9 @@ export function doorSource({ version, startEpochMs, pools, state }: MasterFacts)
         version,
         pid: process.pid,
         startEpochS,
-        reloads: { succeeded: 0, failed: 0 },
-        isLastReloadSuccessful: true,
-        lastReloadEpochS: startEpochS,
+        reloads: reloads(),
+        isLastReloadSuccessful: reloads().isLastComplete,
+        lastReloadEpochS: reloads().lastEpochMs / 1000,
         cpuS: cpuSeconds(),
         residentBytes: process.memoryUsage.rss(),
       },
@@ -33,7 +39,7 @@ export function doorSource({ version, startEpochMs, pools, state }: MasterFacts)
 }
 
 function readiness(pools: readonly Pool[], state: MasterState): { ready: boolean; reason: string } {
-  if (state !== 'running') return { ready: false, reason: state };
+  if (state !== 'running' && state !== 'reloading') return { ready: false, reason: state };
   const troubled = pools.filter((pool) => pool.trouble !== undefined);
   return troubled.length === 0
     ? { ready: true, reason: 'ready' }

@@ -46,12 +46,15 @@ export class ErrorLog {
    */
   open(config: GlobalConfig): void {
     this.#log.configure({ level: config.logLevel, format: config.logFormat, limit: config.logLimit });
-    const isSyslog = config.errorLog.toLowerCase() === 'syslog';
-    if (!isSyslog) this.#file = openErrorLog(config.errorLog);
-    this.#sink = this.#file ?? createSyslogSink(config.syslogIdent, FACILITIES[config.syslogFacility]);
+    this.#openSink(config);
     // On a terminal the file is made, and stays empty.
-    if (this.#staysOnStderr) return;
+    if (this.#staysOnStderr || this.#sink === undefined) return;
     this.#log.setSink(createTeeSink(this.#sink, createStderrSink()));
+  }
+
+  #openSink(config: GlobalConfig): void {
+    this.#file = isSyslog(config) ? undefined : openErrorLog(config.errorLog);
+    this.#sink = this.#file ?? createSyslogSink(config.syslogIdent, FACILITIES[config.syslogFacility]);
   }
 
   /** Once the service runs: stderr belongs to whoever started us no more. */
@@ -60,6 +63,22 @@ export class ErrorLog {
     this.#log.setSink(this.#sink);
     this.#isTied = true;
     this.#tieStderr();
+  }
+
+  /**
+   * After a reload; lines go on without a gap.
+   *
+   * @throws LogOpenError and goes on as before
+   */
+  change(config: GlobalConfig): void {
+    const isSame = this.#file === undefined ? isSyslog(config) : this.#file.path === config.errorLog;
+    if (!isSame) {
+      const old = this.#sink;
+      this.#openSink(config);
+      this.settle();
+      old?.close();
+    }
+    this.#log.configure({ level: config.logLevel, format: config.logFormat, limit: config.logLimit });
   }
 
   /**
@@ -87,4 +106,8 @@ export class ErrorLog {
     replaceDescriptor(nothing, STDERR);
     closeSync(nothing);
   }
+}
+
+function isSyslog(config: GlobalConfig): boolean {
+  return config.errorLog.toLowerCase() === 'syslog';
 }

@@ -1,25 +1,16 @@
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Config, PoolConfig } from '../config/config.js';
-import { octalMode } from '../config/values.js';
+import type { Config } from '../config/config.js';
 import { StartFailure, unreachable } from '../errors.js';
 import { type HttpDoor, startHttpDoor } from '../http/door.js';
-import type { ListenSocket } from '../listen/bind.js';
-import { ListenSockets } from '../listen/listen-sockets.js';
-import { openStandIn } from '../listen/stand-in.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
-import { Arrivals } from '../os/arrivals.js';
 import { becomeSubreaper } from '../os/process.js';
 import type { Environment } from '../pool/environment.js';
-import { type PoolAccount, poolAccount } from '../pool/identity.js';
-import { listenOwner } from '../pool/listen-owner.js';
 import { Orphans } from '../pool/orphans.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
-import { Pool } from '../pool/pool.js';
-import { ProcessBudget } from '../pool/process-budget.js';
-import { StatusListener } from '../pool/status-listener.js';
-import type { Fd, Milliseconds } from '../units.js';
+import { PoolSet, type ReloadReport } from '../reload/pool-set.js';
+import type { Count, Fd, Milliseconds } from '../units.js';
 import { doorSource } from './door-source.js';
 import type { ErrorLog } from './error-log.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
@@ -30,7 +21,7 @@ export interface MasterOptions {
   readonly config: Config;
   readonly log: MasterLog;
   readonly errorLog: ErrorLog;
-  /** Of the file, or of the command line where the file names none. */
+  /** `--pid`, for a configuration that names none. */
   readonly pidFile: string | undefined;
   readonly php: PhpOptions;
   readonly environment: Environment;
@@ -38,6 +29,16 @@ export interface MasterOptions {
   readonly allowRoot: boolean;
   /** Of tsfpm. */
   readonly version: string;
+  /** Reads the file again and tells what is wrong with it; undefined where something is fatal. */
+  readonly readConfig: () => Config | undefined;
+}
+
+/** What a reload came to. */
+export interface ReloadOutcome {
+  /** Everything that the file asks for is in force. */
+  readonly isComplete: boolean;
+  /** One sentence for the administrator. */
+  readonly summary: string;
 }
 
 /** dist/src/lifecycle/ -> dist/runtime/ */
@@ -47,6 +48,7 @@ const LIBRARY = fileURLToPath(new URL('../../runtime/tsfpm-runtime.so', import.m
 const STATE_NAMES: Readonly<Record<MasterState, string>> = {
   starting: 'normal',
   running: 'normal',
+  reloading: 'reloading',
   finishing: 'finishing',
   terminating: 'terminating',
   killing: 'terminating',
@@ -54,40 +56,65 @@ const STATE_NAMES: Readonly<Record<MasterState, string>> = {
 
 /** Killed workers are gone in no time; a zygote that has not said so by then does not answer. */
 const ZYGOTE_PATIENCE_MS: Milliseconds = 2000;
+/** How often the queue of a pool without an idle worker is looked at, for the longest that it ever was. */
+const QUEUE_SAMPLE_MS: Milliseconds = 1000;
 
-/** The master process: sockets, pools, signals, the way down. Decides nothing about single workers. */
+/** The master process: states, signals, the way up and down. Decides nothing about single pools. */
 export class Master {
   readonly #options: MasterOptions;
   readonly #log: MasterLog;
-  readonly #sockets: ListenSockets;
-  readonly #pools: Pool[] = [];
-  readonly #statusSockets = new Map<string, ListenSocket>();
-  readonly #statusListeners: StatusListener[] = [];
-  #door: HttpDoor | undefined;
   readonly #orphans: Orphans;
-  readonly #arrivals = new Arrivals();
+  readonly #libraryFd: Fd;
+  readonly #pools: PoolSet;
+  readonly #startEpochMs = Date.now();
+  #config: Config;
   #state: MasterState = 'starting';
-  #isBudgetTold = false;
-  #hasPidFile = false;
+  #reloads = { succeeded: 0 as Count, failed: 0 as Count, lastEpochMs: Date.now(), isLastComplete: true };
+  #isReloadWanted = false;
+  /** Who waits for the reload after the present one. */
+  #waiting: ((outcome: ReloadOutcome) => void)[] = [];
+  #pidFileInUse: string | undefined;
   #killTimer: NodeJS.Timeout | undefined;
-  #standInFd: Fd | undefined;
-  #libraryFd: Fd | undefined;
+  #sampleTimer: NodeJS.Timeout | undefined;
+  #door: { readonly listen: string; readonly server: HttpDoor } | undefined;
   #onStopAsked: () => void = () => {};
   readonly #stopAsked: Promise<void>;
 
+  /** @throws StartFailure without the runtime library; it has been logged */
   constructor(options: MasterOptions) {
     this.#options = options;
     this.#log = options.log;
-    this.#sockets = new ListenSockets(options.log);
-    this.#orphans = new Orphans((pid) => this.#pools.some((pool) => pool.zygotePids().includes(pid)));
+    this.#config = options.config;
+    this.#libraryFd = openLibrary(options.log);
+    this.#orphans = new Orphans((pid) => this.#pools.zygotePids().includes(pid));
+    this.#pools = new PoolSet({
+      log: options.log,
+      tools: {
+        log: options.log,
+        orphans: this.#orphans,
+        libraryFd: this.#libraryFd,
+        nowMs: () => performance.now(),
+      },
+      php: options.php,
+      environment: options.environment,
+      privilege: options,
+    });
     this.#stopAsked = new Promise((resolve) => {
       this.#onStopAsked = resolve;
     });
   }
 
+  get state(): MasterState {
+    return this.#state;
+  }
+
+  get pools(): PoolSet {
+    return this.#pools;
+  }
+
   /** Signals are taken in hand before the first child exists. */
   takeSignals(): void {
-    for (const signal of MASTER_SIGNALS) process.on(signal, () => this.#onSignal(signal));
+    for (const signal of MASTER_SIGNALS) process.on(signal, () => this.onSignal(signal));
     process.on('SIGCHLD', () => this.#orphans.look());
     becomeSubreaper();
   }
@@ -95,54 +122,38 @@ export class Master {
   /**
    * Binds every socket and starts every pool's zygote.
    *
-   * @throws StartFailure when something cannot be; it has been logged
+   * @throws StartFailure, or another error with a line for the log, when something cannot be
    */
   async start(): Promise<void> {
-    this.#openShared();
     if (!this.#options.isRoot)
-      for (const line of directivesIgnoredWithoutRoot(this.#options.config)) this.#log.notice(line);
-    const accounts = new Map<string, PoolAccount>();
-    for (const pool of this.#options.config.pools) {
-      accounts.set(pool.name, poolAccount(pool, this.#options));
-      this.#bind(pool);
-    }
-    const budget = new ProcessBudget(this.#options.config.global.processMax, () => this.#countWorkers());
-    for (const pool of this.#options.config.pools) this.#pools.push(this.#makePool(pool, accounts, budget));
-    const failures = await Promise.race([
-      Promise.all(this.#pools.map((pool) => pool.start())),
-      this.#stopAsked.then(() => []),
-    ]);
-    let hasFailed = false;
-    for (const [index, failure] of failures.entries())
-      if (failure !== undefined) {
-        hasFailed = true;
-        this.#log.error(`[pool ${this.#pools[index]?.config.name}] ${failure}`);
-      }
-    if (hasFailed) throw new StartFailure('a pool could not be started');
+      for (const line of directivesIgnoredWithoutRoot(this.#config)) this.#log.notice(line);
+    await Promise.race([this.#pools.start(this.#config), this.#stopAsked]);
     if (this.isStopping) return;
-    await this.#openDoors();
-    if (this.#options.pidFile !== undefined) {
-      writePidFile(this.#options.pidFile);
-      this.#hasPidFile = true;
-    }
+    await this.#openDoor(this.#config.global.httpListen);
+    this.#usePidFile(this.#config.global.pid ?? this.#options.pidFile);
   }
 
   /** A signal has asked for the end. */
   get isStopping(): boolean {
-    return this.#state !== 'starting' && this.#state !== 'running';
+    return this.#state === 'finishing' || this.#state === 'terminating' || this.#state === 'killing';
   }
 
   /** From here on workers serve. */
   run(): void {
     if (this.isStopping) return;
     this.#state = 'running';
-    for (const pool of this.#pools) pool.run();
+    this.#pools.run();
+    this.#sampleTimer = setInterval(() => {
+      for (const pool of this.#pools.pools()) pool.scaler.sampleQueue();
+    }, QUEUE_SAMPLE_MS);
+    this.#sampleTimer.unref();
+    if (this.#isReloadWanted) this.onSignal('SIGUSR2');
   }
 
   /** @returns when nothing is left but this process; a stop is asked for by a signal */
   async untilStopped(): Promise<void> {
     await this.#stopAsked;
-    await Promise.all(this.#pools.map((pool) => pool.ended));
+    await this.#pools.ended();
     clearTimeout(this.#killTimer);
     await this.#cleanUp();
     this.#log.notice('exiting, bye-bye!');
@@ -150,114 +161,32 @@ export class Master {
 
   /** Takes back a start that failed. */
   async abandon(): Promise<void> {
-    for (const pool of this.#pools) {
-      pool.killWorkers();
-      pool.killZygotes();
-    }
-    await Promise.all(this.#pools.map((pool) => pool.ended));
+    this.#pools.killWorkers();
+    this.#pools.killZygotes();
+    await this.#pools.ended();
     await this.#cleanUp();
   }
 
-  /** Where the master answers by itself. @throws ListenError */
-  async #openDoors(): Promise<void> {
-    for (const pool of this.#pools) {
-      const socket = this.#statusSockets.get(pool.config.name);
-      if (socket !== undefined) this.#statusListeners.push(new StatusListener(pool, socket));
-    }
-    const listen = this.#options.config.global.httpListen;
-    if (!listen) return;
-    const source = doorSource({
-      version: this.#options.version,
-      startEpochMs: Date.now(),
-      pools: () => this.#pools,
-      state: () => this.#state,
-    });
-    this.#door = await startHttpDoor({ listen, source, log: this.#log });
-  }
-
-  #countWorkers(): number {
-    return this.#pools.reduce((sum, pool) => sum + pool.workerCount, 0);
-  }
-
-  #openShared(): void {
-    this.#standInFd = openStandIn();
-    try {
-      this.#libraryFd = openSync(LIBRARY, 'r');
-    } catch {
-      this.#log.error(`the runtime library '${LIBRARY}' is missing; build it with: npm run build`);
-      throw new StartFailure('no runtime library');
-    }
-  }
-
-  #bind(pool: PoolConfig): void {
-    const common = { mode: octalMode(pool.listenMode ?? '0660'), ...listenOwner(pool) };
-    this.#sockets.bind({ ...common, pool: pool.name, listen: pool.listen, backlog: pool.listenBacklog });
-    if (!pool.pmStatusListen) return;
-    const name = `${pool.name}_status`;
-    const socket = this.#sockets.bind({ ...common, pool: name, listen: pool.pmStatusListen, backlog: -1 });
-    this.#statusSockets.set(pool.name, socket);
-  }
-
-  #makePool(config: PoolConfig, accounts: Map<string, PoolAccount>, budget: ProcessBudget): Pool {
-    const { php, environment } = this.#options;
-    const socket = this.#sockets.byListen(config.listen);
-    const account = accounts.get(config.name);
-    if (
-      socket === undefined ||
-      account === undefined ||
-      this.#standInFd === undefined ||
-      this.#libraryFd === undefined
-    )
-      throw new Error(`pool ${config.name} is made before its socket`);
-    return new Pool(
-      {
-        config,
-        account,
-        listenFd: socket.fd,
-        php,
-        environment,
-        arrivals: this.#arrivals,
-        budget,
-        onBudgetSpent: () => this.#tellBudget(),
-        onFork: () => {
-          this.#isBudgetTold = false;
-        },
-      },
-      {
-        log: this.#log,
-        orphans: this.#orphans,
-        standInFd: this.#standInFd,
-        libraryFd: this.#libraryFd,
-        nowMs: () => performance.now(),
-      },
-    );
-  }
-
-  /** php-fpm's rule: at most once until some fork succeeds again. */
-  #tellBudget(): void {
-    if (this.#isBudgetTold) return;
-    this.#isBudgetTold = true;
-    this.#log.warning(
-      "The maximum number of processes has been reached. Please review your configuration and consider raising 'process.max'",
-    );
-  }
-
-  #onSignal(signal: MasterSignal): void {
+  /** As if this process had received it. */
+  onSignal(signal: MasterSignal): void {
     this.#log.debug(`received ${signal}`);
     const { next, action } = TRANSITIONS[this.#state][signal];
     if (STATE_NAMES[next] !== STATE_NAMES[this.#state])
       this.#log.debug(`switching to '${STATE_NAMES[next]}' state`);
     const hasLeft = next !== this.#state;
     this.#state = next;
-    const boundMs = this.#options.config.global.processControlTimeout * 1000;
+    const boundMs = this.#config.global.processControlTimeout * 1000;
     switch (action) {
       case 'ignore':
         return;
       case 'reopen logs':
-        this.#reopenLogs();
+        this.reopenLogs();
         return;
       case 'reload':
-        this.#log.notice(`${signal}: reloading is not built yet; the running configuration stays`);
+        void this.#reload();
+        return;
+      case 'reload again':
+        this.#isReloadWanted = true;
         return;
       case 'finish':
         this.#log.notice('Finishing ...');
@@ -277,25 +206,16 @@ export class Master {
     }
   }
 
-  /** @param boundMs 0 is none */
-  #drain(boundMs: Milliseconds): void {
-    clearTimeout(this.#killTimer);
-    for (const pool of this.#pools) pool.drain();
-    if (boundMs > 0) this.#killTimer = setTimeout(() => this.#kill(), boundMs);
-    this.#onStopAsked();
+  /** A reload like that of USR2, for somebody who waits for what it comes to. */
+  reload(): Promise<ReloadOutcome> {
+    if (this.isStopping) return Promise.resolve({ isComplete: false, summary: 'the master is stopping' });
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.onSignal('SIGUSR2');
+    });
   }
 
-  #kill(): void {
-    this.#state = 'killing';
-    clearTimeout(this.#killTimer);
-    for (const pool of this.#pools) pool.killWorkers();
-    this.#killTimer = setTimeout(() => {
-      for (const pool of this.#pools) pool.killZygotes();
-    }, ZYGOTE_PATIENCE_MS);
-    this.#onStopAsked();
-  }
-
-  #reopenLogs(): void {
+  reopenLogs(): void {
     try {
       this.#options.errorLog.reopen();
       this.#log.notice('error log file re-opened');
@@ -306,17 +226,131 @@ export class Master {
     }
   }
 
+  async #reload(): Promise<void> {
+    this.#isReloadWanted = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#log.notice('Reloading in progress ...');
+    const outcome = await this.#goOver();
+    if (outcome.isComplete) this.#reloads.succeeded++;
+    else this.#reloads.failed++;
+    this.#reloads.isLastComplete = outcome.isComplete;
+    if (outcome.isComplete) this.#reloads.lastEpochMs = Date.now();
+    if (outcome.isComplete) this.#log.notice(outcome.summary);
+    else this.#log.error(outcome.summary);
+    for (const resolve of waiting) resolve(outcome);
+    if (this.isStopping) {
+      // A stop came meanwhile: what the reload has started goes with the rest.
+      if (this.#state === 'killing') this.#pools.killWorkers();
+      else this.#pools.drain();
+      for (const resolve of this.#waiting) resolve({ isComplete: false, summary: 'the master is stopping' });
+      return;
+    }
+    this.#state = 'running';
+    this.#log.notice('ready to handle connections');
+    if (this.#isReloadWanted || this.#waiting.length > 0) this.onSignal('SIGUSR2');
+  }
+
+  /** The file is read and checked whole before anything changes. */
+  async #goOver(): Promise<ReloadOutcome> {
+    const next = this.#options.readConfig();
+    if (next === undefined)
+      return { isComplete: false, summary: 'reload refused: the configuration in force stays' };
+    const report = await this.#pools.reload(next);
+    const problems = [...report.failed.map(({ pool }) => `pool ${pool}`), ...(await this.#applyGlobal(next))];
+    this.#config = next;
+    return { isComplete: problems.length === 0, summary: reloadSummary(report, problems) };
+  }
+
+  /** @returns what could not be applied */
+  async #applyGlobal({ global }: Config): Promise<string[]> {
+    const problems: string[] = [];
+    const attempt = async (what: string, apply: () => unknown) => {
+      try {
+        await apply();
+      } catch (error) {
+        this.#log.error(error instanceof Error ? error.message : String(error));
+        problems.push(what);
+      }
+    };
+    await attempt('error_log', () => this.#options.errorLog.change(global));
+    await attempt('pid', () => this.#usePidFile(global.pid ?? this.#options.pidFile));
+    await attempt('http.listen', () => this.#openDoor(global.httpListen));
+    return problems;
+  }
+
+  /** @throws Error with php-fpm's words */
+  #usePidFile(path: string | undefined): void {
+    if (path === this.#pidFileInUse) return;
+    if (path !== undefined) writePidFile(path);
+    const old = this.#pidFileInUse;
+    this.#pidFileInUse = path;
+    if (old !== undefined) removePidFile(old);
+  }
+
+  /** Where the master answers by itself. @throws ListenError */
+  async #openDoor(listen: string | undefined): Promise<void> {
+    if (listen === this.#door?.listen) return;
+    await this.#door?.server.close();
+    this.#door = undefined;
+    if (!listen) return;
+    const source = doorSource({
+      version: this.#options.version,
+      startEpochMs: this.#startEpochMs,
+      pools: () => this.#pools.pools(),
+      state: () => this.#state,
+      reloads: () => this.#reloads,
+    });
+    this.#door = { listen, server: await startHttpDoor({ listen, source, log: this.#log }) };
+  }
+
+  /** @param boundMs 0 is none */
+  #drain(boundMs: Milliseconds): void {
+    clearTimeout(this.#killTimer);
+    this.#pools.drain();
+    if (boundMs > 0) this.#killTimer = setTimeout(() => this.#kill(), boundMs);
+    this.#onStopAsked();
+  }
+
+  #kill(): void {
+    this.#state = 'killing';
+    clearTimeout(this.#killTimer);
+    this.#pools.killWorkers();
+    this.#killTimer = setTimeout(() => this.#pools.killZygotes(), ZYGOTE_PATIENCE_MS);
+    this.#onStopAsked();
+  }
+
   async #cleanUp(): Promise<void> {
-    await this.#arrivals.close();
-    for (const listener of this.#statusListeners) listener.close();
-    await this.#door?.close();
-    this.#sockets.closeAll();
-    for (const fd of [this.#standInFd, this.#libraryFd]) if (fd !== undefined) closeSync(fd);
-    if (!this.#hasPidFile || this.#options.pidFile === undefined) return;
+    clearInterval(this.#sampleTimer);
+    await this.#door?.server.close();
+    await this.#pools.close();
+    closeSync(this.#libraryFd);
+    if (this.#pidFileInUse === undefined) return;
     try {
-      removePidFile(this.#options.pidFile);
+      removePidFile(this.#pidFileInUse);
     } catch (error) {
       this.#log.error(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+function openLibrary(log: MasterLog): Fd {
+  try {
+    return openSync(LIBRARY, 'r');
+  } catch {
+    log.error(`the runtime library '${LIBRARY}' is missing; build it with: npm run build`);
+    throw new StartFailure('no runtime library');
+  }
+}
+
+function reloadSummary(report: ReloadReport, problems: readonly string[]): string {
+  const parts = [
+    ['renewed', report.renewed],
+    ['added', report.added],
+    ['removed', report.removed],
+    ['unchanged', report.unchanged],
+  ] as const;
+  const done = parts.flatMap(([what, pools]) => (pools.length === 0 ? [] : `${what}: ${pools.join(', ')}`));
+  const text = `reloaded; pools ${done.length === 0 ? 'none' : done.join('; ')}`;
+  return problems.length === 0 ? text : `${text}; not in force: ${problems.join(', ')}`;
 }

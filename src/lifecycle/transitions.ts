@@ -3,11 +3,12 @@
  *
  * - starting: sockets, zygotes; nobody is served yet
  * - running
+ * - reloading: a new generation starts beside the one that serves
  * - finishing: QUIT; requests in hand end, without bound or within process_control_timeout
  * - terminating: TERM; requests in hand end within process_control_timeout
  * - killing: nothing is waited for any more
  */
-export type MasterState = 'starting' | 'running' | 'finishing' | 'terminating' | 'killing';
+export type MasterState = 'starting' | 'running' | 'reloading' | 'finishing' | 'terminating' | 'killing';
 
 /** Signals that mean something to the master. */
 export const MASTER_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const;
@@ -22,7 +23,9 @@ export type MasterAction =
   | 'terminate'
   | 'kill'
   | 'reopen logs'
-  | 'reload';
+  | 'reload'
+  /** once what goes on is complete */
+  | 'reload again';
 
 interface Cell {
   readonly next: MasterState;
@@ -38,16 +41,26 @@ export const TRANSITIONS: Readonly<Record<MasterState, Readonly<Record<MasterSig
     SIGINT: { next: 'killing', action: 'kill' },
     SIGQUIT: { next: 'finishing', action: 'finish' },
     SIGUSR1: { next: 'starting', action: 'reopen logs' },
-    SIGUSR2: stay('starting'),
-    SIGHUP: stay('starting'),
+    // The start may have read an older file: reload once it is complete.
+    SIGUSR2: { next: 'starting', action: 'reload again' },
+    SIGHUP: { next: 'starting', action: 'reload again' },
   },
   running: {
     SIGTERM: { next: 'terminating', action: 'terminate' },
     SIGINT: { next: 'killing', action: 'kill' },
     SIGQUIT: { next: 'finishing', action: 'finish' },
     SIGUSR1: { next: 'running', action: 'reopen logs' },
-    SIGUSR2: { next: 'running', action: 'reload' },
-    SIGHUP: { next: 'running', action: 'reload' },
+    SIGUSR2: { next: 'reloading', action: 'reload' },
+    SIGHUP: { next: 'reloading', action: 'reload' },
+  },
+  reloading: {
+    SIGTERM: { next: 'terminating', action: 'terminate' },
+    SIGINT: { next: 'killing', action: 'kill' },
+    SIGQUIT: { next: 'finishing', action: 'finish' },
+    SIGUSR1: { next: 'reloading', action: 'reopen logs' },
+    // The file may have changed since it was read: once more, after this one.
+    SIGUSR2: { next: 'reloading', action: 'reload again' },
+    SIGHUP: { next: 'reloading', action: 'reload again' },
   },
   finishing: {
     SIGTERM: { next: 'terminating', action: 'terminate' },

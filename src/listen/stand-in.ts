@@ -1,23 +1,46 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bindSocket, listenOnSocket, openStreamSocket } from '../os/socket.js';
 import type { Fd } from '../units.js';
 
+/** Connections that may wait: only the master comes here, once at a time. */
+const BACKLOG = 8;
+
 /**
- * A listening socket that nobody can ever connect to: its name is gone before anyone but us could know it. php-cgi
- * looks at descriptor 0 to choose FastCGI; were the runtime not in it, it would serve from here, which is nowhere.
- *
- * @throws SystemError, or Node's own when there is no temporary folder
+ * A listening socket of one zygote that only the master can reach: it lies in a folder that others cannot enter. php-cgi
+ * looks at descriptor 0 to choose FastCGI, and finds this there; were the runtime not in it, it would serve from here.
+ * A worker that is to prove itself does serve here.
  */
-export function openStandIn(): Fd {
-  const folder = mkdtempSync(join(tmpdir(), 'tsfpm-'));
-  try {
-    const fd = openStreamSocket('unix');
-    bindSocket(fd, { family: 'unix', path: join(folder, 's') });
-    listenOnSocket(fd, 0);
-    return fd;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+export class StandInSocket {
+  readonly fd: Fd;
+  readonly path: string;
+  readonly #folder: string;
+  #isOpen = true;
+
+  /** @throws SystemError, or Node's own when there is no temporary folder */
+  constructor() {
+    this.#folder = mkdtempSync(join(tmpdir(), 'tsfpm-'));
+    this.path = join(this.#folder, 's');
+    this.fd = openStreamSocket('unix');
+    try {
+      bindSocket(this.fd, { family: 'unix', path: this.path });
+      listenOnSocket(this.fd, BACKLOG);
+    } catch (error) {
+      this.handOver();
+      this.remove();
+      throw error;
+    }
+  }
+
+  /** The zygote has its copy. */
+  handOver(): void {
+    if (this.#isOpen) closeSync(this.fd);
+    this.#isOpen = false;
+  }
+
+  /** Nobody comes here any more, not even we. */
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -30,11 +30,12 @@ export function answerQuestion(question: Question, pool: Pool, generation: Gener
 }
 
 /** What of the pool's PHP shows in its pages. */
-export function pageSettings({ phpVersion = '', exposesPhp }: Generation): PageSettings {
-  const [major = 0, minor = 0] = phpVersion.split('.').map(Number);
+export function pageSettings({ php }: Generation): PageSettings {
+  if (php === undefined) return {};
+  const [major = 0, minor = 0] = php.version.split('.').map(Number);
   return {
     hasMemoryPeak: major * 10 + minor >= MEMORY_PEAK_SINCE,
-    poweredBy: exposesPhp ? `PHP/${phpVersion}` : undefined,
+    poweredBy: php.isExposed ? `PHP/${php.version}` : undefined,
   };
 }
 

@@ -27,6 +27,7 @@ export const FRAME_TYPES = {
   TAKEN: 6,
   ASKED: 7,
   STARTED: 8,
+  ECHOED: 9,
   CONFIGURE: 16,
   FORK: 17,
   DRAIN: 18,
@@ -34,6 +35,8 @@ export const FRAME_TYPES = {
   RETIRE: 20,
   ARM: 21,
   ANSWER: 22,
+  FORK_PROBE: 23,
+  ECHO: 24,
 } as const;
 
 /** `enum tsfpm_setting_key` */
@@ -73,7 +76,9 @@ export type OutputStream = 'stdout' | 'stderr';
 
 /** What a zygote tells. */
 export type ZygoteMessage =
-  | { readonly type: 'ready'; readonly phpVersion: string; readonly exposesPhp: boolean }
+  | { readonly type: 'ready'; readonly php: PhpFacts }
+  /** To an ECHO. */
+  | { readonly type: 'echoed' }
   | { readonly type: 'forked'; readonly slot: number; readonly pid: Pid }
   | { readonly type: 'fork failed'; readonly slot: number; readonly errno: number }
   | {
@@ -97,6 +102,15 @@ export type ZygoteMessage =
   /** Fewer workers are idle than was asked for; told once for each ARM. */
   | { readonly type: 'taken' }
   | { readonly type: 'asked'; readonly slot: number; readonly pid: Pid; readonly question: Question };
+
+/** What a zygote tells of its PHP. */
+export interface PhpFacts {
+  readonly version: string;
+  /** php.ini's `expose_php` */
+  readonly isExposed: boolean;
+  /** Every ini file that was read, php.ini first. */
+  readonly iniFiles: readonly string[];
+}
 
 /** What a worker wants to know; hostile input, passed on by its zygote as it came. */
 export interface Question {
@@ -143,7 +157,6 @@ export function encodeSettings(settings: readonly Setting[]): Buffer {
 
 /** No frame from a zygote is longer: a length beyond it is a lie, told before a byte of it is stored. */
 const LONGEST_PAYLOAD = OUTPUT_CHUNK + 1;
-const LONGEST_VERSION = 64;
 
 /** Cuts a zygote's stream into messages. Holds at most one frame. */
 export class ZygoteMessageDecoder {
@@ -183,8 +196,11 @@ function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
   const type = readUInt16(header, FRAME_FIELDS.type);
   switch (type) {
     case FRAME_TYPES.READY:
-      expectSize(payload, 'READY', payload.length > 0 && payload.length <= LONGEST_VERSION);
-      return { type: 'ready', phpVersion: payload.toString('latin1', 1), exposesPhp: payload[0] !== 0 };
+      expectSize(payload, 'READY', payload.length > 0);
+      return { type: 'ready', php: decodeFacts(payload) };
+    case FRAME_TYPES.ECHOED:
+      expectSize(payload, 'ECHOED', payload.length === 0);
+      return { type: 'echoed' };
     case FRAME_TYPES.FORKED:
       expectSize(payload, 'FORKED', payload.length === 0);
       return { type: 'forked', slot, pid };
@@ -227,6 +243,14 @@ function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
 
 function expectSize(payload: Buffer, name: string, isRight: boolean): void {
   if (!isRight) throw new ProtocolError(`${name} with ${payload.length} bytes of payload`);
+}
+
+function decodeFacts(payload: Buffer): PhpFacts {
+  const [version = '', file = '', scanned = ''] = payload.toString('utf8', 1).split('\0');
+  const iniFiles = [file, ...scanned.split(/[,\n]+/)]
+    .map((path) => path.trim())
+    .filter((path) => path !== '');
+  return { version, isExposed: payload[0] !== 0, iniFiles };
 }
 
 function decodeQuestion(payload: Buffer): Question {

@@ -1,21 +1,23 @@
 import type { PoolConfig } from '../config/config.js';
 import { ProtocolError, unreachable } from '../errors.js';
+import { StandInSocket } from '../listen/stand-in.js';
 import type { MasterLog } from '../log/master-log.js';
 import { errorReason } from '../os/libc.js';
 import { decodeWaitStatus, type ExitStatus } from '../os/process.js';
 import { Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Count, Fd, Milliseconds, Pid } from '../units.js';
-import type { OutputStream, Question, Setting, ZygoteMessage } from './control-frames.js';
+import type { OutputStream, PhpFacts, Question, Setting, ZygoteMessage } from './control-frames.js';
 import { exitText } from './exit-text.js';
+import { fingerprint } from './fingerprint.js';
 import type { Orphans } from './orphans.js';
 import { OutputLines } from './output-lines.js';
+import { proveWorker } from './proof.js';
 import { Zygote, type ZygoteEnd } from './zygote.js';
 
 /** What every generation of every pool of this master uses. */
 export interface GenerationTools {
   readonly log: MasterLog;
   readonly orphans: Orphans;
-  readonly standInFd: Fd;
   readonly libraryFd: Fd;
   /** Monotonic. */
   readonly nowMs: () => Milliseconds;
@@ -30,11 +32,15 @@ export interface GenerationPlan {
   readonly environment: Record<string, string>;
   readonly settings: readonly Setting[];
   readonly listenFd: Fd;
+  /** {@link Generation.prove} will be called. */
+  readonly isToProve: boolean;
 }
 
 /** A worker that has ended. */
 export interface EndedWorker {
   readonly pid: Pid;
+  /** Its slot of the scoreboard still tells what it was doing. */
+  readonly slot: number;
   /** undefined where its zygote died with it and took the status along. */
   readonly status: ExitStatus | undefined;
   readonly ageMs: Milliseconds;
@@ -61,6 +67,9 @@ export interface GenerationListener {
 
 /** A php-cgi that does not become a zygote in this time never will. */
 const READY_TIMEOUT_MS: Milliseconds = 10_000;
+/** How often a zygote is asked whether it listens, and how many answers may be outstanding. */
+const ECHO_INTERVAL_MS: Milliseconds = 5000;
+const MOST_ECHOES_MISSING: Count = 2;
 
 interface RunningWorker {
   readonly at: 'running';
@@ -71,9 +80,11 @@ interface RunningWorker {
   isReady: boolean;
   /** It was told to end once it is idle. */
   isLeaving: boolean;
+  /** It serves the master alone, to prove that workers of this generation do. */
+  readonly isProbe: boolean;
 }
 
-type WorkerState = { readonly at: 'forking' } | RunningWorker;
+type WorkerState = { readonly at: 'forking'; readonly isProbe: boolean } | RunningWorker;
 
 /** A worker as its generation knows it, whatever it writes into its slot. */
 export interface KnownWorker {
@@ -90,13 +101,17 @@ type State = 'starting' | 'running' | 'draining' | 'orphaned' | 'ended';
 export class Generation {
   readonly scoreboard: Scoreboard;
   readonly plan: GenerationPlan;
-  phpVersion: string | undefined;
-  /** php.ini's `expose_php`, once ready. */
-  exposesPhp = false;
+  /** Once the zygote is ready. */
+  php: PhpFacts | undefined;
   readonly #tools: GenerationTools;
   readonly #listener: GenerationListener;
   readonly #workersBySlot = new Map<number, WorkerState>();
   #zygote: Zygote | undefined;
+  #standIn: StandInSocket | undefined;
+  #startedFrom: string | undefined;
+  #onProbeEnd: ((failure: string) => void) | undefined;
+  #echoTimer: NodeJS.Timeout | undefined;
+  #echoesMissing: Count = 0;
   #state: State = 'starting';
   /** Workers were to die now: so are those that a zygote which did not answer leaves behind. */
   #isKilled = false;
@@ -111,13 +126,18 @@ export class Generation {
     this.scoreboard = new Scoreboard(`tsfpm ${plan.pool.name}`, plan.pool.pmMaxChildren);
   }
 
+  /** Binary and ini files are still what this generation was started from. */
+  get isUpToDate(): boolean {
+    return this.#startedFrom !== undefined && this.#startedFrom === this.#fingerprint();
+  }
+
   get isRunning(): boolean {
     return this.#state === 'running';
   }
 
-  /** Workers alive, and forks on their way. */
+  /** Workers alive, and forks on their way; a probe is none. */
   get workerCount(): Count {
-    return this.#workersBySlot.size;
+    return [...this.#workersBySlot.values()].filter(({ isProbe }) => !isProbe).length;
   }
 
   get zygotePid(): Pid | undefined {
@@ -127,7 +147,7 @@ export class Generation {
   /** In slot order; forks on their way are not among them. */
   workers(): KnownWorker[] {
     return [...this.#workersBySlot]
-      .flatMap(([slot, state]) => (state.at === 'running' ? [{ slot, ...state }] : []))
+      .flatMap(([slot, state]) => (state.at === 'running' && !state.isProbe ? [{ slot, ...state }] : []))
       .sort((a, b) => a.slot - b.slot);
   }
 
@@ -150,12 +170,13 @@ export class Generation {
         this.#settleStart = undefined;
         resolve(failure);
       };
+      this.#standIn = new StandInSocket();
       this.#zygote = new Zygote(
         {
           binary,
           arguments: this.plan.arguments,
           environment,
-          standInFd: this.#tools.standInFd,
+          standInFd: this.#standIn.fd,
           scoreboardFd: this.scoreboard.fd,
           listenFd,
           libraryFd: this.#tools.libraryFd,
@@ -166,6 +187,7 @@ export class Generation {
           onEnd: (end) => this.#onZygoteEnd(end),
         },
       );
+      this.#standIn.handOver();
     });
   }
 
@@ -173,8 +195,34 @@ export class Generation {
   fork(): void {
     const slot = this.#freeSlot();
     if (this.#state !== 'running' || slot === undefined) return;
-    this.#workersBySlot.set(slot, { at: 'forking' });
+    this.#workersBySlot.set(slot, { at: 'forking', isProbe: false });
     this.#zygote?.fork(slot);
+  }
+
+  /**
+   * Has a worker forked for the master alone and asks it something, before any other worker exists.
+   *
+   * @returns undefined when it answers, else why it does not
+   */
+  async prove(): Promise<string | undefined> {
+    const slot = this.#freeSlot();
+    if (this.#state !== 'running' || slot === undefined || this.#standIn === undefined)
+      return 'it is not ready';
+    this.#workersBySlot.set(slot, { at: 'forking', isProbe: true });
+    this.#zygote?.forkProbe(slot);
+    const failure = await Promise.race([
+      proveWorker(this.#standIn.path),
+      new Promise<string>((resolve) => {
+        this.#onProbeEnd = resolve;
+      }),
+    ]);
+    this.#onProbeEnd = undefined;
+    this.#standIn.remove();
+    const probe = this.#workersBySlot.get(slot);
+    if (probe?.at === 'running' && probe.isProbe) this.#zygote?.signalWorker(slot, probe.pid, 'SIGKILL');
+    return failure === undefined
+      ? undefined
+      : `its first worker does not answer: ${failure}${this.#lastWords()}`;
   }
 
   /** That worker ends once it is idle. */
@@ -213,6 +261,27 @@ export class Generation {
     this.#zygote?.kill();
   }
 
+  #fingerprint(): string {
+    return fingerprint([this.plan.binary, ...(this.php?.iniFiles ?? [])]);
+  }
+
+  /** A zygote that is stopped or hangs keeps its pool from growing, and from ending: it is found out. */
+  #watchZygote(): void {
+    this.#echoTimer = setInterval(() => {
+      if (this.#echoesMissing >= MOST_ECHOES_MISSING) {
+        this.#tools.log.error(
+          `[pool ${this.plan.pool.name}] zygote ${this.#zygote?.pid} does not answer; killing it`,
+          { pool: this.plan.pool.name },
+        );
+        this.#zygote?.kill();
+        return;
+      }
+      this.#echoesMissing++;
+      this.#zygote?.echo();
+    }, ECHO_INTERVAL_MS);
+    this.#echoTimer.unref();
+  }
+
   #freeSlot(): number | undefined {
     for (let slot = 0; slot < this.scoreboard.slotCount; slot++)
       if (!this.#workersBySlot.has(slot)) return slot;
@@ -222,15 +291,13 @@ export class Generation {
   #onMessage(message: ZygoteMessage): void {
     switch (message.type) {
       case 'ready':
-        this.#onReady(message.phpVersion, message.exposesPhp);
+        this.#onReady(message.php);
         break;
       case 'forked':
         this.#onForked(message.slot, message.pid);
         break;
       case 'fork failed':
-        this.#expect(message.slot, 'forking');
-        this.#workersBySlot.delete(message.slot);
-        this.#listener.onForkFailed(`${errorReason(message.errno)} (${message.errno})`);
+        this.#onForkFailed(message.slot, `${errorReason(message.errno)} (${message.errno})`);
         break;
       case 'exited': {
         const worker = this.#expectPid(message.slot, message.pid);
@@ -241,8 +308,10 @@ export class Generation {
         this.#expectPid(message.slot, message.pid).output[message.stream].push(message.bytes);
         break;
       case 'started':
-        this.#expectPid(message.slot, message.pid).isReady = true;
-        this.#listener.onWorkerReady(message.pid);
+        this.#onWorkerReady(this.#expectPid(message.slot, message.pid));
+        break;
+      case 'echoed':
+        this.#echoesMissing = 0;
         break;
       case 'taken':
         this.#listener.onFewIdle();
@@ -258,18 +327,32 @@ export class Generation {
     }
   }
 
-  #onReady(phpVersion: string, exposesPhp: boolean): void {
-    if (this.phpVersion !== undefined) throw new ProtocolError('READY twice');
-    this.phpVersion = phpVersion;
-    this.exposesPhp = exposesPhp;
+  #onForkFailed(slot: number, reason: string): void {
+    const { isProbe } = this.#expect(slot, 'forking');
+    this.#workersBySlot.delete(slot);
+    if (isProbe) this.#onProbeEnd?.(`fork: ${reason}`);
+    else this.#listener.onForkFailed(reason);
+  }
+
+  #onReady(php: PhpFacts): void {
+    if (this.php !== undefined) throw new ProtocolError('READY twice');
+    this.php = php;
+    this.#startedFrom = this.#fingerprint();
     if (this.#state !== 'starting') return;
     this.#zygote?.configure(this.plan.settings);
     this.#state = 'running';
+    this.#watchZygote();
+    if (!this.plan.isToProve) this.#standIn?.remove();
     this.#settleStart?.();
   }
 
+  #onWorkerReady(worker: RunningWorker): void {
+    worker.isReady = true;
+    if (!worker.isProbe) this.#listener.onWorkerReady(worker.pid);
+  }
+
   #onForked(slot: number, pid: Pid): void {
-    this.#expect(slot, 'forking');
+    const { isProbe } = this.#expect(slot, 'forking');
     // Signals are sent to this number by a root process: nothing but a plausible worker may get in.
     if (pid <= 1 || pid === process.pid || this.workers().some((worker) => worker.pid === pid))
       throw new ProtocolError(`a worker with pid ${pid}`);
@@ -282,12 +365,15 @@ export class Generation {
       output: { stdout: lines('stdout'), stderr: lines('stderr') },
       isReady: false,
       isLeaving: false,
+      isProbe,
     });
-    this.#listener.onWorkerStarted(pid);
+    if (!isProbe) this.#listener.onWorkerStarted(pid);
   }
 
-  #expect(slot: number, at: WorkerState['at']): void {
-    if (this.#workersBySlot.get(slot)?.at !== at) throw new ProtocolError(`slot ${slot} is not ${at}`);
+  #expect(slot: number, at: WorkerState['at']): WorkerState {
+    const state = this.#workersBySlot.get(slot);
+    if (state?.at !== at) throw new ProtocolError(`slot ${slot} is not ${at}`);
+    return state;
   }
 
   #expectPid(slot: number, pid: Pid): RunningWorker {
@@ -301,9 +387,14 @@ export class Generation {
     worker.output.stdout.end();
     worker.output.stderr.end();
     this.#workersBySlot.delete(slot);
+    if (worker.isProbe) {
+      this.#onProbeEnd?.(`it exited ${exitText(status)}`);
+      return;
+    }
     const ageMs = this.#tools.nowMs() - worker.startedAtMs;
     this.#listener.onWorkerEnded({
       pid: worker.pid,
+      slot,
       status,
       ageMs,
       accepted,
@@ -325,7 +416,9 @@ export class Generation {
   #onZygoteEnd(end: ZygoteEnd): void {
     const wasAskedTo = this.#state === 'draining';
     const reason = this.#endReason(end);
+    clearInterval(this.#echoTimer);
     this.#settleStart?.(reason);
+    this.#onProbeEnd?.(reason);
     for (const [slot, state] of this.#workersBySlot)
       if (state.at === 'forking') this.#workersBySlot.delete(slot);
     if (this.#state === 'running') this.#listener.onZygoteLost(reason);
@@ -353,8 +446,8 @@ export class Generation {
       case 'broken protocol':
         return `zygote ${this.#zygote?.pid} broke the control protocol (${end.reason}) and was killed`;
       default: {
-        const when = this.phpVersion === undefined ? ' before it was ready' : '';
-        return this.phpVersion === undefined
+        const when = this.php === undefined ? ' before it was ready' : '';
+        return this.php === undefined
           ? `php-cgi '${binary}' exited ${exitText(end)}${when}${this.#lastWords()}`
           : `zygote ${this.#zygote?.pid} exited ${exitText(end)}${this.#lastWords()}`;
       }
@@ -366,5 +459,6 @@ export class Generation {
     this.#state = 'ended';
     this.#listener.onEnded();
     this.scoreboard.close();
+    this.#standIn?.remove();
   }
 }

@@ -1,13 +1,16 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { Arrivals } from '../os/arrivals.js';
-import type { Count, Fd, Milliseconds, Pid } from '../units.js';
+import type { Count, Fd, Milliseconds, Pid, Seconds } from '../units.js';
 import { answerQuestion } from './answers.js';
 import type { Question } from './control-frames.js';
+import { CrashCounter, isCrash } from './crashes.js';
 import { type Environment, zygoteEnvironment } from './environment.js';
 import { exitText } from './exit-text.js';
 import { type EndedWorker, Generation, type GenerationTools } from './generation.js';
 import type { PoolAccount } from './identity.js';
+import { lostRequestText } from './lost-request.js';
 import { definedPhpCgi, type PhpOptions, phpArguments } from './php-arguments.js';
 import { checkPhpBinary, findPhpCgi } from './php-binary.js';
 import { PoolHistory } from './pool-history.js';
@@ -16,13 +19,21 @@ import { Scaler } from './scaler.js';
 import { failuresAfter, replacementDelay } from './scaling/back-off.js';
 import { workerSettings } from './worker-settings.js';
 
-/** What a pool is made of, besides its settings. */
-export interface PoolParts {
+/** What a reload may change of a pool. */
+export interface PoolPlan {
   readonly config: PoolConfig;
   readonly account: PoolAccount;
   readonly listenFd: Fd;
   readonly php: PhpOptions;
   readonly environment: Environment;
+  /** Worker crashes within so many seconds that renew the pool; 0 is off. */
+  readonly emergency: { readonly threshold: Count; readonly intervalS: Seconds };
+  /** `process_control_timeout`: how long workers that are replaced may take; 0 is no bound. */
+  readonly drainBoundMs: Milliseconds;
+}
+
+/** What a pool is made of. */
+export interface PoolParts extends PoolPlan {
   readonly arrivals: Arrivals;
   readonly budget: ProcessBudget;
   /** A worker is missing and `process.max` allows none. */
@@ -31,56 +42,75 @@ export interface PoolParts {
   readonly onFork: () => void;
 }
 
+/** Another generation that waits to take over. */
+export interface PreparedPool {
+  /** @returns when it serves and the old one drains */
+  commit(): Promise<void>;
+  abandon(): void;
+}
+
 type State = 'starting' | 'running' | 'stopping' | 'ended';
 
+/** A proven generation's first worker is there in milliseconds; the old one goes after this at the latest. */
+const FIRST_WORKER_PATIENCE_MS: Milliseconds = 10_000;
 /** After a zygote was lost, or could not be started again. */
 const ZYGOTE_FIRST_DELAY_MS: Milliseconds = 1000;
 const ZYGOTE_LONGEST_DELAY_MS: Milliseconds = 30_000;
 
 /** One pool: keeps as many workers as it should have, across the deaths of workers and zygotes. */
 export class Pool {
-  readonly config: PoolConfig;
-  readonly scaler: Scaler;
-  readonly history: PoolHistory;
-  readonly #parts: PoolParts;
+  #parts: PoolParts;
+  #scaler: Scaler;
+  #history: PoolHistory;
   readonly #tools: GenerationTools;
   readonly #log: MasterLog;
   readonly #generations = new Set<Generation>();
   #current: Generation | undefined;
   #generationCount: Count = 0;
+  #crashes: CrashCounter;
   #state: State = 'starting';
+  #isRenewing = false;
   #isZygoteStarting = false;
   #failures: Count = 0;
   #zygoteFailures: Count = 0;
   #replacementsDue: Count = 0;
   #retry: NodeJS.Timeout | undefined;
+  #onFirstReady: () => void = () => {};
   #settleEnd: () => void = () => {};
   /** When no process of the pool is left, after a stop. */
   readonly ended: Promise<void>;
 
   constructor(parts: PoolParts, tools: GenerationTools) {
-    this.config = parts.config;
     this.#parts = parts;
     this.#tools = tools;
     this.#log = tools.log;
-    this.history = new PoolHistory(Date.now());
-    this.scaler = new Scaler({
-      ...parts,
-      log: tools.log,
-      nowMs: tools.nowMs,
-      generation: () => this.#current,
-      mayFork: () => this.#mayFork,
-      startZygote: () => void this.#startFirstZygote(),
-    });
+    this.#history = new PoolHistory(Date.now());
+    this.#scaler = this.#newScaler();
+    this.#crashes = new CrashCounter(parts.emergency);
     this.ended = new Promise((resolve) => {
       this.#settleEnd = resolve;
     });
   }
 
+  get config(): PoolConfig {
+    return this.#parts.config;
+  }
+
+  get plan(): PoolPlan {
+    return this.#parts;
+  }
+
+  get scaler(): Scaler {
+    return this.#scaler;
+  }
+
+  get history(): PoolHistory {
+    return this.#history;
+  }
+
+  /** Of the generation that serves; one that drains makes room. */
   get workerCount(): Count {
-    let count = 0;
-    for (const generation of this.#generations) count += generation.workerCount;
-    return count;
+    return this.#current?.workerCount ?? 0;
   }
 
   get generation(): Generation | undefined {
@@ -106,15 +136,49 @@ export class Pool {
    * @returns undefined when it is ready, else why it cannot be
    */
   async start(): Promise<string | undefined> {
-    if (this.config.pm === 'ondemand') return this.#checkBinary();
-    return this.#startGeneration();
+    if (this.config.pm === 'ondemand') return this.#checkBinary(this.#parts);
+    return this.#startCurrent();
   }
 
   /** From here on workers are forked and kept. */
   run(): void {
     if (this.#state !== 'starting') return;
     this.#state = 'running';
-    this.scaler.decide();
+    this.#scaler.decide();
+  }
+
+  /** A new generation would be the same but for its fresh opcache. */
+  isUnchangedBy(plan: PoolPlan): boolean {
+    const { config, account, listenFd, php } = this.#parts;
+    return (
+      isDeepStrictEqual(
+        { config, account, listenFd, php },
+        { config: plan.config, account: plan.account, listenFd: plan.listenFd, php: plan.php },
+      ) &&
+      (this.#current?.isUpToDate ?? config.pm === 'ondemand')
+    );
+  }
+
+  /**
+   * Another generation beside the present one, with other settings or the same: started, and proven to answer, while
+   * the present one serves. A pool of `pm = ondemand` that has no zygote has nothing to prove but its php-cgi.
+   *
+   * @returns what to do with it, or why it cannot be
+   */
+  async prepare(plan: PoolPlan): Promise<PreparedPool | string> {
+    const parts = { ...this.#parts, ...plan };
+    if (plan.config.pm === 'ondemand' && this.#current === undefined) {
+      const failure = this.#checkBinary(parts);
+      return failure ?? { commit: () => this.#replace(parts, undefined), abandon: () => {} };
+    }
+    const generation = await this.#startGeneration(parts, true);
+    if (typeof generation === 'string') return generation;
+    const failure = await generation.prove();
+    if (failure !== undefined) {
+      generation.drain();
+      return failure;
+    }
+    return { commit: () => this.#replace(parts, generation), abandon: () => generation.drain() };
   }
 
   /** Every worker finishes what it has in hand. */
@@ -149,7 +213,7 @@ export class Pool {
     if (this.#state !== 'ended') this.#state = 'stopping';
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    this.scaler.stop();
+    this.#scaler.stop();
   }
 
   #endIfEmpty(): void {
@@ -158,65 +222,127 @@ export class Pool {
     this.#settleEnd();
   }
 
-  #findBinary(): string {
-    const binary = findPhpCgi(
-      this.config.phpCgi ?? definedPhpCgi(this.#parts.php),
-      this.#parts.environment.PATH,
-    );
+  #newScaler(): Scaler {
+    return new Scaler({
+      ...this.#parts,
+      log: this.#log,
+      nowMs: this.#tools.nowMs,
+      generation: () => this.#current,
+      mayFork: () => this.#mayFork,
+      startZygote: () => void this.#startFirstZygote(),
+    });
+  }
+
+  /** From one generation to the next: the old one drains once a worker of the new one serves. */
+  async #replace(parts: PoolParts, next: Generation | undefined): Promise<void> {
+    const old = this.#current;
+    this.#scaler.stop();
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#parts = parts;
+    this.#history = new PoolHistory(Date.now());
+    this.#crashes = new CrashCounter(parts.emergency);
+    this.#failures = this.#zygoteFailures = this.#replacementsDue = 0;
+    this.#current = next;
+    this.#scaler = this.#newScaler();
+    this.#scaler.decide();
+    if (next !== undefined && next.workerCount > 0) await this.#untilServing(next);
+    if (old !== undefined) this.#drainOld(old);
+  }
+
+  #untilServing(generation: Generation): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, FIRST_WORKER_PATIENCE_MS);
+      this.#onFirstReady = () => {
+        if (!generation.workers().some(({ isReady }) => isReady)) return;
+        clearTimeout(timer);
+        this.#onFirstReady = () => {};
+        resolve();
+      };
+      this.#onFirstReady();
+    });
+  }
+
+  #drainOld(old: Generation): void {
+    old.drain();
+    const { drainBoundMs } = this.#parts;
+    if (drainBoundMs === 0) return;
+    setTimeout(() => {
+      if (!this.#generations.has(old)) return;
+      this.#log.warning(
+        `[pool ${this.config.name}] ${old.workerCount} workers of the old generation are still busy after ${drainBoundMs / 1000} s; killing them`,
+        { pool: this.config.name },
+      );
+      old.killWorkers();
+    }, drainBoundMs).unref();
+  }
+
+  #findBinary({ config, php, environment }: PoolPlan): string {
+    const binary = findPhpCgi(config.phpCgi ?? definedPhpCgi(php), environment.PATH);
     checkPhpBinary(binary);
     return binary;
   }
 
-  #checkBinary(): string | undefined {
+  #checkBinary(plan: PoolPlan): string | undefined {
     try {
-      this.#findBinary();
+      this.#findBinary(plan);
       return undefined;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
   }
 
-  async #startGeneration(): Promise<string | undefined> {
+  /** The generation that serves from now on, or why there is none. */
+  async #startCurrent(): Promise<string | undefined> {
+    const generation = await this.#startGeneration(this.#parts, false);
+    if (typeof generation === 'string') return generation;
+    this.#current = generation;
+    this.#scaler.restart();
+    return undefined;
+  }
+
+  /** @returns it when its zygote is ready, or why that never will be */
+  async #startGeneration(plan: PoolPlan, isToProve: boolean): Promise<Generation | string> {
     let generation: Generation;
     try {
-      generation = this.#newGeneration();
+      generation = this.#newGeneration(plan, isToProve);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
     this.#generations.add(generation);
-    const failure = await generation.start();
-    if (failure === undefined) {
-      this.#current = generation;
-      this.scaler.restart();
-    }
-    return failure;
+    return (await generation.start()) ?? generation;
   }
 
-  #newGeneration(): Generation {
-    const { config, account, environment, php, listenFd } = this.#parts;
+  #newGeneration(plan: PoolPlan, isToProve: boolean): Generation {
+    const { config, account, environment, php, listenFd } = plan;
     const generation: Generation = new Generation(
       {
         pool: config,
         number: ++this.#generationCount,
-        binary: this.#findBinary(),
+        binary: this.#findBinary(plan),
         arguments: phpArguments(config, php),
         environment: zygoteEnvironment(config, environment),
         settings: workerSettings(config, account, environment),
         listenFd,
+        isToProve,
       },
       this.#tools,
       {
         onWorkerStarted: (pid) => this.#onWorkerStarted(pid),
-        onWorkerReady: () => this.#decideFor(generation),
+        onWorkerReady: () => {
+          this.#onFirstReady();
+          this.#decideFor(generation);
+        },
         onWorkerEnded: (worker) => this.#onWorkerEnded(worker, generation),
         onFewIdle: () => {
-          if (generation === this.#current) this.scaler.onFewIdle();
+          if (generation === this.#current) this.#scaler.onFewIdle();
         },
         onAsked: (question, answer) => this.#onAsked(question, answer, generation),
         onForkFailed: (reason) => this.#onForkFailed(reason),
         onZygoteLost: (reason) => this.#onZygoteLost(reason, generation),
         onEnded: () => {
-          this.history.addGeneration(generation.scoreboard);
+          if (generation === this.#current || this.#current === undefined)
+            this.#history.addGeneration(generation.scoreboard);
           this.#generations.delete(generation);
           this.#endIfEmpty();
         },
@@ -226,7 +352,7 @@ export class Pool {
   }
 
   #decideFor(generation: Generation): void {
-    if (generation === this.#current && this.#state === 'running') this.scaler.decide();
+    if (generation === this.#current && this.#state === 'running') this.#scaler.decide();
   }
 
   #onAsked(question: Question, answer: (bytes: Buffer) => void, generation: Generation): void {
@@ -234,7 +360,7 @@ export class Pool {
   }
 
   #onWorkerStarted(pid: Pid): void {
-    this.history.forks++;
+    this.#history.forks++;
     const message = `[pool ${this.config.name}] child ${pid} started`;
     const fields = { pool: this.config.name, pid };
     // As php-fpm: worth a notice only in place of one that died.
@@ -245,7 +371,7 @@ export class Pool {
   }
 
   #onWorkerEnded(worker: EndedWorker, generation: Generation): void {
-    this.history.addDeath(worker);
+    this.#history.addDeath(worker);
     const { name } = this.config;
     const fields = { pool: name, pid: worker.pid };
     const seconds = (worker.ageMs / 1000).toFixed(6);
@@ -258,7 +384,8 @@ export class Pool {
       this.#decideFor(generation);
       return;
     }
-    const message = `[pool ${name}] child ${worker.pid} exited ${exitText(worker.status)} after ${seconds} seconds from start`;
+    const lost = isInOrder ? '' : lostRequestText(generation.scoreboard.snapshot(worker.slot));
+    const message = `[pool ${name}] child ${worker.pid} exited ${exitText(worker.status)} after ${seconds} seconds from start${lost}`;
     if (this.#state !== 'running' || generation !== this.#current) {
       this.#log.debug(message, fields);
       return;
@@ -269,13 +396,14 @@ export class Pool {
     const end = { ageMs: worker.ageMs, isInOrder, hasServed: worker.accepted > 0 };
     this.#failures = failuresAfter(this.#failures, end);
     this.#replacementsDue++;
+    if (isCrash(worker.status) && this.#crashes.add(this.#tools.nowMs())) void this.#renewInEmergency();
     this.#decideAfter(replacementDelay(this.#failures, end, Math.random()));
   }
 
   #decideAfter(delayMs: Milliseconds): void {
     if (this.#retry !== undefined) return;
     if (delayMs === 0) {
-      this.scaler.decide();
+      this.#scaler.decide();
       return;
     }
     if (delayMs >= 1000)
@@ -285,7 +413,7 @@ export class Pool {
       );
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
-      this.scaler.decide();
+      this.#scaler.decide();
     }, delayMs);
   }
 
@@ -300,7 +428,7 @@ export class Pool {
   /** `pm = ondemand`: the first client is there. */
   async #startFirstZygote(): Promise<void> {
     this.#isZygoteStarting = true;
-    const failure = await this.#startGeneration();
+    const failure = await this.#startCurrent();
     this.#isZygoteStarting = false;
     if (failure === undefined) this.#afterZygoteStart();
     else this.#restartZygote(failure);
@@ -326,7 +454,7 @@ export class Pool {
   }
 
   async #tryZygoteAgain(): Promise<void> {
-    const failure = await this.#startGeneration();
+    const failure = await this.#startCurrent();
     this.#retry = undefined;
     if (failure === undefined) this.#afterZygoteStart();
     else this.#restartZygote(failure);
@@ -340,6 +468,23 @@ export class Pool {
     setTimeout(() => {
       if (this.#current?.isRunning) this.#zygoteFailures = 0;
     }, ZYGOTE_LONGEST_DELAY_MS).unref();
-    this.scaler.decide();
+    this.#scaler.decide();
+  }
+
+  /** `emergency_restart_threshold`: a fresh opcache for this pool; the others are not concerned. */
+  async #renewInEmergency(): Promise<void> {
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
+    const { threshold, intervalS } = this.#parts.emergency;
+    this.#log.warning(
+      `failed processes threshold (${threshold} in ${intervalS} sec) is reached, initiating reload of pool ${this.config.name}`,
+      { pool: this.config.name },
+    );
+    const prepared = await this.prepare(this.#parts);
+    this.#isRenewing = false;
+    if (typeof prepared === 'string')
+      this.#log.error(`[pool ${this.config.name}] ${prepared}; it stays as it is`);
+    else if (this.#state === 'running') await prepared.commit();
+    else prepared.abandon();
   }
 }

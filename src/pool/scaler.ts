@@ -29,6 +29,12 @@ export interface ScalerParts {
   readonly onFork: () => void;
 }
 
+/**
+ * The queue can only hold somebody while no worker is idle. Where no decision needs to know, it is looked at as often as
+ * this then, for its maximum: php-fpm looks once a second, whatever happens.
+ */
+const QUEUE_LOOK_MS: Milliseconds = 500;
+
 /** Carries out what the decision functions decide: reads the numbers, forks, retires, listens, comes back in time. */
 export class Scaler {
   readonly #parts: ScalerParts;
@@ -39,6 +45,8 @@ export class Scaler {
   /** What the zygote was last told, and has not answered. */
   #armedFor: Count = 0;
   #maxQueue: Count = 0;
+  /** Until then workers need not tell just for the queue. */
+  #restsUntilMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #maxChildrenReached: Count = 0;
 
   constructor(parts: ScalerParts) {
@@ -59,6 +67,12 @@ export class Scaler {
     return { length, limit, max: this.#maxQueue };
   }
 
+  /** For the longest queue ever seen: only while nobody is idle anything can wait for long. */
+  sampleQueue(): void {
+    const header = this.#parts.generation()?.scoreboard.header();
+    if (header === undefined || header.idle === 0) this.queue();
+  }
+
   /** Another generation: its workers are counted from nothing. */
   restart(): void {
     this.#memory = initialScalingMemory(this.#settings, this.#parts.nowMs());
@@ -74,6 +88,7 @@ export class Scaler {
   /** The zygote has told that few workers are idle. */
   onFewIdle(): void {
     this.#armedFor = 0;
+    this.#restsUntilMs = this.#parts.nowMs() + QUEUE_LOOK_MS;
     this.decide();
   }
 
@@ -113,15 +128,26 @@ export class Scaler {
     if (decision.isRoomMissing && (decision.fork === 0 || current !== undefined)) this.#parts.onBudgetSpent();
     for (const pid of decision.retire) current?.retire(pid);
     this.#watch(decision.watchQueue);
-    if (decision.wakeBelowIdle !== this.#armedFor && current !== undefined) {
-      this.#armedFor = decision.wakeBelowIdle;
-      current.arm(decision.wakeBelowIdle);
+    const rests = decision.callAgainInMs !== undefined && decision.callAgainInMs < QUEUE_LOOK_MS;
+    const isDeaf = decision.wakeBelowIdle === 0 && !decision.watchQueue && !rests && current !== undefined;
+    const wakeBelowIdle = isDeaf ? this.#wakeForQueue(snapshot) : decision.wakeBelowIdle;
+    if (wakeBelowIdle !== this.#armedFor && current !== undefined) {
+      this.#armedFor = wakeBelowIdle;
+      current.arm(wakeBelowIdle);
     }
+    this.#comeBackIn(decision.callAgainInMs, isDeaf && wakeBelowIdle === 0 ? QUEUE_LOOK_MS : undefined);
+  }
+
+  /** Nothing is to be decided: workers tell so that the queue is looked at, but not at each request. */
+  #wakeForQueue({ nowMs, idle }: PoolSnapshot): Count {
+    if (this.#armedFor > 0) return this.#armedFor;
+    return idle > 0 && nowMs >= this.#restsUntilMs ? 1 : 0;
+  }
+
+  #comeBackIn(...times: readonly (Milliseconds | undefined)[]): void {
     clearTimeout(this.#timer);
-    this.#timer =
-      decision.callAgainInMs === undefined
-        ? undefined
-        : setTimeout(() => this.decide(), decision.callAgainInMs);
+    const known = times.filter((time) => time !== undefined);
+    this.#timer = known.length === 0 ? undefined : setTimeout(() => this.decide(), Math.min(...known));
   }
 
   #watch(isWanted: boolean): void {
@@ -141,7 +167,7 @@ export class Scaler {
     return {
       nowMs: nowMs(),
       ...counts,
-      queued: isStatic ? 0 : this.queue().length,
+      queued: isStatic && this.#armedFor > 0 ? undefined : this.queue().length,
       isConnectionWaiting,
       lowestIdle: header?.lowestIdle,
       room: budget.room,

@@ -85,6 +85,16 @@ export class Zygote {
     this.#send(encodeFrame('FORK', { slot }));
   }
 
+  /** A worker for the master alone, which comes by the stand-in socket. */
+  forkProbe(slot: number): void {
+    this.#send(encodeFrame('FORK_PROBE', { slot }));
+  }
+
+  /** Asks for an `echoed`. */
+  echo(): void {
+    this.#send(encodeFrame('ECHO'));
+  }
+
   /** Every worker finishes what it has in hand and ends, then the zygote ends. */
   drain(): void {
     this.#send(encodeFrame('DRAIN'));

@@ -14,6 +14,7 @@
 
 #define TSFPM_CONTROL_VERSION 2u
 #define TSFPM_FRAME_PAYLOAD_MAX 1048576u /* a CONFIGURE with a large environment; all others are far smaller */
+#define TSFPM_READY_MAX 8192u
 #define TSFPM_OUTPUT_CHUNK 8192u         /* most bytes of worker output in one frame */
 
 /* Every frame starts with this, in native byte order; `length` bytes of payload follow. */
@@ -28,12 +29,15 @@ static_assert(sizeof(struct tsfpm_frame) == 16, "layout");
 
 enum tsfpm_frame_type {
     /* zygote to master */
-    TSFPM_FRAME_READY = 1,       /* payload: one byte, expose_php, then PHP's version; the zygote waits for commands */
+    /* The zygote waits for commands. Payload: one byte, expose_php; PHP's version, NUL, its ini file, NUL, and the ini */
+    /* files of its scanned folder, separated by commas and newlines */
+    TSFPM_FRAME_READY = 1,
     TSFPM_FRAME_FORKED = 2,      /* slot, pid */
     TSFPM_FRAME_FORK_FAILED = 3, /* slot; payload: int32 errno */
     TSFPM_FRAME_EXITED = 4,      /* slot, pid; payload: int32 wait status, uint32 requests begun. Its output came before */
     TSFPM_FRAME_OUTPUT = 5,      /* slot, pid; payload: one byte, the descriptor (1 or 2), then what was written */
     TSFPM_FRAME_TAKEN = 6,       /* fewer workers are idle than ARM said. At most one for each ARM */
+    TSFPM_FRAME_ECHOED = 9,      /* to an ECHO */
     TSFPM_FRAME_STARTED = 8,     /* slot, pid: it has reached accept for the first time */
     TSFPM_FRAME_ASKED = 7,       /* slot, pid; payload: struct tsfpm_question and what follows it, as the worker sent it */
 
@@ -44,6 +48,8 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_SIGNAL = 19,    /* slot, pid; payload: int32 signal. Ignored where that worker is gone */
     TSFPM_FRAME_RETIRE = 20,    /* slot, pid: that worker ends once it is idle */
     TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; tell once when fewer than n workers are idle, at once if it is so */
+    TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, where only the master comes */
+    TSFPM_FRAME_ECHO = 24,      /* whether the zygote still listens */
     TSFPM_FRAME_ANSWER = 22,    /* slot, pid; payload: uint32 id of the question, then the answer */
 };
 
@@ -106,7 +112,7 @@ enum tsfpm_setting_key {
 
 /* Where the master puts descriptors for the zygote, as it numbers them in the spawned process. */
 enum tsfpm_descriptor {
-    TSFPM_FD_STAND_IN = 0, /* a listening socket that nobody knows: makes php-cgi choose FastCGI, safe if it serves */
+    TSFPM_FD_STAND_IN = 0, /* a listening socket that only the master can reach: makes php-cgi choose FastCGI */
     TSFPM_FD_CONTROL = 3,
     TSFPM_FD_SCOREBOARD = 4,
     TSFPM_FD_LISTEN = 5,  /* the pool's listening socket */

@@ -65,6 +65,23 @@ bool tsfpm_module_exposes_php(void)
     return ini_long == NULL || ini_long("expose_php", sizeof "expose_php" - 1, 0) != 0;
 }
 
+/* A global of PHP that holds a text or NULL. */
+static const char *exported_text(const char *name)
+{
+    char *const *text = dlsym(RTLD_DEFAULT, name);
+    return text != NULL && *text != NULL ? *text : "";
+}
+
+const char *tsfpm_module_ini_file(void)
+{
+    return exported_text("php_ini_opened_path");
+}
+
+const char *tsfpm_module_ini_scanned(void)
+{
+    return exported_text("php_ini_scanned_files");
+}
+
 void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count)
 {
     if (count == 0) return;

@@ -55,6 +55,8 @@ pid_t tsfpm_zygote_run(void);
 void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count);
 const char *tsfpm_module_php_version(void); /* NULL until PHP has loaded the module */
 bool tsfpm_module_exposes_php(void);        /* php.ini's expose_php */
+const char *tsfpm_module_ini_file(void);    /* "" where there is none */
+const char *tsfpm_module_ini_scanned(void); /* the files of the scanned folder; "" where there are none */
 
 /* How long a kept-alive client must have been idle before the zygote tells its worker to leave: ns. */
 #define TSFPM_KEPT_ALIVE_GRACE_NS 100000000ull

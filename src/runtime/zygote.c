@@ -45,6 +45,7 @@ struct worker {
     pid_t pid;      /* 0: the slot is free */
     int output[2];  /* reading ends of its stdout and stderr; -1: closed */
     bool retiring;  /* to end once it is idle */
+    bool is_probe;  /* it serves the master alone */
 };
 
 static struct settings {
@@ -62,7 +63,7 @@ static bool configured;
 static struct worker *workers;
 static uint32_t slot_count;
 static uint32_t alive;
-static int control_fd, listen_fd, epoll_fd, signal_fd;
+static int control_fd, listen_fd, probe_fd, epoll_fd, signal_fd;
 static bool draining;
 static bool drain_ordered; /* by the master, not because it has gone */
 static sigset_t original_mask;
@@ -289,10 +290,10 @@ static void close_zygotes_descriptors(void)
     for (int fd = TSFPM_OWN_FDS_FROM; fd < TSFPM_OWN_FDS_FROM + OWN_FDS_SPARE + 3 * (int)slot_count; fd++) close(fd);
 }
 
-static void become_worker(uint32_t slot, const int pipes[2][2], int channel, pid_t zygote)
+static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], int channel, pid_t zygote)
 {
     if (dup2(pipes[0][1], STDOUT_FILENO) < 0 || dup2(pipes[1][1], STDERR_FILENO) < 0) _exit(70);
-    int listen = fcntl(listen_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int listen = fcntl(is_probe ? probe_fd : listen_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     int kept_channel = fcntl(channel, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (listen < 0 || kept_channel < 0) worker_fails("cannot keep the listening socket");
     close_zygotes_descriptors();
@@ -337,23 +338,36 @@ fail:;
     return -1;
 }
 
+/* For the next worker. Until then the slot tells what the last one was doing when it ended. */
+static void clear_slot(uint32_t index)
+{
+    struct tsfpm_slot *slot = tsfpm_scoreboard_slot(index);
+    tsfpm_slot_begin(slot);
+    memset((char *)slot + sizeof slot->sequence, 0, sizeof *slot - sizeof slot->sequence);
+    slot->stage = TSFPM_STAGE_STARTING;
+    tsfpm_slot_end(slot);
+}
+
 /* Returns 0 in the new worker, its pid in the zygote, -1 with errno. */
-static pid_t fork_worker(uint32_t slot)
+static pid_t fork_worker(uint32_t slot, bool is_probe)
 {
     int pipes[2][2], channel[2];
     if (make_pipes(pipes) != 0) return -1;
     if (tsfpm_channel_make(channel) != 0) goto no_channel;
+    clear_slot(slot);
+    /* Workers can write there too: whatever one has left there is not for the next. */
+    __atomic_store_n(&tsfpm_scoreboard->draining, draining ? 1u : 0u, __ATOMIC_SEQ_CST);
     pid_t zygote = getpid();
     pid_t pid = tsfpm_libc()->fork();
     if (pid == 0) {
-        become_worker(slot, pipes, channel[1], zygote);
+        become_worker(slot, is_probe, pipes, channel[1], zygote);
         return 0;
     }
     if (pid < 0) goto no_worker;
     close(pipes[0][1]);
     close(pipes[1][1]);
     close(channel[1]);
-    workers[slot] = (struct worker){.pid = pid, .output = {pipes[0][0], pipes[1][0]}};
+    workers[slot] = (struct worker){.pid = pid, .output = {pipes[0][0], pipes[1][0]}, .is_probe = is_probe};
     alive++;
     tsfpm_zygote_watch(pipes[0][0], TSFPM_SOURCE_STDOUT, slot, false);
     tsfpm_zygote_watch(pipes[1][0], TSFPM_SOURCE_STDERR, slot, false);
@@ -374,14 +388,14 @@ no_channel:
 }
 
 /* Returns true in the new worker. */
-static bool on_fork(int32_t slot)
+static bool on_fork(int32_t slot, bool is_probe)
 {
     int32_t error = 0;
     if (!configured || slot < 0 || (uint32_t)slot >= slot_count) error = EINVAL;
     else if (workers[slot].pid != 0) error = EBUSY;
     else if (draining) error = ESHUTDOWN;
     if (error == 0) {
-        pid_t pid = fork_worker((uint32_t)slot);
+        pid_t pid = fork_worker((uint32_t)slot, is_probe);
         if (pid == 0) return true;
         if (pid > 0) {
             tsfpm_zygote_send(TSFPM_FRAME_FORKED, slot, pid, NULL, 0);
@@ -422,21 +436,25 @@ static void on_output(uint32_t slot, int stream)
     if (forward_output(slot, stream) < 0) close_output(slot, stream);
 }
 
-/* What the worker counted goes into the sums of the scoreboard, and its slot is free again. */
-static void clear_slot(uint32_t index)
+/* What the worker counted goes into the sums of the scoreboard; not what a probe counted, which served no client. */
+static void count_out(uint32_t index, bool is_probe)
 {
     struct tsfpm_slot *slot = tsfpm_scoreboard_slot(index);
     struct tsfpm_scoreboard_header *header = tsfpm_scoreboard;
-    header->past_accepted += slot->accepted;
-    header->past_finished += slot->finished;
-    if (slot->memory_peak > header->past_memory_peak) header->past_memory_peak = slot->memory_peak;
-    header->past_duration_sum_ns += slot->duration_sum_ns;
-    for (size_t i = 0; i < TSFPM_DURATION_BUCKETS; i++) header->past_duration_buckets[i] += slot->duration_buckets[i];
+    if (!is_probe) {
+        header->past_accepted += slot->accepted;
+        header->past_finished += slot->finished;
+        if (slot->memory_peak > header->past_memory_peak) header->past_memory_peak = slot->memory_peak;
+        header->past_duration_sum_ns += slot->duration_sum_ns;
+        for (size_t i = 0; i < TSFPM_DURATION_BUCKETS; i++)
+            header->past_duration_buckets[i] += slot->duration_buckets[i];
+    }
     if (slot->stage == TSFPM_STAGE_ACCEPTING) __atomic_sub_fetch(&header->idle, 1, __ATOMIC_RELAXED);
     if (slot->stage == TSFPM_STAGE_WAITING) __atomic_sub_fetch(&header->waiting, 1, __ATOMIC_RELAXED);
     if (slot->stage != TSFPM_STAGE_STARTING) __atomic_sub_fetch(&header->ready, 1, __ATOMIC_RELAXED);
     tsfpm_slot_begin(slot);
-    memset((char *)slot + sizeof slot->sequence, 0, sizeof *slot - sizeof slot->sequence);
+    slot->accepted = slot->finished = slot->memory_peak = slot->duration_sum_ns = 0;
+    memset(slot->duration_buckets, 0, sizeof slot->duration_buckets);
     tsfpm_slot_end(slot);
 }
 
@@ -456,7 +474,7 @@ static void on_exit_of(uint32_t slot, int32_t status)
         int32_t status;
         uint32_t accepted;
     } end = {status, accepted > UINT32_MAX ? UINT32_MAX : (uint32_t)accepted};
-    clear_slot(slot);
+    count_out(slot, worker->is_probe);
     tsfpm_channel_close(slot);
     pid_t pid = worker->pid;
     worker->pid = 0;
@@ -526,7 +544,9 @@ static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
     case TSFPM_FRAME_CONFIGURE:
         if (!configured) configure(payload, frame->length);
         return false;
-    case TSFPM_FRAME_FORK: return on_fork(frame->slot);
+    case TSFPM_FRAME_FORK: return on_fork(frame->slot, false);
+    case TSFPM_FRAME_FORK_PROBE: return on_fork(frame->slot, true);
+    case TSFPM_FRAME_ECHO: tsfpm_zygote_send(TSFPM_FRAME_ECHOED, -1, 0, NULL, 0); return false;
     case TSFPM_FRAME_DRAIN:
         drain_ordered = true;
         drain();
@@ -628,12 +648,13 @@ static void prepare(void)
     epoll_fd = move_up(epoll_fd);
     control_fd = move_up(TSFPM_FD_CONTROL);
     listen_fd = move_up(TSFPM_FD_LISTEN);
+    probe_fd = move_up(TSFPM_FD_STAND_IN);
     /* Accepted sockets inherit it: the rest of an answer does not wait for a client's delayed acknowledgement. */
     setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* not a TCP socket: fails, rightly */
     close(TSFPM_FD_SCOREBOARD); /* mapped */
     close(TSFPM_FD_LIBRARY);    /* loaded */
     /* Descriptor 0 was the stand-in; php-cgi goes on to accept "on 0", which the hook turns to the pool's socket. */
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = open("/dev/null", O_RDWR); /* stays open in programs that scripts start */
     if (null < 0 || dup2(null, STDIN_FILENO) < 0) tsfpm_die("cannot open /dev/null: %s", strerror(errno));
     if (null != STDIN_FILENO) close(null);
     tsfpm_zygote_watch(control_fd, TSFPM_SOURCE_CONTROL, 0, false);
@@ -647,9 +668,11 @@ pid_t tsfpm_zygote_run(void)
     if (version == NULL) tsfpm_die("PHP has not loaded the runtime as an extension");
     fflush(NULL); /* PHP's start-up warnings: else every worker inherits them, and prints them when it ends */
     prepare();
-    char ready[64];
-    int ready_length = snprintf(ready, sizeof ready, "%c%s", tsfpm_module_exposes_php(), version);
-    tsfpm_zygote_send(TSFPM_FRAME_READY, -1, getpid(), ready, (size_t)ready_length);
+    char ready[TSFPM_READY_MAX];
+    int length = snprintf(ready, sizeof ready, "%c%s%c%s%c%s", tsfpm_module_exposes_php(), version, 0,
+                          tsfpm_module_ini_file(), 0, tsfpm_module_ini_scanned());
+    if (length >= (int)sizeof ready) length = sizeof ready - 1;
+    tsfpm_zygote_send(TSFPM_FRAME_READY, -1, getpid(), ready, (size_t)length);
     while (!(draining && alive == 0)) {
         struct epoll_event events[64];
         int count = epoll_wait(epoll_fd, events, 64, any_leaving() ? LEAVE_CHECK_MS : -1);

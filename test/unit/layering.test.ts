@@ -12,7 +12,8 @@ const FREE = ['errors.ts', 'units.ts', 'version.ts'];
 
 /** Room -> rooms it may import from, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  lifecycle: ['pool', 'listen', 'config', 'http', 'log', 'os'],
+  lifecycle: ['reload', 'pool', 'listen', 'config', 'http', 'log', 'os'],
+  reload: ['pool', 'listen', 'config', 'log', 'os'],
   pool: ['config', 'scoreboard', 'status', 'fastcgi', 'listen', 'os', 'log'],
   http: ['status', 'listen', 'os', 'log'],
   serve: ['fastcgi', 'os'],

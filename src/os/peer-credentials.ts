@@ -1,0 +1,39 @@
+import type { Socket } from 'node:net';
+import type { Fd, Pid } from '../units.js';
+import { readInt32, readUInt32 } from './native-integers.js';
+import { socketOption } from './socket.js';
+
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+/** `struct ucred`: pid, uid, gid. */
+const UCRED_SIZE = 12;
+
+/** Who is at the other end of a unix socket, as the kernel noted it when the connection was made. */
+export interface PeerCredentials {
+  /** In our own pid namespace; 0 for a process that is not seen from it. */
+  readonly pid: Pid;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * For one end of a connected unix socket: of the client who connected, or of the server who called listen().
+ *
+ * @throws SystemError EBADF, ENOTSOCK
+ * @see unix(7) SO_PEERCRED
+ */
+export function peerCredentials(fd: Fd): PeerCredentials {
+  const bytes = socketOption(fd, SOL_SOCKET, SO_PEERCRED, UCRED_SIZE);
+  return { pid: readInt32(bytes, 0), uid: readUInt32(bytes, 4), gid: readUInt32(bytes, 8) };
+}
+
+/**
+ * The descriptor behind a socket of Node's, which Node keeps to itself.
+ *
+ * @returns undefined for one that is closed
+ */
+export function descriptorOf(socket: Socket): Fd | undefined {
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: unknown } | null };
+  const fd = handle?.fd;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}

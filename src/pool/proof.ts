@@ -1,0 +1,59 @@
+import { connect } from 'node:net';
+import { ProtocolError } from '../errors.js';
+import { FCGI_END_REQUEST, FCGI_RESPONDER, FCGI_STDIN } from '../fastcgi/constants.js';
+import { RecordDecoder } from '../fastcgi/decode.js';
+import { encodeBeginRequest, encodeParams, encodeStreamEnd } from '../fastcgi/encode.js';
+import type { Milliseconds } from '../units.js';
+
+const REQUEST_ID = 1;
+const PATIENCE_MS: Milliseconds = 10_000;
+
+/**
+ * Asks a worker for a script that does not exist: PHP starts a request, finds nothing and says so. Whatever it says, a
+ * whole answer proves that the worker serves.
+ *
+ * @param path of the unix socket that it accepts on
+ * @returns undefined, or why there was no answer
+ */
+export function proveWorker(path: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const client = connect(path);
+    const decoder = new RecordDecoder();
+    const settle = (failure?: string) => {
+      clearTimeout(timer);
+      client.destroy();
+      resolve(failure);
+    };
+    const timer = setTimeout(() => settle(`no answer within ${PATIENCE_MS / 1000} s`), PATIENCE_MS);
+    client.on('connect', () => {
+      client.write(
+        Buffer.concat([
+          encodeBeginRequest(REQUEST_ID, { role: FCGI_RESPONDER, flags: 0 }),
+          encodeParams(REQUEST_ID, PARAMS),
+          encodeStreamEnd(FCGI_STDIN, REQUEST_ID),
+        ]),
+      );
+    });
+    client.on('data', (chunk: Buffer) => {
+      try {
+        for (const { type } of decoder.push(chunk)) if (type === FCGI_END_REQUEST) settle();
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        settle(error.message);
+      }
+    });
+    client.on('error', (error) => settle(error.message));
+    client.on('close', () => settle('it closed the connection without an answer'));
+  });
+}
+
+const PARAMS: readonly (readonly [string, string])[] = [
+  ['SCRIPT_FILENAME', '/nonexistent/tsfpm-proof.php'],
+  ['SCRIPT_NAME', '/tsfpm-proof.php'],
+  ['REQUEST_METHOD', 'GET'],
+  ['REQUEST_URI', '/tsfpm-proof.php'],
+  ['QUERY_STRING', ''],
+  ['SERVER_PROTOCOL', 'HTTP/1.1'],
+  ['GATEWAY_INTERFACE', 'CGI/1.1'],
+  ['SERVER_SOFTWARE', 'tsfpm'],
+];

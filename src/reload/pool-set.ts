@@ -1,0 +1,359 @@
+import type { Config, PoolConfig } from '../config/config.js';
+import { octalMode } from '../config/values.js';
+import { ConfigError, StartFailure, SystemError } from '../errors.js';
+import type { ListenSocket } from '../listen/bind.js';
+import { ListenError } from '../listen/listen-error.js';
+import { ListenSockets } from '../listen/listen-sockets.js';
+import type { MasterLog } from '../log/master-log.js';
+import { Arrivals } from '../os/arrivals.js';
+import type { Environment } from '../pool/environment.js';
+import type { GenerationTools } from '../pool/generation.js';
+import { type Privilege, poolAccount } from '../pool/identity.js';
+import { listenOwner } from '../pool/listen-owner.js';
+import type { PhpOptions } from '../pool/php-arguments.js';
+import { Pool, type PoolPlan, type PreparedPool } from '../pool/pool.js';
+import { ProcessBudget } from '../pool/process-budget.js';
+import { StatusListener } from '../pool/status-listener.js';
+import type { Count } from '../units.js';
+
+export interface PoolSetParts {
+  readonly log: MasterLog;
+  readonly tools: GenerationTools;
+  readonly php: PhpOptions;
+  readonly environment: Environment;
+  readonly privilege: Privilege;
+}
+
+/** What a reload did, by pool. */
+export interface ReloadReport {
+  readonly renewed: readonly string[];
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly unchanged: readonly string[];
+  /** Those keep what they had before, or do not come into being. */
+  readonly failed: readonly { readonly pool: string; readonly reason: string }[];
+}
+
+/** New zygotes started at the same time: each loads all of PHP. */
+const PREPARED_AT_ONCE: Count = 4;
+
+interface StatusDoor {
+  readonly socket: ListenSocket;
+  readonly listener: StatusListener;
+}
+
+/** A pool of the new configuration on its way. */
+interface Candidate {
+  readonly plan: PoolPlan;
+  /** The pool that it renews, or a new one. */
+  readonly pool: Pool;
+  readonly isNew: boolean;
+}
+
+/** A candidate whose new generation is proven. */
+interface ReadyPool {
+  readonly candidate: Candidate;
+  readonly result: PreparedPool;
+}
+
+/** All pools of the master and the sockets they serve; what passes from one configuration to the next. */
+export class PoolSet {
+  readonly #parts: PoolSetParts;
+  readonly #sockets: ListenSockets;
+  readonly #arrivals = new Arrivals();
+  readonly #budget: ProcessBudget;
+  readonly #poolsByName = new Map<string, Pool>();
+  /** No longer of the configuration; they finish what they have in hand. */
+  readonly #leaving = new Set<Pool>();
+  readonly #statusDoors = new Map<string, StatusDoor>();
+  #isBudgetTold = false;
+
+  constructor(parts: PoolSetParts) {
+    this.#parts = parts;
+    this.#sockets = new ListenSockets(parts.log);
+    this.#budget = new ProcessBudget(0, () => this.#countWorkers());
+  }
+
+  /** In the order of the configuration. */
+  pools(): Pool[] {
+    return [...this.#poolsByName.values()];
+  }
+
+  /** Of pools that leave, too. */
+  zygotePids(): number[] {
+    return [...this.pools(), ...this.#leaving].flatMap((pool) => pool.zygotePids());
+  }
+
+  /**
+   * Binds every socket and starts every pool's zygote.
+   *
+   * @throws StartFailure when something cannot be; it has been logged
+   */
+  async start(config: Config): Promise<void> {
+    this.#budget.max = config.global.processMax;
+    for (const pool of config.pools)
+      this.#poolsByName.set(pool.name, this.#makePool(this.#plan(pool, config)));
+    const failures = await Promise.all(this.pools().map((pool) => pool.start()));
+    const told = failures.flatMap((failure, index) =>
+      failure === undefined ? [] : `[pool ${config.pools[index]?.name}] ${failure}`,
+    );
+    for (const line of told) this.#parts.log.error(line);
+    if (told.length > 0) throw new StartFailure('a pool could not be started');
+    for (const pool of config.pools) this.#openStatusDoor(pool);
+  }
+
+  /** From here on workers serve. */
+  run(): void {
+    for (const pool of this.pools()) pool.run();
+  }
+
+  /**
+   * Goes over to another configuration: every pool that can be started with it is, and proven, before the old one lets
+   * go. Sockets that stay are not touched. A pool that cannot be started keeps what it had.
+   */
+  async reload(config: Config): Promise<ReloadReport> {
+    const failed: { pool: string; reason: string }[] = [];
+    const fail = (pool: string, reason: string) => {
+      this.#parts.log.error(`[pool ${pool}] ${reason}`, { pool });
+      failed.push({ pool, reason });
+    };
+    const previousMax = this.#budget.max;
+    this.#budget.max = config.global.processMax;
+    const candidates = config.pools.flatMap((pool) => this.#candidate(pool, config, fail));
+    const unchanged = config.global.reloadUnchanged
+      ? []
+      : candidates.filter(({ plan, pool, isNew }) => !isNew && pool.isUnchangedBy(plan));
+    const toPrepare = candidates.filter((candidate) => !unchanged.includes(candidate));
+    const prepared = await inBatches(toPrepare, PREPARED_AT_ONCE, async (candidate) => ({
+      candidate,
+      result: await candidate.pool.prepare(candidate.plan),
+    }));
+    for (const { candidate, result } of prepared)
+      if (typeof result === 'string')
+        fail(candidate.plan.config.name, `${result}; ${consequence(candidate)}`);
+    const ready = prepared.flatMap(({ candidate, result }): ReadyPool[] =>
+      typeof result === 'string' ? [] : [{ candidate, result }],
+    );
+    const going = this.#withoutConflicts(ready, config, fail);
+    await Promise.all(going.map(({ candidate, result }) => this.#commit(candidate, result)));
+    const removed = this.#removeAllBut(new Set(config.pools.map(({ name }) => name)));
+    this.#orderAs(config);
+    for (const { candidate } of going) this.#openStatusDoor(candidate.plan.config);
+    this.#closeUnusedSockets();
+    if (going.length === 0 && config.pools.length > 0 && failed.length > 0) this.#budget.max = previousMax;
+    const names = (isNew: boolean) =>
+      going
+        .filter(({ candidate }) => candidate.isNew === isNew)
+        .map(({ candidate }) => candidate.plan.config.name);
+    return {
+      renewed: names(false),
+      added: names(true),
+      removed,
+      unchanged: unchanged.map(({ plan }) => plan.config.name),
+      failed,
+    };
+  }
+
+  drain(): void {
+    for (const pool of this.#everyPool()) pool.drain();
+  }
+
+  killWorkers(): void {
+    for (const pool of this.#everyPool()) pool.killWorkers();
+  }
+
+  killZygotes(): void {
+    for (const pool of this.#everyPool()) pool.killZygotes();
+  }
+
+  /** After a stop: when no process is left. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#everyPool().map((pool) => pool.ended));
+  }
+
+  /** Sockets and their files. */
+  async close(): Promise<void> {
+    for (const { listener } of this.#statusDoors.values()) listener.close();
+    await this.#arrivals.close();
+    this.#sockets.closeAll();
+  }
+
+  #everyPool(): Pool[] {
+    return [...this.pools(), ...this.#leaving];
+  }
+
+  #countWorkers(): Count {
+    return this.pools().reduce((sum, pool) => sum + pool.workerCount, 0);
+  }
+
+  /** @throws ConfigError, ListenError, SystemError */
+  #plan(config: PoolConfig, { global }: Config): PoolPlan {
+    return {
+      config,
+      account: poolAccount(config, this.#parts.privilege),
+      listenFd: this.#socketFor(config).fd,
+      php: this.#parts.php,
+      environment: this.#parts.environment,
+      emergency: {
+        threshold: global.emergencyRestartThreshold,
+        intervalS: global.emergencyRestartInterval,
+      },
+      drainBoundMs: global.processControlTimeout * 1000,
+    };
+  }
+
+  /**
+   * The one that is there, whoever's it was, or a new one. Within one configuration no two pools may have the same text;
+   * that two texts mean the same address is found out by binding.
+   */
+  #socketFor(pool: PoolConfig): ListenSocket {
+    return (
+      this.#sockets.byListen(pool.listen) ??
+      this.#sockets.bind({
+        ...socketOptions(pool),
+        pool: pool.name,
+        listen: pool.listen,
+        backlog: pool.listenBacklog,
+      })
+    );
+  }
+
+  #makePool(plan: PoolPlan): Pool {
+    return new Pool(
+      {
+        ...plan,
+        arrivals: this.#arrivals,
+        budget: this.#budget,
+        onBudgetSpent: () => this.#tellBudget(),
+        onFork: () => {
+          this.#isBudgetTold = false;
+        },
+      },
+      this.#parts.tools,
+    );
+  }
+
+  /** php-fpm's rule: at most once until some fork succeeds again. */
+  #tellBudget(): void {
+    if (this.#isBudgetTold) return;
+    this.#isBudgetTold = true;
+    this.#parts.log.warning(
+      "The maximum number of processes has been reached. Please review your configuration and consider raising 'process.max'",
+    );
+  }
+
+  #candidate(pool: PoolConfig, config: Config, fail: (pool: string, reason: string) => void): Candidate[] {
+    const there = this.#poolsByName.get(pool.name);
+    try {
+      const plan = this.#plan(pool, config);
+      return [{ plan, pool: there ?? this.#makePool(plan), isNew: there === undefined }];
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof ListenError || error instanceof SystemError))
+        throw error;
+      const reason = error.message.replace(`[pool ${pool.name}] `, '');
+      fail(pool.name, `${reason}; ${there === undefined ? 'it is left out' : 'it keeps its old generation'}`);
+      return [];
+    }
+  }
+
+  /** An address changes hands only if the pool that has it lets go of it. */
+  #withoutConflicts(
+    ready: readonly ReadyPool[],
+    config: Config,
+    fail: (pool: string, reason: string) => void,
+  ): ReadyPool[] {
+    const moving = new Set(ready.map(({ candidate }) => candidate.pool));
+    const staying = config.pools.flatMap(({ name }) => this.#poolsByName.get(name) ?? []);
+    return ready.filter(({ candidate, result }) => {
+      const holder = staying.find(
+        (pool) => !moving.has(pool) && pool.plan.listenFd === candidate.plan.listenFd,
+      );
+      if (holder === undefined) return true;
+      result.abandon();
+      fail(
+        candidate.plan.config.name,
+        `its address is still served by pool ${holder.config.name}, which could not be renewed; ${consequence(candidate)}`,
+      );
+      return false;
+    });
+  }
+
+  async #commit({ pool, plan, isNew }: Candidate, prepared: PreparedPool): Promise<void> {
+    if (isNew) {
+      this.#poolsByName.set(plan.config.name, pool);
+      pool.run();
+    }
+    await prepared.commit();
+  }
+
+  #removeAllBut(names: ReadonlySet<string>): string[] {
+    const removed = this.pools().filter((pool) => !names.has(pool.config.name));
+    for (const pool of removed) {
+      this.#poolsByName.delete(pool.config.name);
+      this.#leaving.add(pool);
+      pool.drain();
+      void pool.ended.then(() => this.#leaving.delete(pool));
+    }
+    return removed.map(({ config }) => config.name);
+  }
+
+  #orderAs(config: Config): void {
+    const sorted = config.pools.flatMap(({ name }) => this.#poolsByName.get(name) ?? []);
+    this.#poolsByName.clear();
+    for (const pool of sorted) this.#poolsByName.set(pool.config.name, pool);
+  }
+
+  /** `pm.status_listen`. One that cannot be opened is told and left out: the pool serves all the same. */
+  #openStatusDoor(config: PoolConfig): void {
+    const pool = this.#poolsByName.get(config.name);
+    const there = this.#statusDoors.get(config.name);
+    if (there !== undefined && there.socket.listen === config.pmStatusListen) return;
+    this.#closeStatusDoor(config.name);
+    if (pool === undefined || !config.pmStatusListen) return;
+    const name = `${config.name}_status`;
+    const socket = this.#sockets.bind({
+      ...socketOptions(config),
+      pool: name,
+      listen: config.pmStatusListen,
+      backlog: -1,
+    });
+    this.#statusDoors.set(config.name, { socket, listener: new StatusListener(pool, socket) });
+  }
+
+  #closeStatusDoor(name: string): void {
+    const there = this.#statusDoors.get(name);
+    if (there === undefined) return;
+    there.listener.close();
+    this.#sockets.close(there.socket);
+    this.#statusDoors.delete(name);
+  }
+
+  #closeUnusedSockets(): void {
+    for (const name of this.#statusDoors.keys())
+      if (!this.#poolsByName.has(name)) this.#closeStatusDoor(name);
+    const used = new Set([
+      ...this.pools().map(({ plan }) => plan.listenFd),
+      ...[...this.#statusDoors.values()].map(({ socket }) => socket.fd),
+    ]);
+    for (const socket of this.#sockets.all()) if (!used.has(socket.fd)) this.#sockets.close(socket);
+  }
+}
+
+function consequence({ isNew }: Candidate): string {
+  return isNew ? 'it is left out' : 'it keeps its old generation';
+}
+
+function socketOptions(pool: PoolConfig): { mode: number; uid?: number; gid?: number } {
+  return { mode: octalMode(pool.listenMode ?? '0660'), ...listenOwner(pool) };
+}
+
+async function inBatches<In, Out>(
+  items: readonly In[],
+  size: Count,
+  work: (item: In) => Promise<Out>,
+): Promise<Out[]> {
+  const results: Out[] = [];
+  for (let at = 0; at < items.length; at += size)
+    results.push(...(await Promise.all(items.slice(at, at + size).map(work))));
+  return results;
+}

@@ -1,0 +1,27 @@
+import type { Count, Milliseconds } from '../units.js';
+
+/** All pools together, at one moment. */
+export interface ServiceLoad {
+  readonly active: Count;
+  readonly idle: Count;
+  /** Requests begun, ever. */
+  readonly requests: bigint;
+  readonly slow: bigint;
+}
+
+/** php-fpm's line for `systemctl status` before there is anything to count. */
+export const READY_STATUS = 'Ready to handle connections';
+
+/**
+ * php-fpm's line for `systemctl status`.
+ *
+ * @param before requests when it was last shown
+ * @param elapsedMs since then
+ */
+export function loadStatus(load: ServiceLoad, before: bigint, elapsedMs: Milliseconds): string {
+  const { active, idle, requests, slow } = load;
+  // Fewer than before: a generation has gone, and what was counted there with it.
+  const handled = requests > before ? Number(requests - before) : 0;
+  const perSecond = elapsedMs > 0 ? (handled * 1000) / elapsedMs : 0;
+  return `Processes active: ${active}, idle: ${idle}, Requests: ${requests}, slow: ${slow}, Traffic: ${perSecond.toFixed(2)}req/sec`;
+}
