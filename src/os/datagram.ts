@@ -21,7 +21,7 @@ const c = {
   sendto: libcFunction<
     (fd: number, bytes: Buffer, size: number, flags: number, address: Buffer, length: number) => number
   >(
-    'ssize_t sendto(int sockfd, const void *buf, size_t len, int flags, const void *dest_addr, uint32_t addrlen)',
+    'intptr_t sendto(int sockfd, const void *buf, size_t len, int flags, const void *dest_addr, uint32_t addrlen)',
   ),
 };
 
