@@ -72,6 +72,7 @@ static bool connection_used;        /* php-cgi has read something of this connec
 static bool in_request;             /* from BEGIN_REQUEST, as read, to END_REQUEST, as written */
 static bool request_open;           /* from BEGIN_REQUEST to PHP's request shutdown, which comes before END_REQUEST */
 static bool arrival_noted;          /* the start of the request that comes next is in the slot */
+static bool skips_body;             /* of a request that was answered with a page */
 static bool let_go;                 /* nothing more is read from this client */
 static uint32_t params_length;      /* bytes of the request's parameters: all, and those that fit in the slot */
 static uint32_t params_kept;
@@ -367,7 +368,7 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
     input_start = input_end = 0;
     input_eof = false;
     memset(&stream, 0, sizeof stream);
-    connection_used = in_request = request_open = arrival_noted = let_go = false;
+    connection_used = in_request = request_open = arrival_noted = skips_body = let_go = false;
     contended_since_ns = 0;
     return fd;
 }
@@ -527,9 +528,33 @@ static bool answer_page(void)
     tsfpm_worker_request_ends(0);
     write_all(end, sizeof end);
     in_request = false;
+    skips_body = true;
     let_go = !request.keeps_connection || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     return true;
+}
+
+/* The body of a request that was answered with a page is nobody's. Returns false where the buffer ends within it. */
+static bool skip_body(void)
+{
+    while (!stream.stdin_ended || !at_record_start()) {
+        size_t here = input_end - input_start;
+        size_t step = (size_t)stream.content + stream.padding;
+        if (step == 0) step = FCGI_HEADER_LEN - stream.header_length;
+        if (step > here) step = here;
+        if (step == 0) return false;
+        follow(input + input_start, step, false);
+        input_start += step;
+    }
+    skips_body = false;
+    return input_start < input_end;
+}
+
+/* What comes next in the buffer is not for php-cgi; the buffer may be empty then. */
+static bool is_served_here(void)
+{
+    if (skips_body && !skip_body()) return true;
+    return tsfpm_relay_is_wanted() && !in_request && at_record_start() && answer_page();
 }
 
 ssize_t tsfpm_worker_read(void *buffer, size_t size)
@@ -547,7 +572,7 @@ ssize_t tsfpm_worker_read(void *buffer, size_t size)
             if (received < 0) return received;
             if (next_request) request_arrives();
         }
-    } while (tsfpm_relay_is_wanted() && !in_request && at_record_start() && answer_page());
+    } while (is_served_here());
     size_t step = input_end - input_start < size ? input_end - input_start : size;
     connection_used = true;
     memcpy(buffer, input + input_start, step);
