@@ -116,6 +116,8 @@ export class Master {
   takeSignals(): void {
     for (const signal of MASTER_SIGNALS) process.on(signal, () => this.onSignal(signal));
     process.on('SIGCHLD', () => this.#orphans.look());
+    // A mistake of ours must not end a service that runs: workers need the master only for what changes.
+    process.on('uncaughtException', (error) => this.#tellMistake(error));
     becomeSubreaper();
   }
 
@@ -226,6 +228,11 @@ export class Master {
     }
   }
 
+  #tellMistake(error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#log.alert(`internal error, please report it; the service goes on: ${stack ?? String(error)}`);
+  }
+
   async #reload(): Promise<void> {
     this.#isReloadWanted = false;
     const waiting = this.#waiting;
@@ -306,6 +313,7 @@ export class Master {
 
   /** @param boundMs 0 is none */
   #drain(boundMs: Milliseconds): void {
+    clearInterval(this.#sampleTimer);
     clearTimeout(this.#killTimer);
     this.#pools.drain();
     if (boundMs > 0) this.#killTimer = setTimeout(() => this.#kill(), boundMs);
@@ -314,6 +322,7 @@ export class Master {
 
   #kill(): void {
     this.#state = 'killing';
+    clearInterval(this.#sampleTimer);
     clearTimeout(this.#killTimer);
     this.#pools.killWorkers();
     this.#killTimer = setTimeout(() => this.#pools.killZygotes(), ZYGOTE_PATIENCE_MS);
@@ -321,7 +330,6 @@ export class Master {
   }
 
   async #cleanUp(): Promise<void> {
-    clearInterval(this.#sampleTimer);
     await this.#door?.server.close();
     await this.#pools.close();
     closeSync(this.#libraryFd);

@@ -65,6 +65,7 @@ export const QUESTION_KINDS = { TAKEN: 0, PING: 1, STATUS: 2, GET_STATUS: 3, STA
 
 const QUESTION_SIZE = 8;
 const LONGEST_QUESTION = 1024;
+const LONGEST_VERSION = 64;
 
 /** Descriptors of the spawned process, `enum tsfpm_descriptor`: their order in the list given to spawn. */
 export const DESCRIPTORS = { STAND_IN: 0, CONTROL: 3, SCOREBOARD: 4, LISTEN: 5, LIBRARY: 6 } as const;
@@ -247,6 +248,8 @@ function expectSize(payload: Buffer, name: string, isRight: boolean): void {
 
 function decodeFacts(payload: Buffer): PhpFacts {
   const [version = '', file = '', scanned = ''] = payload.toString('utf8', 1).split('\0');
+  if (version.length > LONGEST_VERSION)
+    throw new ProtocolError(`READY with ${version.length} characters of version`);
   const iniFiles = [file, ...scanned.split(/[,\n]+/)]
     .map((path) => path.trim())
     .filter((path) => path !== '');

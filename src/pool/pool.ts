@@ -341,8 +341,10 @@ export class Pool {
         onForkFailed: (reason) => this.#onForkFailed(reason),
         onZygoteLost: (reason) => this.#onZygoteLost(reason, generation),
         onEnded: () => {
+          // A pool that was renewed counts from its renewal.
           if (generation === this.#current || this.#current === undefined)
             this.#history.addGeneration(generation.scoreboard);
+          if (generation === this.#current) this.#current = undefined;
           this.#generations.delete(generation);
           this.#endIfEmpty();
         },

@@ -218,7 +218,7 @@ static void fuzz_round(void)
     /* Some workers first, so that frames can name them. */
     configured = true;
     for (uint32_t i = 0; i < SLOTS; i++)
-        if (fuzz_below(2) == 0) on_fork((int32_t)i);
+        if (fuzz_below(2) == 0) on_fork((int32_t)i, false);
     configured = fuzz_below(2) == 0;
     replies = 0;
     make_stream();

@@ -12,9 +12,11 @@ const FREE = ['errors.ts', 'units.ts', 'version.ts'];
 
 /** Room -> rooms it may import from, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  lifecycle: ['reload', 'pool', 'listen', 'config', 'http', 'log', 'os'],
+  lifecycle: ['reload', 'systemd', 'control', 'pool', 'listen', 'config', 'http', 'log', 'os'],
   reload: ['pool', 'listen', 'config', 'log', 'os'],
   pool: ['config', 'scoreboard', 'status', 'fastcgi', 'listen', 'os', 'log'],
+  systemd: ['os', 'log'],
+  control: ['os', 'log', 'listen'],
   http: ['status', 'listen', 'os', 'log'],
   serve: ['fastcgi', 'os'],
   listen: ['os', 'log'],

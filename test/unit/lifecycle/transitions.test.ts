@@ -4,7 +4,14 @@ import { MASTER_SIGNALS, type MasterState, TRANSITIONS } from '../../../src/life
 
 const STATES = Object.keys(TRANSITIONS) as MasterState[];
 /** The way down; nothing leads back. */
-const ORDER: readonly MasterState[] = ['starting', 'running', 'finishing', 'terminating', 'killing'];
+const ORDER: readonly MasterState[] = [
+  'starting',
+  'running',
+  'reloading',
+  'finishing',
+  'terminating',
+  'killing',
+];
 
 test('no signal ever leads back', () => {
   for (const state of STATES)
@@ -35,6 +42,12 @@ test('a reload is for a running daemon only, by SIGHUP as by SIGUSR2', () => {
         state === 'running',
         `${signal} in ${state}`,
       );
+});
+
+test('a reload that is asked for before one can be done is done after what goes on', () => {
+  for (const state of ['starting', 'reloading'] as const)
+    for (const signal of ['SIGUSR2', 'SIGHUP'] as const)
+      assert.deepEqual(TRANSITIONS[state][signal], { next: state, action: 'reload again' });
 });
 
 test('a state that is entered already is not entered again', () => {
