@@ -48,6 +48,16 @@ const char *tsfpm_module_php_version(void)
 {
     return "8";
 }
+const char *tsfpm_module_ini_file(void)
+{
+    return "";
+}
+
+const char *tsfpm_module_ini_scanned(void)
+{
+    return "";
+}
+
 bool tsfpm_module_exposes_php(void)
 {
     return false;
