@@ -127,6 +127,10 @@ export class Scaler {
     if (decision.fork > 0 && current !== undefined) this.#parts.onFork();
     if (decision.isRoomMissing && (decision.fork === 0 || current !== undefined)) this.#parts.onBudgetSpent();
     for (const pid of decision.retire) current?.retire(pid);
+    this.#attend(decision, snapshot, current);
+  }
+
+  #attend(decision: Decision, snapshot: PoolSnapshot, current: Generation | undefined): void {
     this.#watch(decision.watchQueue);
     const rests = decision.callAgainInMs !== undefined && decision.callAgainInMs < QUEUE_LOOK_MS;
     const isDeaf = decision.wakeBelowIdle === 0 && !decision.watchQueue && !rests && current !== undefined;

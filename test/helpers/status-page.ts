@@ -1,5 +1,7 @@
+import { FCGI_END_REQUEST, FCGI_STDOUT } from '../../src/fastcgi/constants.js';
 import type { Daemon, DaemonResponse } from './daemon.js';
-import { type FcgiAddress, fcgiRequest, scriptParams } from './fastcgi-client.js';
+import { FastcgiConnection, type FcgiAddress, fcgiRequest, scriptParams } from './fastcgi-client.js';
+import { requestBytes } from './request-bytes.js';
 
 export interface StatusQuestion {
   /** `html&full`; default: text. */
@@ -65,4 +67,36 @@ export async function statusJson(tsfpm: Daemon, question: StatusQuestion = {}): 
   });
   if (status !== 200) throw new Error(`the status page was answered with ${status}: ${text}`);
   return JSON.parse(text) as StatusJson;
+}
+
+/** What a client gets on FCGI_STDOUT, header and all. */
+export async function rawAnswer(
+  address: FcgiAddress,
+  params: Readonly<Record<string, string>>,
+  body = new Uint8Array(),
+): Promise<Buffer> {
+  const connection = await FastcgiConnection.open(address);
+  try {
+    connection.send(requestBytes({ params, body }));
+    return (await readAnswer(connection)).stdout;
+  } finally {
+    connection.close();
+  }
+}
+
+export interface RawAnswer {
+  readonly requestId: number;
+  readonly stdout: Buffer;
+}
+
+/** The next answer on a connection, up to its END_REQUEST. @throws Error where the connection ends before */
+export async function readAnswer(connection: FastcgiConnection): Promise<RawAnswer> {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const record = await connection.nextRecord();
+    if (record === undefined) throw new Error(`the connection ended after ${Buffer.concat(chunks)}`);
+    if (record.type === FCGI_END_REQUEST)
+      return { requestId: record.requestId, stdout: Buffer.concat(chunks) };
+    if (record.type === FCGI_STDOUT) chunks.push(Buffer.from(record.content));
+  }
 }
