@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import type { Config } from './config.js';
 import { phpConstant } from './constants.js';
+import type { Setting } from './draft.js';
 import { decodeFile } from './file-text.js';
 import { expandGlob, GlobAborted, type GlobDisk } from './glob.js';
 import { absolutePath, basesFor } from './prefix.js';
@@ -69,6 +70,18 @@ export function loadConfig(options: LoadOptions): LoadResult {
   return config === undefined
     ? { problems: [...problems, fatal('failed to post process the configuration')] }
     : { config, problems };
+}
+
+/**
+ * What can be read of the [global] section, whatever else is wrong with the files: to find the master that runs with
+ * an earlier, better state of them.
+ *
+ * @returns settings by the name of their directive, without defaults; unchecked, paths as written
+ */
+export function peekGlobal(options: LoadOptions): ReadonlyMap<string, Setting> {
+  const { programs } = basesFor(options.prefix);
+  const files = new FileReader(options, programs, options.disk ?? MACHINE_DISK);
+  return files.readMain().draft.global.scalars;
 }
 
 /** The main file and its includes, depth first. */

@@ -58,6 +58,9 @@ function checkGlobal(global: UncheckedGlobal, bases: Bases): Problem[] {
   if (global.pid !== undefined) {
     global.pid = absolutePath(global.pid, bases.state);
   }
+  if (global.controlListen) {
+    global.controlListen = absolutePath(global.controlListen, bases.state);
+  }
   if (global.errorLog.toLowerCase() !== 'syslog') {
     global.errorLog = absolutePath(global.errorLog, bases.state);
   }

@@ -235,6 +235,7 @@ export class Pool {
 
   /** From one generation to the next: the old one drains once a worker of the new one serves. */
   async #replace(parts: PoolParts, next: Generation | undefined): Promise<void> {
+    if (this.#state === 'starting') this.#state = 'running';
     const old = this.#current;
     this.#scaler.stop();
     clearTimeout(this.#retry);

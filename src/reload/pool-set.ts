@@ -278,11 +278,8 @@ export class PoolSet {
     });
   }
 
-  async #commit({ pool, plan, isNew }: Candidate, prepared: PreparedPool): Promise<void> {
-    if (isNew) {
-      this.#poolsByName.set(plan.config.name, pool);
-      pool.run();
-    }
+  async #commit({ pool, plan }: Candidate, prepared: PreparedPool): Promise<void> {
+    this.#poolsByName.set(plan.config.name, pool);
     await prepared.commit();
   }
 

@@ -152,7 +152,7 @@ static void add_frame(void)
 {
     static const uint16_t types[] = {TSFPM_FRAME_CONFIGURE, TSFPM_FRAME_FORK,   TSFPM_FRAME_FORK,   TSFPM_FRAME_DRAIN,
                                      TSFPM_FRAME_SIGNAL,    TSFPM_FRAME_RETIRE, TSFPM_FRAME_SIGNAL, TSFPM_FRAME_ARM,
-                                     TSFPM_FRAME_ANSWER};
+                                     TSFPM_FRAME_ANSWER,    TSFPM_FRAME_FORK_PROBE, TSFPM_FRAME_ECHO};
     struct tsfpm_frame frame = {
         .type = types[fuzz_below(sizeof types / sizeof *types)],
         .version = TSFPM_CONTROL_VERSION,
@@ -185,7 +185,7 @@ static size_t forks_in_stream(void)
     for (size_t at = 0; length - at >= sizeof frame; at += sizeof frame + frame.length) {
         memcpy(&frame, bytes + at, sizeof frame);
         if (frame.length > length - at - sizeof frame) break;
-        forks += frame.type == TSFPM_FRAME_FORK;
+        forks += frame.type == TSFPM_FRAME_FORK || frame.type == TSFPM_FRAME_FORK_PROBE;
     }
     return forks;
 }
@@ -253,6 +253,6 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < SLOTS; i++) workers[i].output[0] = workers[i].output[1] = -1;
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     control_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    listen_fd = -1;
+    listen_fd = probe_fd = -1;
     return fuzz_main(argc, argv, fuzz_round);
 }
