@@ -72,6 +72,7 @@ static bool connection_used;        /* php-cgi has read something of this connec
 static bool in_request;             /* from BEGIN_REQUEST, as read, to END_REQUEST, as written */
 static bool request_open;           /* from BEGIN_REQUEST to PHP's request shutdown, which comes before END_REQUEST */
 static bool arrival_noted;          /* the start of the request that comes next is in the slot */
+static bool is_answered;            /* END_REQUEST was written for the present request, or the last one */
 static bool skips_body;             /* of a request that was answered with a page */
 static bool let_go;                 /* nothing more is read from this client */
 static uint32_t params_length;      /* bytes of the request's parameters: all, and those that fit in the slot */
@@ -219,6 +220,7 @@ static void request_begins(void)
     if (!arrival_noted) request_arrives(); /* pipelined behind another one */
     arrival_noted = false;
     request_open = in_request = true;
+    is_answered = false;
     params_length = params_kept = 0;
     tsfpm_slot_begin(slot);
     slot->accepted++;
@@ -368,7 +370,7 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
     input_start = input_end = 0;
     input_eof = false;
     memset(&stream, 0, sizeof stream);
-    connection_used = in_request = request_open = arrival_noted = skips_body = let_go = false;
+    connection_used = in_request = request_open = arrival_noted = is_answered = skips_body = let_go = false;
     contended_since_ns = 0;
     return fd;
 }
@@ -598,6 +600,7 @@ ssize_t tsfpm_worker_write(const void *buffer, size_t size)
     ssize_t written = tsfpm_libc()->write(tsfpm_connection, buffer, size);
     if (!in_request || request_open || written != (ssize_t)size || !ends_with_end_request(buffer, size)) return written;
     in_request = false;
+    is_answered = true;
     let_go = !at_record_start() || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     return written;
@@ -624,6 +627,7 @@ int tsfpm_worker_shutdown(int how)
 ssize_t tsfpm_worker_drain(void)
 {
     uint64_t end_ns = 0, silence_end_ns = 0;
+    let_go = is_answered = false; /* only the close is to come */
     while (!all_received()) {
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
         if (end_ns == 0) end_ns = now + DRAIN_LIMIT_NS;
@@ -641,7 +645,8 @@ ssize_t tsfpm_worker_drain(void)
 
 int tsfpm_worker_close(void)
 {
-    if (let_go) tsfpm_worker_drain(); /* php-cgi does not, of a connection that it meant to keep */
+    /* php-cgi does not, of a connection that it meant to keep, nor after its last request: the answer would be lost. */
+    if (let_go || is_answered) tsfpm_worker_drain();
     int fd = tsfpm_connection;
     tsfpm_connection = -1;
     return tsfpm_libc()->close(fd);

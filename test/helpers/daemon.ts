@@ -7,7 +7,7 @@ import { DaemonFolder, type Pieces, type Settings } from './daemon-folder.js';
 import { type FcgiAddress, type FcgiResponse, fcgiRequest, scriptParams } from './fastcgi-client.js';
 import { allProcesses, descriptorsOf, killProcess, type ProcessInfo } from './processes.js';
 import { TextWatch } from './text-watch.js';
-import { until } from './wait.js';
+import { sleep, until } from './wait.js';
 
 /** dist/test/helpers/ -> bin/tsfpm */
 export const TSFPM = fileURLToPath(new URL('../../../bin/tsfpm', import.meta.url));
@@ -49,6 +49,9 @@ export interface FailedStart extends DaemonEnd {
 }
 
 const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGKILL'];
+
+/** More than a connection whose client has left needs to be closed. */
+const CLOSING_MS = 100;
 
 /** The harness's own patience with a start, which compiles nothing and waits for php-cgi. */
 const START_MS = 30_000;
@@ -258,6 +261,7 @@ export class Daemon {
 
   /** For what the master opens once, when it is first needed: from here on its descriptors must stay as many. */
   async settle(): Promise<void> {
+    await sleep(CLOSING_MS);
     this.#idleDescriptors = await this.#settledDescriptors();
   }
 
