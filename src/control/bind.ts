@@ -1,0 +1,72 @@
+import { closeSync, lstatSync } from 'node:fs';
+import {
+  bindSocketFile,
+  isSocketLive,
+  ownSocketFile,
+  removeSocketFile,
+  removeStaleFile,
+  type SocketFile,
+} from '../listen/socket-file.js';
+import { asSystemError, hasCode } from '../os/libc.js';
+import { listenOnSocket, openStreamSocket } from '../os/socket.js';
+import type { Count, Fd } from '../units.js';
+
+/** The master's own user, nobody else; root needs no permission. */
+const SOCKET_MODE = 0o600;
+const BACKLOG: Count = 16;
+
+/** The control socket cannot be had; the message is a line for the log. */
+export class ControlError extends Error {
+  readonly code = 'CONTROL';
+
+  constructor(message: string, cause?: unknown) {
+    super(cause === undefined ? message : `${message}${asSystemError(cause).suffix}`, { cause });
+    this.name = 'ControlError';
+  }
+}
+
+export interface ControlSocket {
+  readonly fd: Fd;
+  readonly file: SocketFile;
+}
+
+/**
+ * Replaces the socket of a master that was killed, but neither a living one's nor a file that is no socket.
+ *
+ * @throws ControlError
+ */
+export function bindControlSocket(path: string): ControlSocket {
+  const failure = `unable to listen for commands at '${path}'`;
+  try {
+    if (isSocketLive(path)) throw new ControlError(`${failure}: another master answers there`);
+    if (isAnotherFile(path)) throw new ControlError(`${failure}: the file is there and no socket`);
+    removeStaleFile(path);
+    return bound(path);
+  } catch (error) {
+    throw error instanceof ControlError ? error : new ControlError(failure, error);
+  }
+}
+
+function bound(path: string): ControlSocket {
+  const fd = openStreamSocket('unix');
+  let file: SocketFile | undefined;
+  try {
+    bindSocketFile(fd, path, SOCKET_MODE);
+    file = ownSocketFile(path);
+    listenOnSocket(fd, BACKLOG);
+    return { fd, file };
+  } catch (error) {
+    closeSync(fd);
+    if (file !== undefined) removeSocketFile(file);
+    throw error;
+  }
+}
+
+function isAnotherFile(path: string): boolean {
+  try {
+    return !lstatSync(path).isSocket();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}

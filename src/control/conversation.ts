@@ -1,0 +1,139 @@
+import type { Socket } from 'node:net';
+import { EXIT_SOFTWARE, EXIT_USAGE, ProtocolError, unreachable } from '../errors.js';
+import type { Logger } from '../log/levels.js';
+import type { PeerCredentials } from '../os/peer-credentials.js';
+import type { Milliseconds } from '../units.js';
+import {
+  type ControlMessage,
+  type ControlRequest,
+  decodeRequest,
+  encodeMessage,
+  LineReader,
+  MOST_REQUEST_BYTES,
+} from './protocol.js';
+import type { ControlServerLimits } from './server.js';
+import type { ControlResult, ControlTarget, Tell } from './target.js';
+
+export interface ConversationParts {
+  readonly socket: Socket;
+  /** Known to be allowed. */
+  readonly peer: PeerCredentials;
+  readonly target: ControlTarget;
+  readonly log: Logger;
+  readonly limits: ControlServerLimits;
+}
+
+const REQUEST_TIMEOUT_MS: Milliseconds = 5000;
+const ANSWER_TIMEOUT_MS: Milliseconds = 10_000;
+const MAX_PENDING_BYTES = 1024 * 1024;
+
+/**
+ * One connection of one peer: one request, its answer, the end. What a command has begun goes on when its peer has gone:
+ * a reload is not taken back because somebody pressed Ctrl-C.
+ */
+export class Conversation {
+  readonly #parts: ConversationParts;
+  readonly #reader = new LineReader(MOST_REQUEST_BYTES);
+  readonly #onData = (chunk: Buffer): void => this.#take(chunk);
+  #timer: NodeJS.Timeout;
+  #isAsked = false;
+
+  constructor(parts: ConversationParts) {
+    this.#parts = parts;
+    const { socket, limits } = parts;
+    this.#timer = setTimeout(() => this.abort(), limits.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
+    socket.once('close', () => clearTimeout(this.#timer));
+    socket.on('data', this.#onData);
+    // Half open is for peers that wait for an answer; one that has asked nothing waits for none.
+    socket.once('end', () => {
+      if (!this.#isAsked) this.abort();
+    });
+  }
+
+  /** Ends it now. */
+  abort(): void {
+    this.#parts.socket.destroy();
+  }
+
+  /** Ends it once its answer is given. */
+  closeSoon(): void {
+    if (!this.#isAsked) this.abort();
+  }
+
+  #take(chunk: Buffer): void {
+    try {
+      const [line] = this.#reader.push(chunk);
+      if (line === undefined) return;
+      this.#stopReading();
+      const request = decodeRequest(line);
+      void this.#perform(request);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#stopReading();
+      this.#parts.log.warning(`control: bad request of pid ${this.#parts.peer.pid}: ${error.message}`);
+      this.#end({ ok: false, exitCode: EXIT_USAGE, lines: [`not understood: ${error.message}`] });
+    }
+  }
+
+  /** What else it sends waits in the kernel. */
+  #stopReading(): void {
+    const { socket } = this.#parts;
+    this.#isAsked = true;
+    clearTimeout(this.#timer);
+    socket.off('data', this.#onData);
+    socket.pause();
+  }
+
+  async #perform(request: ControlRequest): Promise<void> {
+    const { log, peer, target } = this.#parts;
+    const what = 'kind' in request ? `${request.verb} (${request.kind})` : request.verb;
+    const isLooking = request.verb === 'status' || request.verb === 'upgraded';
+    log[isLooking ? 'debug' : 'notice'](`control: ${what} asked for by uid ${peer.uid}, pid ${peer.pid}`);
+    try {
+      this.#end(await perform(request, target, (line) => this.#send({ line })));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error(`control: ${what} failed: ${reason}`);
+      this.#end({ ok: false, exitCode: EXIT_SOFTWARE, lines: [`${what} failed: ${reason}`] });
+    }
+  }
+
+  #send(message: ControlMessage): void {
+    const { socket, limits } = this.#parts;
+    if (!socket.writable) return;
+    socket.write(encodeMessage(message));
+    if ('line' in message && socket.writableLength > (limits.maxPendingBytes ?? MAX_PENDING_BYTES))
+      this.abort();
+  }
+
+  #end(result: ControlResult): void {
+    const { socket, limits } = this.#parts;
+    if (socket.destroyed) return;
+    this.#send({ result });
+    this.#timer = setTimeout(() => this.abort(), limits.answerTimeoutMs ?? ANSWER_TIMEOUT_MS);
+    // Closed with something unread, a unix socket takes its answer back: first the peer has to close.
+    socket.resume();
+    socket.end();
+  }
+}
+
+async function perform(request: ControlRequest, target: ControlTarget, tell: Tell): Promise<ControlResult> {
+  switch (request.verb) {
+    case 'status':
+      return { ok: true, exitCode: 0, lines: [], data: await target.status() };
+    case 'reload':
+      return target.reload(tell);
+    case 'reopen':
+      return target.reopen();
+    case 'stop':
+      return target.stop(request.kind);
+    case 'upgrade':
+      return target.upgrade(tell);
+    case 'upgraded':
+      return target.upgraded();
+    case 'test':
+      return target.test();
+    default:
+      return unreachable(request);
+  }
+}

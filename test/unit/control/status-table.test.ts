@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { poolSummary } from '../../../src/control/pool-summary.js';
+import { durationText, isControlStatus, statusTable } from '../../../src/control/status-table.js';
+import type { ControlPoolStatus, ControlStatus } from '../../../src/control/target.js';
+import { POOL } from '../status/sample.js';
+import { STATUS } from './fake-target.js';
+
+const [WWW] = STATUS.pools as [ControlPoolStatus];
+
+test('shows the master and a line for each pool', () => {
+  const shop = { ...WWW, name: 'shop', processManager: 'ondemand', draining: 1, trouble: 'no php-cgi' };
+  assert.deepEqual(statusTable({ ...STATUS, pools: [WWW, shop] }), [
+    'tsfpm 0.1.0, pid 4242, running for 1 d 2 h, ready',
+    '/etc/tsfpm.conf, 2 reloads',
+    '',
+    'POOL                PM        GEN  IDLE  BUSY   MAX QUEUE      REQUESTS     SLOW',
+    'www                 dynamic     3     2     1    10     0          4711        5',
+    'shop                ondemand    3     2     1    10     0          4711        5',
+    '  1 worker of older generations still finish',
+    '  no php-cgi',
+  ]);
+});
+
+test('says what is wrong', () => {
+  const master = {
+    ...STATUS.master,
+    ready: false,
+    reason: 'pool www: it fails',
+    reloads: { succeeded: 1, failed: 3, isLastSuccessful: false },
+  };
+  assert.deepEqual(statusTable({ master, pools: [] }).slice(0, 2), [
+    'tsfpm 0.1.0, pid 4242, running for 1 d 2 h, not ready: pool www: it fails',
+    '/etc/tsfpm.conf, 1 reload, 3 refused (the last one too)',
+  ]);
+});
+
+test('large pools fit in 80 columns', () => {
+  const large: ControlPoolStatus = {
+    ...WWW,
+    name: 'a-very-long-name-of-a-pool.example.com',
+    processManager: 'ondemand',
+    generation: 9999,
+    idle: 99_999,
+    active: 99_999,
+    maxChildren: 99_999,
+    listenQueue: 65_535,
+    requests: 9_999_999_999_999,
+    slowRequests: 99_999_999,
+  };
+  const [, , , head = '', line = ''] = statusTable({ ...STATUS, pools: [large] });
+  assert.deepEqual([head.length, line.length], [80, 80]);
+  assert.ok(line.startsWith('a-very-long-name-o~ ondemand 9999 99999 '));
+});
+
+test('a name cannot command the terminal', () => {
+  const evil = { ...WWW, name: '\u001b[2J\r\n', trouble: 'a\u202eb' };
+  const text = statusTable({ ...STATUS, pools: [evil] }).join('\n');
+  assert.match(text, /^\?\[2J\?\? /m);
+  assert.match(text, /^ {2}a\?b$/m);
+});
+
+const DURATIONS: readonly [seconds: number, text: string][] = [
+  [0, '0 s'],
+  [59.9, '59 s'],
+  [60, '1 min 0 s'],
+  [3661, '1 h 1 min'],
+  [86_400, '1 d 0 h'],
+];
+
+for (const [seconds, text] of DURATIONS) {
+  test(`${seconds} s are ${text}`, () => assert.equal(durationText(seconds), text));
+}
+
+test('only a status is taken for one', () => {
+  assert.ok(isControlStatus(STATUS));
+  for (const other of [undefined, null, 5, [], {}, { master: {}, pools: [] }, { ...STATUS, pools: [null] }])
+    assert.equal(isControlStatus(other), false);
+});
+
+test('a pool is told from what its status pages show', () => {
+  const facts = { listen: '/run/www.sock', maxChildren: 10, generation: 3, draining: 1, trouble: undefined };
+  const expected: ControlPoolStatus = {
+    ...facts,
+    name: 'www',
+    processManager: 'dynamic',
+    idle: 2,
+    active: 1,
+    listenQueue: 3,
+    requests: 4711n,
+    slowRequests: 5n,
+  };
+  const summary = poolSummary(POOL, facts);
+  assert.deepEqual(summary, expected);
+  const status: ControlStatus = { master: STATUS.master, pools: [summary] };
+  assert.ok(isControlStatus(status));
+});
