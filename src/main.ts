@@ -8,12 +8,20 @@ import { EXIT_CONFIG, EXIT_OK, StartFailure } from './errors.js';
 import { ErrorLog } from './lifecycle/error-log.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
 import { Master, type MasterOptions } from './lifecycle/master.js';
+import { addressKey } from './listen/bind.js';
+import { InheritedStock } from './listen/inherited.js';
 import { createStderrSink } from './log/descriptor-sink.js';
 import { createMasterLog, type MasterLog } from './log/master-log.js';
 import { groupByName, userByName } from './os/accounts.js';
+import { setCloseOnExec } from './os/descriptor.js';
 import { setProcessTitle } from './os/title.js';
 import type { PhpOptions } from './pool/php-arguments.js';
 import { phpIniLookup } from './pool/php-ini.js';
+import { provePools } from './reload/trial.js';
+import { type Takeover, takeTakeover } from './reload/upgrade.js';
+import { takeActivation } from './systemd/activation.js';
+import { takeSockets } from './systemd/inherited-sockets.js';
+import { type NotifyEnvironment, takeNotifyEnvironment } from './systemd/notify-environment.js';
 import { ownVersion } from './version.js';
 
 /** How the configuration is read. */
@@ -35,6 +43,7 @@ export interface RunOptions extends LoadOptions {
   /** false: this is the background process that the launching one started. */
   readonly isForeground: boolean;
   readonly isStderrForced: boolean;
+  readonly inheritance?: Inheritance;
   /** Called once, when the service is up. */
   readonly onUp?: () => void;
 }
@@ -99,11 +108,16 @@ export async function runMaster(options: RunOptions): Promise<number> {
     isRoot: isRoot(),
     allowRoot: options.allowRoot,
     version: ownVersion(),
+    configFile: options.file,
     readConfig: () => readConfigAgain(options, log),
+    testConfig: () => testFile(options),
+    isForeground: options.isForeground,
+    ...options.inheritance,
   });
   if (master === undefined) return failStart(log);
   try {
     errorLog.open(config.global);
+    if (options.inheritance?.takeover !== undefined) errorLog.settle(); // stderr is the log already
     applyMasterLimits(config.global, isRoot());
     master.takeSignals();
     await master.start();
@@ -122,6 +136,57 @@ export async function runMaster(options: RunOptions): Promise<number> {
   }
   await master.untilStopped();
   return EXIT_OK;
+}
+
+/**
+ * Every pool on trial: started and proven on sockets of its own, and ended again. For an upgrade in place, which asks the
+ * new program before it gives way to it.
+ *
+ * @returns the exit code
+ */
+export async function proveMaster(options: LoadOptions): Promise<number> {
+  const log = createStartLog();
+  const config = readConfig(options, log);
+  if (config === undefined) return failStart(log);
+  const isProven = await provePools(config, {
+    log,
+    php: options.php,
+    environment: { ...process.env },
+    privilege: { isRoot: isRoot(), allowRoot: options.allowRoot },
+  });
+  return isProven ? EXIT_OK : failStart(log);
+}
+
+/** What a process before this one has left for the master, by its environment; taken out of there. */
+export interface Inheritance {
+  readonly takeover: Takeover | undefined;
+  readonly inherited: InheritedStock;
+  readonly notify: NotifyEnvironment | undefined;
+}
+
+export function takeInheritance(environment: Record<string, string | undefined>): Inheritance {
+  const passed = takeSockets(environment).sockets.map((socket) => ({ ...socket, isLent: false }));
+  for (const { fd } of passed) setCloseOnExec(fd, true);
+  const lent = takeActivation(environment, process.pid).sockets.map(({ fd, address }) => ({
+    key: addressKey(address),
+    fd,
+    isLent: true,
+  }));
+  return {
+    takeover: takeTakeover(environment),
+    inherited: new InheritedStock([...passed, ...lent]),
+    notify: takeNotifyEnvironment(environment, process.pid),
+  };
+}
+
+/** What `-t` would say, for a master that runs. */
+function testFile(options: LoadOptions): { isGood: boolean; lines: string[] } {
+  const { config, problems } = loadFile(options);
+  const all = [...problems, ...(config === undefined ? [] : checkMachine(config))];
+  return {
+    isGood: config !== undefined && !all.some(isFatal),
+    lines: all.map(({ level, message }) => `${level.toUpperCase()}: ${message}`),
+  };
 }
 
 /** @returns undefined where there is no runtime to run with; that has been told */

@@ -39,6 +39,10 @@ async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
       const { demo } = await import('./dev.js');
       return demo(command.port);
     }
+    case 'control': {
+      const { control } = await import('./control.js');
+      return control(command);
+    }
     default:
       return unreachable(command);
   }

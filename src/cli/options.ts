@@ -1,8 +1,19 @@
 import { CommanderError } from 'commander';
+import type { ControlRequest } from '../control/protocol.js';
+import type { StopKind } from '../control/target.js';
 import { UsageError } from '../errors.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
+import type { Milliseconds } from '../units.js';
 import { normaliseArguments } from './normalise.js';
-import { createProgram, createServerCommand, type ParsedOptions } from './program.js';
+import {
+  CONTROL_VERBS,
+  type ControlVerb,
+  createControlCommand,
+  createProgram,
+  createServerCommand,
+  type ParsedControlOptions,
+  type ParsedOptions,
+} from './program.js';
 
 /** What of the command line is meant for the master. */
 export interface MasterOptions {
@@ -21,6 +32,21 @@ export interface MasterOptions {
   readonly php: PhpOptions;
 }
 
+/** A command for the master that runs, and where that one is found. */
+export interface ControlOptions {
+  readonly request: ControlRequest;
+  /** `--control`: the socket itself. */
+  readonly socket: string | undefined;
+  /** `-y`; `undefined` for the default file. */
+  readonly configFile: string | undefined;
+  readonly prefix: string | undefined;
+  /** `-g`; before the default file, after a file that is named. */
+  readonly pidFile: string | undefined;
+  readonly json: boolean;
+  /** `undefined` waits for ever. */
+  readonly timeoutMs: Milliseconds | undefined;
+}
+
 /** What a command line asks for. */
 export type CommandLine =
   | ({ readonly verb: 'run' } & MasterOptions)
@@ -31,7 +57,8 @@ export type CommandLine =
   /** Usage on stdout and exit 64; php-fpm does not tell the reason. */
   | { readonly verb: 'usage-error'; readonly progName: string; readonly error: UsageError }
   | { readonly verb: 'serve'; readonly docroot: string; readonly port: number }
-  | { readonly verb: 'demo'; readonly port: number };
+  | { readonly verb: 'demo'; readonly port: number }
+  | ({ readonly verb: 'control' } & ControlOptions);
 
 /**
  * Reads the command line, left to right, as php-fpm does.
@@ -42,9 +69,11 @@ export type CommandLine =
 export function parseCommandLine(argv: readonly string[], progName: string): CommandLine {
   const [first, ...rest] = argv;
   try {
-    return first === 'serve' || first === 'demo'
-      ? parseServerCommand(first, rest, progName)
-      : parseDaemonOptions(argv, progName);
+    if (first === 'serve' || first === 'demo') return parseServerCommand(first, rest, progName);
+    const verb = CONTROL_VERBS.find((name) => name === first);
+    return verb === undefined
+      ? parseDaemonOptions(argv, progName)
+      : parseControlCommand(verb, rest, progName);
   } catch (error) {
     return { verb: 'usage-error', progName, error: usageErrorOf(error) };
   }
@@ -124,6 +153,43 @@ function parsePort(text: string): number {
     throw new UsageError(`invalid port '${text}'`, '--port');
   }
   return port;
+}
+
+const DEFAULT_TIMEOUT_MS: Milliseconds = 60_000;
+const LONGEST_TIMEOUT_S = 86_400;
+
+function parseControlCommand(name: ControlVerb, argv: readonly string[], progName: string): CommandLine {
+  if (argv.includes('-h') || argv.includes('--help')) {
+    return { verb: 'help', progName };
+  }
+  const command = createControlCommand(name);
+  command.parse(argv, { from: 'user' });
+  const options: ParsedControlOptions = command.opts();
+  return {
+    verb: 'control',
+    request: name === 'stop' ? { verb: 'stop', kind: stopKind(options) } : { verb: name },
+    socket: options.control,
+    configFile: options.config,
+    prefix: options.prefix,
+    pidFile: options.pid,
+    json: options.json ?? false,
+    timeoutMs: timeoutMs(options.timeout, name),
+  };
+}
+
+function stopKind({ kill, terminate }: ParsedControlOptions): StopKind {
+  if (kill) return 'kill';
+  return terminate ? 'terminate' : 'finish';
+}
+
+/** 0 is no limit; nor has a stop one by itself, since it waits for requests. */
+function timeoutMs(text: string | undefined, name: ControlVerb): Milliseconds | undefined {
+  if (text === undefined) return name === 'stop' ? undefined : DEFAULT_TIMEOUT_MS;
+  const seconds = /^[0-9]+(?:\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(seconds <= LONGEST_TIMEOUT_S)) {
+    throw new UsageError(`invalid timeout '${text}'`, '--timeout');
+  }
+  return seconds === 0 ? undefined : seconds * 1000;
 }
 
 function usageErrorOf(error: unknown): UsageError {

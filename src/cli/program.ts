@@ -22,6 +22,22 @@ export interface ParsedOptions {
   readonly allowToRunAsRoot?: true;
 }
 
+/** The commands for a master that runs. */
+export const CONTROL_VERBS = ['status', 'reload', 'stop', 'reopen', 'upgrade', 'test'] as const;
+export type ControlVerb = (typeof CONTROL_VERBS)[number];
+
+/** Option values of these commands, as commander keeps them. */
+export interface ParsedControlOptions {
+  readonly config?: string;
+  readonly prefix?: string;
+  readonly pid?: string;
+  readonly control?: string;
+  readonly json?: true;
+  readonly timeout?: string;
+  readonly terminate?: true;
+  readonly kill?: true;
+}
+
 /** Options that are obeyed at once, whatever follows them. */
 export const IMMEDIATE_OPTIONS: readonly string[] = ['--help', '--usage', '--modules', '--version'];
 
@@ -46,6 +62,31 @@ export function createProgram(): Command {
 export function createServerCommand(name: 'serve' | 'demo'): Command {
   const command = quiet(new Command(name)).option('--port <number>', 'TCP port of the web server', '8080');
   return name === 'serve' ? command.argument('[docroot]', 'directory to serve', '.') : command;
+}
+
+/** One of the commands for a master that runs. */
+export function createControlCommand(name: ControlVerb): Command {
+  const command = quiet(new Command(name)).helpOption(false);
+  for (const option of controlOptions()) {
+    command.addOption(option);
+  }
+  if (name === 'stop') {
+    command.addOption(new Option('--terminate', 'wait for requests no longer than process_control_timeout'));
+    command.addOption(new Option('--kill', 'do not wait for requests').conflicts('terminate'));
+  }
+  return command;
+}
+
+/** What all of them take. */
+export function controlOptions(): Option[] {
+  return [
+    new Option('-y, --config <file>', 'configuration file of the master (default: /etc/tsfpm.conf)'),
+    new Option('-p, --prefix <dir>', 'directory that relative paths start at, as given to the master'),
+    new Option('-g, --pid <file>', 'pid file of the master, where the configuration names none'),
+    new Option('--control <path>', 'control socket of the master; the configuration is not read then'),
+    new Option('--json', 'answer in JSON'),
+    new Option('--timeout <s>', 'longest wait in seconds, 0 is for ever (default: 60, for stop 0)'),
+  ];
 }
 
 /** Nothing is printed and nothing ends the process: the caller decides on both. */

@@ -2,7 +2,15 @@ import type { Config } from '../config/config.js';
 import { absolutePath, basesFor, defaultConfigFile } from '../config/prefix.js';
 import { EXIT_CONFIG } from '../errors.js';
 import type { MasterLog } from '../log/master-log.js';
-import { createStartLog, type LoadOptions, readConfig, runMaster } from '../main.js';
+import {
+  createStartLog,
+  type LoadOptions,
+  proveMaster,
+  readConfig,
+  runMaster,
+  takeInheritance,
+} from '../main.js';
+import { TAKEOVER_MARK, takeTrialMark } from '../reload/upgrade.js';
 import { daemonize, tellLauncher } from './daemonize.js';
 import type { MasterOptions } from './options.js';
 
@@ -28,18 +36,33 @@ export function loadOptions(options: MasterOptions): LoadOptions {
  * @returns the exit code
  */
 export async function run(options: MasterOptions, isDaemon: boolean): Promise<number> {
+  if (takeTrialMark(process.env)) return proveMaster(loadOptions(options));
+  if (process.env[TAKEOVER_MARK] !== undefined) return runAfterAnother(options);
   if (!isDaemon && options.daemonize !== false) {
     const log = createStartLog();
     const config = readConfig(loadOptions(options), log);
     if (config === undefined) return failed(log);
     if (wantsBackground(options, config)) return daemonize(log);
-    return runMaster({ ...runOptions(options), isForeground: true, config });
+    return runMaster({
+      ...runOptions(options),
+      isForeground: true,
+      config,
+      inheritance: takeInheritance(process.env),
+    });
   }
   return runMaster({
     ...runOptions(options),
     isForeground: !isDaemon,
+    inheritance: takeInheritance(process.env),
     ...(isDaemon ? { onUp: tellLauncher } : {}),
   });
+}
+
+/** The process is the same as before, and so is its place in the foreground or background. */
+function runAfterAnother(options: MasterOptions): Promise<number> {
+  const inheritance = takeInheritance(process.env);
+  const isForeground = inheritance.takeover?.isBackground !== true;
+  return runMaster({ ...runOptions(options), isForeground, inheritance });
 }
 
 function wantsBackground(options: MasterOptions, config: Config): boolean {

@@ -1,6 +1,7 @@
 import type { HttpDoorSource } from '../http/source.js';
 import type { Pool } from '../pool/pool.js';
 import { poolMetrics, poolStatus } from '../pool/pool-status.js';
+import { readinessOf } from './readiness.js';
 import type { MasterState } from './transitions.js';
 
 /** What the HTTP door shows of a master. */
@@ -34,19 +35,8 @@ export function doorSource({ version, startEpochMs, pools, state, reloads }: Mas
         residentBytes: process.memoryUsage.rss(),
       },
     }),
-    readiness: () => readiness(pools(), state()),
+    readiness: () => readinessOf(pools(), state()),
   };
-}
-
-function readiness(pools: readonly Pool[], state: MasterState): { ready: boolean; reason: string } {
-  if (state !== 'running' && state !== 'reloading') return { ready: false, reason: state };
-  const troubled = pools.filter((pool) => pool.trouble !== undefined);
-  return troubled.length === 0
-    ? { ready: true, reason: 'ready' }
-    : {
-        ready: false,
-        reason: troubled.map(({ config, trouble }) => `pool ${config.name}: ${trouble}`).join('; '),
-      };
 }
 
 function cpuSeconds(): number {

@@ -1,16 +1,28 @@
 import { closeSync, openSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
+import { controlPath } from '../control/path.js';
+import { type ControlServer, startControlServer } from '../control/server.js';
 import { StartFailure, unreachable } from '../errors.js';
 import { type HttpDoor, startHttpDoor } from '../http/door.js';
+import type { InheritedStock } from '../listen/inherited.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
 import { becomeSubreaper } from '../os/process.js';
 import type { Environment } from '../pool/environment.js';
+import { ForeignZygote } from '../pool/foreign-zygote.js';
 import { Orphans } from '../pool/orphans.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
+import { poolStatus } from '../pool/pool-status.js';
+import { RUNTIME_LIBRARY } from '../pool/runtime-library.js';
 import { PoolSet, type ReloadReport } from '../reload/pool-set.js';
+import { becomeNewProgram, ownCommand, type Takeover, tryNewProgram } from '../reload/upgrade.js';
+import type { PoolStatus } from '../status/status.js';
+import type { NotifyEnvironment } from '../systemd/notify-environment.js';
+import { type IntervalSetting, SystemdService } from '../systemd/service.js';
+import type { ServiceLoad } from '../systemd/status-text.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
+import { ownVersion } from '../version.js';
+import { controlTarget } from './control-target.js';
 import { doorSource } from './door-source.js';
 import type { ErrorLog } from './error-log.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
@@ -29,20 +41,28 @@ export interface MasterOptions {
   readonly allowRoot: boolean;
   /** Of tsfpm. */
   readonly version: string;
+  /** As given on the command line. */
+  readonly configFile: string;
   /** Reads the file again and tells what is wrong with it; undefined where something is fatal. */
   readonly readConfig: () => Config | undefined;
+  /** What `-t` would say of the file. */
+  readonly testConfig: () => { readonly isGood: boolean; readonly lines: readonly string[] };
+  /** Sockets that somebody has bound for us. */
+  readonly inherited?: InheritedStock | undefined;
+  /** What the program before this one, in the same process, has left. */
+  readonly takeover?: Takeover | undefined;
+  /** Where systemd listens, if it does. */
+  readonly notify?: NotifyEnvironment | undefined;
+  readonly isForeground: boolean;
 }
 
-/** What a reload came to. */
-export interface ReloadOutcome {
-  /** Everything that the file asks for is in force. */
+/** What a reload or an upgrade came to. */
+export interface MasterOutcome {
+  /** Everything that was asked for is in force. */
   readonly isComplete: boolean;
   /** One sentence for the administrator. */
   readonly summary: string;
 }
-
-/** dist/src/lifecycle/ -> dist/runtime/ */
-const LIBRARY = fileURLToPath(new URL('../../runtime/tsfpm-runtime.so', import.meta.url));
 
 /** php-fpm's names of the states, for debugging. */
 const STATE_NAMES: Readonly<Record<MasterState, string>> = {
@@ -72,11 +92,15 @@ export class Master {
   #reloads = { succeeded: 0 as Count, failed: 0 as Count, lastEpochMs: Date.now(), isLastComplete: true };
   #isReloadWanted = false;
   /** Who waits for the reload after the present one. */
-  #waiting: ((outcome: ReloadOutcome) => void)[] = [];
+  #waiting: ((outcome: MasterOutcome) => void)[] = [];
   #pidFileInUse: string | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #sampleTimer: NodeJS.Timeout | undefined;
   #door: { readonly listen: string; readonly server: HttpDoor } | undefined;
+  #control: { readonly path: string; readonly server: ControlServer } | undefined;
+  readonly #systemd: SystemdService;
+  readonly #foreign: readonly ForeignZygote[];
+  #lastUpgrade: MasterOutcome | undefined;
   #onStopAsked: () => void = () => {};
   readonly #stopAsked: Promise<void>;
 
@@ -98,7 +122,17 @@ export class Master {
       php: options.php,
       environment: options.environment,
       privilege: options,
+      inherited: options.inherited,
     });
+    this.#systemd = new SystemdService({
+      environment: options.notify,
+      log: options.log,
+      load: () => this.#load(),
+      ...systemdInterval(options.config),
+    });
+    this.#foreign = (options.takeover?.controlFds ?? []).map((fd) => new ForeignZygote(fd, options.log));
+    if (options.takeover !== undefined)
+      this.#lastUpgrade = { isComplete: true, summary: `upgraded; tsfpm ${options.version} serves` };
     this.#stopAsked = new Promise((resolve) => {
       this.#onStopAsked = resolve;
     });
@@ -110,6 +144,32 @@ export class Master {
 
   get pools(): PoolSet {
     return this.#pools;
+  }
+
+  get version(): string {
+    return this.#options.version;
+  }
+
+  get configFile(): string {
+    return this.#options.configFile;
+  }
+
+  get startEpochMs(): Milliseconds {
+    return this.#startEpochMs;
+  }
+
+  get reloads(): { readonly succeeded: Count; readonly failed: Count; readonly isLastComplete: boolean } {
+    return this.#reloads;
+  }
+
+  /** How the last one ended, here or in the program before this one. */
+  get lastUpgrade(): MasterOutcome | undefined {
+    return this.#lastUpgrade;
+  }
+
+  /** What `-t` would say of the file. */
+  testConfig(): { readonly isGood: boolean; readonly lines: readonly string[] } {
+    return this.#options.testConfig();
   }
 
   /** Signals are taken in hand before the first child exists. */
@@ -133,6 +193,7 @@ export class Master {
     if (this.isStopping) return;
     await this.#openDoor(this.#config.global.httpListen);
     this.#usePidFile(this.#config.global.pid ?? this.#options.pidFile);
+    await this.#openControl(this.#config.global.controlListen);
   }
 
   /** A signal has asked for the end. */
@@ -149,6 +210,9 @@ export class Master {
       for (const pool of this.#pools.pools()) pool.scaler.sampleQueue();
     }, QUEUE_SAMPLE_MS);
     this.#sampleTimer.unref();
+    // From the same sockets: the workers of the program before this one have done their duty.
+    for (const zygote of this.#foreign) zygote.drain();
+    this.#systemd.ready();
     if (this.#isReloadWanted) this.onSignal('SIGUSR2');
   }
 
@@ -185,7 +249,7 @@ export class Master {
         this.reopenLogs();
         return;
       case 'reload':
-        void this.#reload();
+        void (this.#isNewVersionInstalled() ? this.#upgrade() : this.#reload());
         return;
       case 'reload again':
         this.#isReloadWanted = true;
@@ -209,7 +273,7 @@ export class Master {
   }
 
   /** A reload like that of USR2, for somebody who waits for what it comes to. */
-  reload(): Promise<ReloadOutcome> {
+  reload(): Promise<MasterOutcome> {
     if (this.isStopping) return Promise.resolve({ isComplete: false, summary: 'the master is stopping' });
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
@@ -217,15 +281,87 @@ export class Master {
     });
   }
 
-  reopenLogs(): void {
+  /**
+   * Replaces the program of this process by the one that is installed now.
+   *
+   * @returns only if that is refused or fails; then the present one serves on
+   */
+  upgrade(): Promise<MasterOutcome> {
+    if (this.#state !== 'running')
+      return Promise.resolve({ isComplete: false, summary: `not while ${this.#state}` });
+    this.#state = 'reloading';
+    return this.#upgrade();
+  }
+
+  reopenLogs(): MasterOutcome {
     try {
       this.#options.errorLog.reopen();
       this.#log.notice('error log file re-opened');
+      return { isComplete: true, summary: 'error log file re-opened' };
     } catch (error) {
       if (!(error instanceof LogOpenError)) throw error;
       this.#log.error(error.message);
       this.#log.error('unable to re-opened error log file');
+      return { isComplete: false, summary: error.message };
     }
+  }
+
+  #isNewVersionInstalled(): boolean {
+    try {
+      return ownVersion() !== this.#options.version;
+    } catch {
+      return false; // an installation is under way, or broken: reload with what runs
+    }
+  }
+
+  async #upgrade(): Promise<MasterOutcome> {
+    this.#log.notice('Upgrade in progress ...');
+    this.#systemd.reloading();
+    const failure = await tryNewProgram({ ...this.#options.environment });
+    if (failure !== undefined)
+      return this.#refuseUpgrade(`the installed program cannot take over: ${failure}`);
+    if (this.isStopping) return this.#refuseUpgrade('the master is stopping');
+    const { environment, notify, isForeground } = this.#options;
+    this.#log.notice(
+      `upgrading: execve(${ownCommand()
+        .map((word) => `"${word}"`)
+        .join(', ')})`,
+    );
+    const refusal = becomeNewProgram({
+      ...this.#pools.handOver(),
+      isBackground: !isForeground,
+      environment: { ...environment, ...notify?.variables },
+    });
+    return this.#refuseUpgrade(refusal.message);
+  }
+
+  #refuseUpgrade(reason: string): MasterOutcome {
+    const outcome = {
+      isComplete: false,
+      summary: `upgrade refused: ${reason}; the running program serves on`,
+    };
+    this.#log.error(outcome.summary);
+    this.#lastUpgrade = outcome;
+    for (const resolve of this.#waiting) resolve(outcome);
+    this.#waiting = [];
+    if (!this.isStopping) {
+      this.#state = 'running';
+      this.#systemd.ready();
+    }
+    return outcome;
+  }
+
+  /** For systemd's status line. */
+  #load(): ServiceLoad {
+    const pools = this.#pools.pools().map((pool) => poolStatus(pool, performance.now()));
+    const sum = (value: (pool: PoolStatus) => number) =>
+      pools.reduce((total, pool) => total + value(pool), 0);
+    return {
+      active: sum(({ active }) => active),
+      idle: sum(({ idle }) => idle),
+      requests: pools.reduce((total, { acceptedConn }) => total + acceptedConn, 0n),
+      slow: pools.reduce((total, { slowRequests }) => total + slowRequests, 0n),
+    };
   }
 
   #tellMistake(error: unknown): void {
@@ -238,6 +374,7 @@ export class Master {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#log.notice('Reloading in progress ...');
+    this.#systemd.reloading();
     const outcome = await this.#goOver();
     if (outcome.isComplete) this.#reloads.succeeded++;
     else this.#reloads.failed++;
@@ -255,11 +392,12 @@ export class Master {
     }
     this.#state = 'running';
     this.#log.notice('ready to handle connections');
+    this.#systemd.ready();
     if (this.#isReloadWanted || this.#waiting.length > 0) this.onSignal('SIGUSR2');
   }
 
   /** The file is read and checked whole before anything changes. */
-  async #goOver(): Promise<ReloadOutcome> {
+  async #goOver(): Promise<MasterOutcome> {
     const next = this.#options.readConfig();
     if (next === undefined)
       return { isComplete: false, summary: 'reload refused: the configuration in force stays' };
@@ -270,7 +408,9 @@ export class Master {
   }
 
   /** @returns what could not be applied */
-  async #applyGlobal({ global }: Config): Promise<string[]> {
+  async #applyGlobal(config: Config): Promise<string[]> {
+    const { global } = config;
+    this.#systemd.configure(systemdInterval(config));
     const problems: string[] = [];
     const attempt = async (what: string, apply: () => unknown) => {
       try {
@@ -283,6 +423,7 @@ export class Master {
     await attempt('error_log', () => this.#options.errorLog.change(global));
     await attempt('pid', () => this.#usePidFile(global.pid ?? this.#options.pidFile));
     await attempt('http.listen', () => this.#openDoor(global.httpListen));
+    await attempt('control.listen', () => this.#openControl(global.controlListen));
     return problems;
   }
 
@@ -311,10 +452,22 @@ export class Master {
     this.#door = { listen, server: await startHttpDoor({ listen, source, log: this.#log }) };
   }
 
+  /** @throws ControlError */
+  async #openControl(listen: string | undefined): Promise<void> {
+    const path = controlPath(listen, this.#pidFileInUse);
+    if (path === this.#control?.path) return;
+    await this.#control?.server.close();
+    this.#control = undefined;
+    if (path === undefined) return;
+    const server = await startControlServer({ path, target: controlTarget(this), log: this.#log });
+    this.#control = { path, server };
+  }
+
   /** @param boundMs 0 is none */
   #drain(boundMs: Milliseconds): void {
     clearInterval(this.#sampleTimer);
     clearTimeout(this.#killTimer);
+    this.#systemd.stopping();
     this.#pools.drain();
     if (boundMs > 0) this.#killTimer = setTimeout(() => this.#kill(), boundMs);
     this.#onStopAsked();
@@ -322,6 +475,7 @@ export class Master {
 
   #kill(): void {
     this.#state = 'killing';
+    this.#systemd.stopping();
     clearInterval(this.#sampleTimer);
     clearTimeout(this.#killTimer);
     this.#pools.killWorkers();
@@ -330,6 +484,8 @@ export class Master {
   }
 
   async #cleanUp(): Promise<void> {
+    this.#systemd.close();
+    await this.#control?.server.close();
     await this.#door?.server.close();
     await this.#pools.close();
     closeSync(this.#libraryFd);
@@ -342,11 +498,15 @@ export class Master {
   }
 }
 
+function systemdInterval({ global, written }: Config): IntervalSetting {
+  return { intervalS: global.systemdInterval, isSet: written.includes('systemd_interval') };
+}
+
 function openLibrary(log: MasterLog): Fd {
   try {
-    return openSync(LIBRARY, 'r');
+    return openSync(RUNTIME_LIBRARY, 'r');
   } catch {
-    log.error(`the runtime library '${LIBRARY}' is missing; build it with: npm run build`);
+    log.error(`the runtime library '${RUNTIME_LIBRARY}' is missing; build it with: npm run build`);
     throw new StartFailure('no runtime library');
   }
 }

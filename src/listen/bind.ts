@@ -14,6 +14,7 @@ import {
 import { type SocketAddress, socketAddressText, UNIX_PATH_MAX } from '../os/socket-address.js';
 import type { Count, Fd } from '../units.js';
 import { parseListenAddress } from './address.js';
+import { type InheritedStock, socketFileAt } from './inherited.js';
 import { ListenError } from './listen-error.js';
 import {
   bindSocketFile,
@@ -58,6 +59,8 @@ export interface BindContext {
   readonly log: Logger;
   /** Pool that has an address already, by {@link addressKey}. */
   readonly poolAt?: (key: string) => string | undefined;
+  /** Sockets that are bound already. */
+  readonly inherited?: InheritedStock | undefined;
 }
 
 /**
@@ -101,6 +104,10 @@ function bindUnix(request: ListenRequest, path: string, context: BindContext): L
   }
   const address: SocketAddress = { family: 'unix', path };
   refuseTaken(request, address, context);
+  const inherited = adopt(request, address, context);
+  if (inherited !== undefined) {
+    return inherited;
+  }
   if (isSocketLive(path)) {
     throw new ListenError(request.pool, `Another FPM instance seems to already listen on ${path}`);
   }
@@ -112,6 +119,11 @@ function bindUnix(request: ListenRequest, path: string, context: BindContext): L
 function bindAllAddresses(request: ListenRequest, port: number, context: BindContext): ListenSocket {
   const everywhere: SocketAddress = { family: 'ipv6', host: '::', port };
   refuseTaken(request, everywhere, context);
+  const everywhereIpv4: SocketAddress = { family: 'ipv4', host: '0.0.0.0', port };
+  const inherited = adopt(request, everywhere, context) ?? adopt(request, everywhereIpv4, context);
+  if (inherited !== undefined) {
+    return inherited;
+  }
   try {
     return listening(request, everywhere, acceptIpv4Too);
   } catch (error) {
@@ -120,7 +132,6 @@ function bindAllAddresses(request: ListenRequest, port: number, context: BindCon
     }
     context.log.notice('Failed implicitly binding to ::, retrying with 0.0.0.0', { pool: request.pool });
   }
-  const everywhereIpv4: SocketAddress = { family: 'ipv4', host: '0.0.0.0', port };
   refuseTaken(request, everywhereIpv4, context);
   return listening(request, everywhereIpv4);
 }
@@ -142,7 +153,7 @@ function bindHost(
     }
     refuseTaken(request, address, context);
     try {
-      socket = listening(request, address);
+      socket = adopt(request, address, context) ?? listening(request, address);
       logAll(failures, context.log);
       context.log.debug(`Found address for ${host}, socket opened on ${numeric}`, fields);
     } catch (error) {
@@ -173,6 +184,27 @@ function resolved(request: ListenRequest, host: string, port: number): SocketAdd
   } catch (error) {
     throw new ListenError(request.pool, `getaddrinfo: ${asSystemError(error).reason}`);
   }
+}
+
+/** A socket that is bound to this address already: as it is, whatever backlog, owner and mode the file asks for. */
+function adopt(
+  request: ListenRequest,
+  address: SocketAddress,
+  { inherited, log }: BindContext,
+): ListenSocket | undefined {
+  const key = addressKey(address);
+  const found = inherited?.take(key);
+  if (found === undefined) {
+    return undefined;
+  }
+  log.notice(`using inherited socket fd=${found.fd}, "${key}"`, { pool: request.pool });
+  return {
+    fd: found.fd,
+    pool: request.pool,
+    listen: request.listen,
+    address,
+    file: found.isLent ? undefined : socketFileAt(key),
+  };
 }
 
 function refuseTaken(request: ListenRequest, address: SocketAddress, context: BindContext): void {

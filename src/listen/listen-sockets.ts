@@ -7,6 +7,7 @@ import {
   type ListenRequest,
   type ListenSocket,
 } from './bind.js';
+import type { InheritedStock } from './inherited.js';
 
 /**
  * All listening sockets of the master, each at one address and of one pool. php-fpm lets two pools that write one
@@ -16,9 +17,12 @@ export class ListenSockets {
   readonly #byKey = new Map<string, ListenSocket>();
   readonly #byListen = new Map<string, ListenSocket>();
   readonly #log: Logger;
+  readonly #inherited: InheritedStock | undefined;
 
-  constructor(log: Logger) {
+  /** @param inherited sockets that somebody has bound for us */
+  constructor(log: Logger, inherited?: InheritedStock) {
     this.#log = log;
+    this.#inherited = inherited;
   }
 
   /** @throws ListenError with the line for the log */
@@ -27,7 +31,11 @@ export class ListenSockets {
     if (sameText !== undefined) {
       throw alreadyUsed(request.pool, sameText.pool);
     }
-    const socket = bindListenSocket(request, { log: this.#log, poolAt: (key) => this.#byKey.get(key)?.pool });
+    const socket = bindListenSocket(request, {
+      log: this.#log,
+      poolAt: (key) => this.#byKey.get(key)?.pool,
+      inherited: this.#inherited,
+    });
     this.#byKey.set(addressKey(socket.address), socket);
     this.#byListen.set(socket.listen, socket);
     return socket;

@@ -144,6 +144,10 @@ export class Generation {
     return this.#zygote?.pid;
   }
 
+  get controlFd(): Fd | undefined {
+    return this.#zygote?.controlFd;
+  }
+
   /** In slot order; forks on their way are not among them. */
   workers(): KnownWorker[] {
     return [...this.#workersBySlot]

@@ -129,6 +129,23 @@ export class Pool {
     return [...this.#generations].flatMap(({ zygotePid }) => zygotePid ?? []);
   }
 
+  /** Of the generation that serves, or served last, from 1. */
+  get generationNumber(): Count {
+    return this.#current?.plan.number ?? this.#generationCount;
+  }
+
+  /** Workers of older generations that still finish something. */
+  get drainingCount(): Count {
+    return [...this.#generations]
+      .filter((generation) => generation !== this.#current)
+      .reduce((sum, { workerCount }) => sum + workerCount, 0);
+  }
+
+  /** Control channels of all zygotes, for a master that comes after this one in the same process. */
+  controlFds(): Fd[] {
+    return [...this.#generations].flatMap(({ controlFd }) => controlFd ?? []);
+  }
+
   /**
    * Starts the first generation, without workers. One of `pm = ondemand` waits for its first client: many such pools
    * cost next to nothing. That its php-cgi can be used is made sure of all the same.

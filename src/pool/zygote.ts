@@ -95,6 +95,11 @@ export class Zygote {
     this.#send(encodeFrame('ECHO'));
   }
 
+  /** Descriptor of the control channel, for a master that comes after this one in the same process. */
+  get controlFd(): Fd | undefined {
+    return (this.#control as unknown as { _handle?: { fd?: number } } | undefined)?._handle?.fd;
+  }
+
   /** Every worker finishes what it has in hand and ends, then the zygote ends. */
   drain(): void {
     this.#send(encodeFrame('DRAIN'));

@@ -1,7 +1,8 @@
 import type { Config, PoolConfig } from '../config/config.js';
 import { octalMode } from '../config/values.js';
 import { ConfigError, StartFailure, SystemError } from '../errors.js';
-import type { ListenSocket } from '../listen/bind.js';
+import { addressKey, type ListenSocket } from '../listen/bind.js';
+import type { InheritedStock } from '../listen/inherited.js';
 import { ListenError } from '../listen/listen-error.js';
 import { ListenSockets } from '../listen/listen-sockets.js';
 import type { MasterLog } from '../log/master-log.js';
@@ -14,7 +15,8 @@ import type { PhpOptions } from '../pool/php-arguments.js';
 import { Pool, type PoolPlan, type PreparedPool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
 import { StatusListener } from '../pool/status-listener.js';
-import type { Count } from '../units.js';
+import type { NamedSocket } from '../systemd/inherited-sockets.js';
+import type { Count, Fd } from '../units.js';
 
 export interface PoolSetParts {
   readonly log: MasterLog;
@@ -22,6 +24,8 @@ export interface PoolSetParts {
   readonly php: PhpOptions;
   readonly environment: Environment;
   readonly privilege: Privilege;
+  /** Sockets that somebody has bound for us. */
+  readonly inherited?: InheritedStock | undefined;
 }
 
 /** What a reload did, by pool. */
@@ -70,7 +74,7 @@ export class PoolSet {
 
   constructor(parts: PoolSetParts) {
     this.#parts = parts;
-    this.#sockets = new ListenSockets(parts.log);
+    this.#sockets = new ListenSockets(parts.log, parts.inherited);
     this.#budget = new ProcessBudget(0, () => this.#countWorkers());
   }
 
@@ -100,6 +104,7 @@ export class PoolSet {
     for (const line of told) this.#parts.log.error(line);
     if (told.length > 0) throw new StartFailure('a pool could not be started');
     for (const pool of config.pools) this.#openStatusDoor(pool);
+    this.#parts.inherited?.closeRest();
   }
 
   /** From here on workers serve. */
@@ -151,6 +156,14 @@ export class PoolSet {
       removed,
       unchanged: unchanged.map(({ plan }) => plan.config.name),
       failed,
+    };
+  }
+
+  /** What a master needs that comes after this one in the same process. */
+  handOver(): { sockets: NamedSocket[]; controlFds: Fd[] } {
+    return {
+      sockets: this.#sockets.all().map(({ address, fd }) => ({ key: addressKey(address), fd })),
+      controlFds: this.#everyPool().flatMap((pool) => pool.controlFds()),
     };
   }
 

@@ -1,0 +1,27 @@
+import { peekGlobal } from '../config/load.js';
+import { absolutePath, basesFor, defaultConfigFile } from '../config/prefix.js';
+import { controlPath } from '../control/path.js';
+import type { ControlOptions } from './options.js';
+
+type Where = Pick<ControlOptions, 'socket' | 'configFile' | 'prefix' | 'pidFile'>;
+
+/**
+ * The socket of the master that is meant: the one given, else what the configuration says, else the one beside the
+ * pid file. Where only a pid file is given, no configuration is read. A file that is broken by now still tells where
+ * its master is.
+ *
+ * @returns undefined where nothing names a socket
+ */
+export function findControlSocket({ socket, configFile, prefix, pidFile }: Where): string | undefined {
+  if (socket !== undefined) return socket;
+  const base = basesFor(prefix).state;
+  const absolute = (path: unknown) =>
+    typeof path === 'string' && path !== '' ? absolutePath(path, base) : undefined;
+  if (pidFile && !configFile) return controlPath(undefined, absolute(pidFile));
+  const file = configFile || defaultConfigFile(prefix);
+  const settings = peekGlobal({ file, prefix, environment: process.env, allowRoot: true, isRoot: true });
+  return controlPath(
+    absolute(settings.get('control.listen')),
+    absolute(settings.get('pid')) ?? absolute(pidFile),
+  );
+}

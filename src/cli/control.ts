@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Answer, askMaster } from '../control/client.js';
+import type { ControlRequest } from '../control/protocol.js';
+import { isControlStatus, printable, statusTable } from '../control/status-table.js';
+import type { ControlResult } from '../control/target.js';
+import { EXIT_CONFIG, EXIT_OK, unreachable } from '../errors.js';
+import { isSameLife, type ProcessLife, processLife } from '../os/process-life.js';
+import type { Milliseconds, Pid } from '../units.js';
+import { findControlSocket } from './control-socket.js';
+import type { ControlOptions } from './options.js';
+
+/** EX_UNAVAILABLE: no master answers. */
+export const EXIT_UNAVAILABLE = 69;
+/** EX_TEMPFAIL: it began, and its end is not known. */
+export const EXIT_NO_OUTCOME = 75;
+
+const LOOK_EVERY_MS: Milliseconds = 50;
+
+/** Where a command writes. Replaced in tests. */
+export interface ControlOutput {
+  readonly out: (line: string) => void;
+  readonly error: (line: string) => void;
+}
+
+const STANDARD_OUTPUT: ControlOutput = {
+  out: (line) => void process.stdout.write(`${line}\n`),
+  error: (line) => void process.stderr.write(`tsfpm: ${line}\n`),
+};
+
+/**
+ * `tsfpm reload` and its like: tells the master, and waits for how it ended.
+ *
+ * @returns the exit code, 0 only where it has truly happened
+ */
+export async function control(options: ControlOptions, output = STANDARD_OUTPUT): Promise<number> {
+  const path = findControlSocket(options);
+  if (path === undefined) {
+    output.error(
+      'the configuration names neither control.listen nor pid; say where: --control PATH or --pid FILE',
+    );
+    return EXIT_CONFIG;
+  }
+  return new Command(path, options, output).run();
+}
+
+/** One command, from its sending to its end. */
+class Command {
+  readonly #path: string;
+  readonly #request: ControlRequest;
+  readonly #isJson: boolean;
+  readonly #output: ControlOutput;
+  readonly #deadlineMs: Milliseconds;
+
+  constructor(path: string, { request, json, timeoutMs }: ControlOptions, output: ControlOutput) {
+    this.#path = path;
+    this.#request = request;
+    this.#isJson = json;
+    this.#output = output;
+    this.#deadlineMs = performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  async run(): Promise<number> {
+    const answer = await this.#ask(this.#request);
+    switch (answer.kind) {
+      case 'unavailable':
+        return this.#unavailable(answer.reason);
+      case 'timeout':
+        return this.#outOfTime(answer.master !== undefined);
+      case 'lost':
+        return this.#lost(answer.reason, answer.master.pid);
+      case 'answered': {
+        const code = this.#show(answer.result);
+        const hasBegun = this.#request.verb === 'stop' && answer.result.ok;
+        return hasBegun ? this.#untilEnded(answer.master.pid) : code;
+      }
+      default:
+        return unreachable(answer);
+    }
+  }
+
+  #ask(request: ControlRequest): Promise<Answer> {
+    return askMaster({
+      path: this.#path,
+      request,
+      tell: (line) => this.#tell(line),
+      timeoutMs: this.#remainingMs,
+    });
+  }
+
+  /** What two verbs do on purpose, and what is a crash for all others. */
+  #lost(reason: string, master: Pid): Promise<number> | number {
+    if (this.#request.verb === 'stop') return this.#untilEnded(master);
+    if (this.#request.verb === 'upgrade') return this.#untilUpgraded();
+    this.#output.error(`the master went away before it said how it ended: ${reason}`);
+    return EXIT_UNAVAILABLE;
+  }
+
+  /** The master stops: it is watched, since it cannot tell of its own end. */
+  async #untilEnded(pid: Pid): Promise<number> {
+    // 0 is a master in another pid namespace: its socket goes first, and that is all that is seen of it from here.
+    const life = pid === 0 ? undefined : processLife(pid);
+    while (await this.#isStillThere(pid, life)) {
+      if (this.#remainingMs === 0) return this.#outOfTime(true);
+      await sleep(LOOK_EVERY_MS);
+    }
+    this.#tell('the master has ended');
+    return EXIT_OK;
+  }
+
+  async #isStillThere(pid: Pid, life: ProcessLife | undefined): Promise<boolean> {
+    if (pid !== 0) return life !== undefined && isSameLife(life);
+    const answer = await askMaster({
+      path: this.#path,
+      request: { verb: 'status' },
+      tell: () => {},
+      timeoutMs: this.#remainingMs,
+    });
+    return answer.kind !== 'unavailable';
+  }
+
+  /** The old code is gone, or back: whichever serves now says which. */
+  async #untilUpgraded(): Promise<number> {
+    for (;;) {
+      const answer = await this.#ask({ verb: 'upgraded' });
+      if (answer.kind === 'answered') return this.#show(answer.result);
+      if (answer.kind === 'timeout' || this.#remainingMs === 0) return this.#outOfTime(true);
+      await sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  /** undefined where there is no limit. */
+  get #remainingMs(): Milliseconds | undefined {
+    const remaining = this.#deadlineMs - performance.now();
+    return remaining === Number.POSITIVE_INFINITY ? undefined : Math.max(0, remaining);
+  }
+
+  #tell(line: string): void {
+    this.#output.out(this.#isJson ? JSON.stringify({ line }) : printable(line));
+  }
+
+  #show(result: ControlResult): number {
+    const { out } = this.#output;
+    const { ok, exitCode, lines, data } = result;
+    if (this.#isJson) out(JSON.stringify(this.#request.verb === 'status' && ok ? data : { result }));
+    else if (isControlStatus(data)) for (const line of statusTable(data)) out(line);
+    else for (const line of lines) (ok ? out : this.#output.error)(printable(line));
+    return exitCode;
+  }
+
+  #unavailable(reason: string): number {
+    this.#output.error(`no master answers at ${this.#path}: ${reason}`);
+    return EXIT_UNAVAILABLE;
+  }
+
+  #outOfTime(hasBegun: boolean): number {
+    this.#output.error(
+      hasBegun ? 'not done yet; the master goes on with it' : `nobody answers at ${this.#path} in time`,
+    );
+    return hasBegun ? EXIT_NO_OUTCOME : EXIT_UNAVAILABLE;
+  }
+}

@@ -1,0 +1,82 @@
+import { poolSummary } from '../control/pool-summary.js';
+import type { ControlResult, ControlStatus, ControlTarget, StopKind } from '../control/target.js';
+import { EXIT_CONFIG, EXIT_OK } from '../errors.js';
+import { poolStatus } from '../pool/pool-status.js';
+import type { Master, MasterOutcome } from './master.js';
+import { readinessOf } from './readiness.js';
+import type { MasterSignal } from './transitions.js';
+
+/** What is refused, or has failed with the old generation serving on. */
+const EXIT_NOT_DONE = 1;
+
+const STOP_SIGNALS: Readonly<Record<StopKind, MasterSignal>> = {
+  finish: 'SIGQUIT',
+  terminate: 'SIGTERM',
+  kill: 'SIGINT',
+};
+
+/** The master, for its control socket. */
+export function controlTarget(master: Master): ControlTarget {
+  return {
+    status: async () => status(master),
+    reload: async (tell) => {
+      tell('reloading: a new generation has to prove itself first');
+      return result(await master.reload());
+    },
+    reopen: async () => result(master.reopenLogs()),
+    stop: async (kind) => {
+      master.onSignal(STOP_SIGNALS[kind]);
+      return { ok: true, exitCode: EXIT_OK, lines: ['stopping'] };
+    },
+    upgrade: async (tell) => {
+      tell('upgrading: the installed program has to prove itself first');
+      return result(await master.upgrade());
+    },
+    upgraded: async () =>
+      result(master.lastUpgrade ?? { isComplete: false, summary: 'there was no upgrade' }),
+    test: async () => {
+      const problems = master.testConfig();
+      const isGood = problems.isGood;
+      return {
+        ok: isGood,
+        exitCode: isGood ? EXIT_OK : EXIT_CONFIG,
+        lines: [
+          ...problems.lines,
+          isGood
+            ? `configuration file ${master.configFile} test is successful`
+            : `configuration file ${master.configFile} test failed`,
+        ],
+      };
+    },
+  };
+}
+
+function result({ isComplete, summary }: MasterOutcome): ControlResult {
+  return { ok: isComplete, exitCode: isComplete ? EXIT_OK : EXIT_NOT_DONE, lines: [summary] };
+}
+
+function status(master: Master): ControlStatus {
+  const { ready, reason } = readinessOf(master.pools.pools(), master.state);
+  const { succeeded, failed, isLastComplete } = master.reloads;
+  return {
+    master: {
+      version: master.version,
+      pid: process.pid,
+      state: master.state,
+      configFile: master.configFile,
+      startSinceS: Math.floor((Date.now() - master.startEpochMs) / 1000),
+      ready,
+      reason,
+      reloads: { succeeded, failed, isLastSuccessful: isLastComplete },
+    },
+    pools: master.pools.pools().map((pool) =>
+      poolSummary(poolStatus(pool, performance.now()), {
+        listen: pool.config.listen,
+        maxChildren: pool.config.pmMaxChildren,
+        generation: pool.generationNumber,
+        draining: pool.drainingCount,
+        trouble: pool.trouble,
+      }),
+    ),
+  };
+}
