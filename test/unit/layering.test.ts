@@ -13,7 +13,7 @@ const FREE = ['errors.ts', 'units.ts', 'version.ts'];
 /** Room -> rooms it may import from, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   lifecycle: ['reload', 'systemd', 'control', 'pool', 'listen', 'config', 'http', 'log', 'os'],
-  reload: ['pool', 'listen', 'config', 'log', 'os'],
+  reload: ['pool', 'listen', 'config', 'systemd', 'log', 'os'],
   pool: ['config', 'scoreboard', 'status', 'fastcgi', 'listen', 'os', 'log'],
   systemd: ['os', 'log'],
   control: ['os', 'log', 'listen'],
