@@ -15,6 +15,22 @@ const MASTER = {
 const run = (options: object = {}) => ({ verb: 'run', ...MASTER, ...options });
 const check = (dump: boolean, options: object = {}) => ({ verb: 'test', dump, ...MASTER, ...options });
 const defines = (...list: string[]) => ({ php: { ...PHP, defines: list } });
+const CONTROL = {
+  verb: 'control',
+  socket: undefined,
+  configFile: undefined,
+  prefix: undefined,
+  pidFile: undefined,
+  json: false,
+  timeoutMs: 60_000,
+};
+const control = (verb: string, options: object = {}) => ({ ...CONTROL, request: { verb }, ...options });
+const stop = (kind: string, options: object = {}) => ({
+  ...CONTROL,
+  request: { verb: 'stop', kind },
+  timeoutMs: undefined,
+  ...options,
+});
 const help = { verb: 'help', progName: 'tsfpm' };
 
 /** Words of the command line, separated by blanks, and what they ask for. */
@@ -71,6 +87,20 @@ const CASES: readonly [line: string, expected: object][] = [
   ['serve --help', help],
   ['demo', { verb: 'demo', port: 8080 }],
   ['demo --port 65535', { verb: 'demo', port: 65535 }],
+  ['status', control('status')],
+  ['reload', control('reload')],
+  ['reopen', control('reopen')],
+  ['upgrade', control('upgrade')],
+  ['test', control('test')],
+  ['status --json --control c', control('status', { json: true, socket: 'c' })],
+  ['reload --config f --pid p --prefix d', control('reload', { configFile: 'f', pidFile: 'p', prefix: 'd' })],
+  ['reload -y f -g p -p d', control('reload', { configFile: 'f', pidFile: 'p', prefix: 'd' })],
+  ['reload --timeout 2.5', control('reload', { timeoutMs: 2500 })],
+  ['reload --timeout=0', control('reload', { timeoutMs: undefined })],
+  ['stop', stop('finish')],
+  ['stop --terminate', stop('terminate')],
+  ['stop --kill --timeout 5', stop('kill', { timeoutMs: 5000 })],
+  ['reload --help', help],
 ];
 
 const words = (line: string) => line.split(' ').filter((word) => word !== '');
@@ -100,6 +130,13 @@ const WRONG: readonly [line: string, reason: string][] = [
   ['serve --port x', "invalid port 'x'"],
   ['serve --port 65536', "invalid port '65536'"],
   ['serve --nope', "unknown option '--nope'"],
+  ['reload now', 'too many arguments. Expected 0 arguments but got 1.'],
+  ['reload --timeout x', "invalid timeout 'x'"],
+  ['reload --timeout 86401', "invalid timeout '86401'"],
+  ['reload --kill', "unknown option '--kill'"],
+  ['stop --kill --terminate', "option '--kill' cannot be used with option '--terminate'"],
+  ['reload --config', "option '-y, --config <file>' argument missing"],
+  ['upgraded', "unexpected argument 'upgraded'"],
   ['demo dir', 'too many arguments. Expected 0 arguments but got 1.'],
 ];
 

@@ -35,3 +35,11 @@ test('every option has its place', () => {
   }
   assert.doesNotMatch(text, /-\?/);
 });
+
+test('the commands for a running master, their options and exit codes have theirs', () => {
+  assert.match(text, /^ {7}some-name status\|reload\|stop\|reopen\|upgrade\|test /m);
+  for (const option of ['-y, --config', '-g, --pid', '--control', '--json', '--timeout'])
+    assert.match(text, new RegExp(`^  ${option} `, 'm'));
+  for (const code of ['0 it has happened', '1 it has not', '69 no master answers', '75 no outcome'])
+    assert.ok(text.replaceAll('\n', ' ').includes(code), code);
+});
