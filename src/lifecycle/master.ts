@@ -91,6 +91,7 @@ export class Master {
   #state: MasterState = 'starting';
   #reloads = { succeeded: 0 as Count, failed: 0 as Count, lastEpochMs: Date.now(), isLastComplete: true };
   #isReloadWanted = false;
+  #reloadDone: Promise<unknown> = Promise.resolve();
   /** Who waits for the reload after the present one. */
   #waiting: ((outcome: MasterOutcome) => void)[] = [];
   #pidFileInUse: string | undefined;
@@ -219,6 +220,7 @@ export class Master {
   /** @returns when nothing is left but this process; a stop is asked for by a signal */
   async untilStopped(): Promise<void> {
     await this.#stopAsked;
+    await this.#reloadDone;
     await this.#pools.ended();
     clearTimeout(this.#killTimer);
     await this.#cleanUp();
@@ -249,7 +251,7 @@ export class Master {
         this.reopenLogs();
         return;
       case 'reload':
-        void (this.#isNewVersionInstalled() ? this.#upgrade() : this.#reload());
+        this.#reloadDone = this.#isNewVersionInstalled() ? this.#upgrade() : this.#reload();
         return;
       case 'reload again':
         this.#isReloadWanted = true;
@@ -402,6 +404,7 @@ export class Master {
     if (next === undefined)
       return { isComplete: false, summary: 'reload refused: the configuration in force stays' };
     const report = await this.#pools.reload(next);
+    if (this.isStopping) return { isComplete: false, summary: 'reload given up: the master is stopping' };
     const problems = [...report.failed.map(({ pool }) => `pool ${pool}`), ...(await this.#applyGlobal(next))];
     this.#config = next;
     return { isComplete: problems.length === 0, summary: reloadSummary(report, problems) };

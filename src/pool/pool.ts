@@ -68,6 +68,8 @@ export class Pool {
   #current: Generation | undefined;
   #generationCount: Count = 0;
   #crashes: CrashCounter;
+  /** Reloads and emergency restarts so far: what was begun before one of them is out of date after it. */
+  #replacements: Count = 0;
   #state: State = 'starting';
   #isRenewing = false;
   #isZygoteStarting = false;
@@ -183,6 +185,7 @@ export class Pool {
    * @returns what to do with it, or why it cannot be
    */
   async prepare(plan: PoolPlan): Promise<PreparedPool | string> {
+    if (this.#state === 'stopping' || this.#state === 'ended') return 'it is being stopped';
     const parts = { ...this.#parts, ...plan };
     if (plan.config.pm === 'ondemand' && this.#current === undefined) {
       const failure = this.#checkBinary(parts);
@@ -203,6 +206,19 @@ export class Pool {
     this.#stop();
     for (const generation of this.#generations) generation.drain();
     this.#endIfEmpty();
+  }
+
+  /** Out of the configuration: as {@link drain}, and `process_control_timeout` bounds it; 0 is none. */
+  leave(drainBoundMs: Milliseconds): void {
+    this.drain();
+    for (const generation of this.#generations) this.#boundDrain(generation, drainBoundMs);
+  }
+
+  /** Settings that need no new generation. */
+  adopt({ emergency, drainBoundMs }: Pick<PoolPlan, 'emergency' | 'drainBoundMs'>): void {
+    const isOther = !isDeepStrictEqual(emergency, this.#parts.emergency);
+    this.#parts = { ...this.#parts, emergency, drainBoundMs };
+    if (isOther) this.#crashes = new CrashCounter(emergency);
   }
 
   /** Every worker dies now. */
@@ -231,6 +247,7 @@ export class Pool {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     this.#scaler.stop();
+    this.#onFirstReady(); // nobody will be
   }
 
   #endIfEmpty(): void {
@@ -253,6 +270,7 @@ export class Pool {
   /** From one generation to the next: the old one drains once a worker of the new one serves. */
   async #replace(parts: PoolParts, next: Generation | undefined): Promise<void> {
     if (this.#state === 'starting') this.#state = 'running';
+    this.#replacements++;
     const old = this.#current;
     this.#scaler.stop();
     clearTimeout(this.#retry);
@@ -272,7 +290,7 @@ export class Pool {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, FIRST_WORKER_PATIENCE_MS);
       this.#onFirstReady = () => {
-        if (!generation.workers().some(({ isReady }) => isReady)) return;
+        if (this.#state === 'running' && !generation.workers().some(({ isReady }) => isReady)) return;
         clearTimeout(timer);
         this.#onFirstReady = () => {};
         resolve();
@@ -283,16 +301,19 @@ export class Pool {
 
   #drainOld(old: Generation): void {
     old.drain();
-    const { drainBoundMs } = this.#parts;
-    if (drainBoundMs === 0) return;
+    this.#boundDrain(old, this.#parts.drainBoundMs);
+  }
+
+  #boundDrain(old: Generation, boundMs: Milliseconds): void {
+    if (boundMs === 0) return;
     setTimeout(() => {
       if (!this.#generations.has(old)) return;
       this.#log.warning(
-        `[pool ${this.config.name}] ${old.workerCount} workers of the old generation are still busy after ${drainBoundMs / 1000} s; killing them`,
+        `[pool ${this.config.name}] ${old.workerCount} child(ren) of the old generation still busy after ${boundMs / 1000} s; killing them`,
         { pool: this.config.name },
       );
       old.killWorkers();
-    }, drainBoundMs).unref();
+    }, boundMs).unref();
   }
 
   #findBinary({ config, php, environment }: PoolPlan): string {
@@ -310,9 +331,14 @@ export class Pool {
     }
   }
 
-  /** The generation that serves from now on, or why there is none. */
+  /** The generation that serves from now on, or why there is none; where a reload came meanwhile, that one's serves. */
   async #startCurrent(): Promise<string | undefined> {
+    const replacements = this.#replacements;
     const generation = await this.#startGeneration(this.#parts, false);
+    if (replacements !== this.#replacements) {
+      if (typeof generation !== 'string') generation.drain();
+      return undefined;
+    }
     if (typeof generation === 'string') return generation;
     this.#current = generation;
     this.#scaler.restart();
@@ -474,7 +500,9 @@ export class Pool {
   }
 
   async #tryZygoteAgain(): Promise<void> {
+    const replacements = this.#replacements;
     const failure = await this.#startCurrent();
+    if (replacements !== this.#replacements) return; // and #retry is another's
     this.#retry = undefined;
     if (failure === undefined) this.#afterZygoteStart();
     else this.#restartZygote(failure);
@@ -500,11 +528,14 @@ export class Pool {
       `failed processes threshold (${threshold} in ${intervalS} sec) is reached, initiating reload of pool ${this.config.name}`,
       { pool: this.config.name },
     );
+    const replacements = this.#replacements;
     const prepared = await this.prepare(this.#parts);
     this.#isRenewing = false;
-    if (typeof prepared === 'string')
-      this.#log.error(`[pool ${this.config.name}] ${prepared}; it stays as it is`);
-    else if (this.#state === 'running') await prepared.commit();
-    else prepared.abandon();
+    // A reload that came meanwhile has renewed the pool, by a newer file.
+    const isWanted = this.#state === 'running' && replacements === this.#replacements;
+    if (typeof prepared !== 'string') {
+      if (isWanted) await prepared.commit();
+      else prepared.abandon();
+    } else if (isWanted) this.#log.error(`[pool ${this.config.name}] ${prepared}; it stays as it is`);
   }
 }

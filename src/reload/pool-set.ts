@@ -16,7 +16,7 @@ import { Pool, type PoolPlan, type PreparedPool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
 import { StatusListener } from '../pool/status-listener.js';
 import type { NamedSocket } from '../systemd/inherited-sockets.js';
-import type { Count, Fd } from '../units.js';
+import type { Count, Fd, Milliseconds } from '../units.js';
 
 export interface PoolSetParts {
   readonly log: MasterLog;
@@ -67,10 +67,13 @@ export class PoolSet {
   readonly #arrivals = new Arrivals();
   readonly #budget: ProcessBudget;
   readonly #poolsByName = new Map<string, Pool>();
+  /** Added by a reload that is not done yet. */
+  readonly #coming = new Set<Pool>();
   /** No longer of the configuration; they finish what they have in hand. */
   readonly #leaving = new Set<Pool>();
   readonly #statusDoors = new Map<string, StatusDoor>();
   #isBudgetTold = false;
+  #isStopping = false;
 
   constructor(parts: PoolSetParts) {
     this.#parts = parts;
@@ -85,7 +88,7 @@ export class PoolSet {
 
   /** Of pools that leave, too. */
   zygotePids(): number[] {
-    return [...this.pools(), ...this.#leaving].flatMap((pool) => pool.zygotePids());
+    return this.#everyPool().flatMap((pool) => pool.zygotePids());
   }
 
   /**
@@ -128,11 +131,14 @@ export class PoolSet {
     const unchanged = config.global.reloadUnchanged
       ? []
       : candidates.filter(({ plan, pool, isNew }) => !isNew && pool.isUnchangedBy(plan));
+    for (const { plan, pool } of unchanged) pool.adopt(plan);
     const toPrepare = candidates.filter((candidate) => !unchanged.includes(candidate));
+    for (const { pool, isNew } of toPrepare) if (isNew) this.#coming.add(pool);
     const prepared = await inBatches(toPrepare, PREPARED_AT_ONCE, async (candidate) => ({
       candidate,
       result: await candidate.pool.prepare(candidate.plan),
     }));
+    if (this.#isStopping) return this.#giveUp(prepared.map(({ result }) => result));
     for (const { candidate, result } of prepared)
       if (typeof result === 'string')
         fail(candidate.plan.config.name, `${result}; ${consequence(candidate)}`);
@@ -141,9 +147,13 @@ export class PoolSet {
     );
     const going = this.#withoutConflicts(ready, config, fail);
     await Promise.all(going.map(({ candidate, result }) => this.#commit(candidate, result)));
-    const removed = this.#removeAllBut(new Set(config.pools.map(({ name }) => name)));
+    const removed = this.#removeAllBut(
+      new Set(config.pools.map(({ name }) => name)),
+      config.global.processControlTimeout * 1000,
+    );
+    this.#coming.clear();
     this.#orderAs(config);
-    for (const { candidate } of going) this.#openStatusDoor(candidate.plan.config);
+    for (const { candidate } of going) this.#tryStatusDoor(candidate.plan.config, fail);
     this.#closeUnusedSockets();
     if (going.length === 0 && config.pools.length > 0 && failed.length > 0) this.#budget.max = previousMax;
     const names = (isNew: boolean) =>
@@ -167,11 +177,19 @@ export class PoolSet {
     };
   }
 
+  /** A stop came meanwhile: what was started for the reload goes with the rest, and that it did not work is no news. */
+  #giveUp(prepared: readonly (PreparedPool | string)[]): ReloadReport {
+    for (const result of prepared) if (typeof result !== 'string') result.abandon();
+    return { renewed: [], added: [], removed: [], unchanged: [], failed: [] };
+  }
+
   drain(): void {
+    this.#isStopping = true;
     for (const pool of this.#everyPool()) pool.drain();
   }
 
   killWorkers(): void {
+    this.#isStopping = true;
     for (const pool of this.#everyPool()) pool.killWorkers();
   }
 
@@ -192,7 +210,7 @@ export class PoolSet {
   }
 
   #everyPool(): Pool[] {
-    return [...this.pools(), ...this.#leaving];
+    return [...this.pools(), ...this.#coming, ...this.#leaving];
   }
 
   #countWorkers(): Count {
@@ -296,12 +314,12 @@ export class PoolSet {
     await prepared.commit();
   }
 
-  #removeAllBut(names: ReadonlySet<string>): string[] {
+  #removeAllBut(names: ReadonlySet<string>, drainBoundMs: Milliseconds): string[] {
     const removed = this.pools().filter((pool) => !names.has(pool.config.name));
     for (const pool of removed) {
       this.#poolsByName.delete(pool.config.name);
       this.#leaving.add(pool);
-      pool.drain();
+      pool.leave(drainBoundMs);
       void pool.ended.then(() => this.#leaving.delete(pool));
     }
     return removed.map(({ config }) => config.name);
@@ -313,7 +331,18 @@ export class PoolSet {
     for (const pool of sorted) this.#poolsByName.set(pool.config.name, pool);
   }
 
-  /** `pm.status_listen`. One that cannot be opened is told and left out: the pool serves all the same. */
+  /** One that cannot be opened is told and left out: the pool serves all the same. */
+  #tryStatusDoor(config: PoolConfig, fail: (pool: string, reason: string) => void): void {
+    try {
+      this.#openStatusDoor(config);
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof ListenError || error instanceof SystemError))
+        throw error;
+      fail(config.name, `${error.message.replace(/^\[pool [^\]]*\] /, '')}; it has no pm.status_listen`);
+    }
+  }
+
+  /** `pm.status_listen` @throws ListenError */
   #openStatusDoor(config: PoolConfig): void {
     const pool = this.#poolsByName.get(config.name);
     const there = this.#statusDoors.get(config.name);

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Count, Milliseconds, Seconds } from '../../src/units.js';
 import { REPOSITORY } from './site.js';
@@ -13,7 +13,10 @@ export function buildLoadGenerator(): void {
     .filter((name) => name.endsWith('.c'))
     .map((name) => join(SOURCES, name));
   mkdirSync(join(REPOSITORY, 'dist/bench'), { recursive: true });
-  execFileSync('cc', ['-O2', '-std=c11', '-Wall', '-Wextra', '-o', BINARY, ...sources], { stdio: 'inherit' });
+  // Others may be building or running it: they see the old one or the new one.
+  const built = `${BINARY}.${process.pid}`;
+  execFileSync('cc', ['-O2', '-std=c11', '-Wall', '-Wextra', '-o', built, ...sources], { stdio: 'inherit' });
+  renameSync(built, BINARY);
 }
 
 export interface LoadOptions {
