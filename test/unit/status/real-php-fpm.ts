@@ -25,7 +25,7 @@ export class RealPhpFpm {
   readonly #socket: string;
   readonly #process: ChildProcess;
 
-  private constructor(folder: string, environment: NodeJS.ProcessEnv) {
+  private constructor(folder: string, environment: NodeJS.ProcessEnv, poolLines: string) {
     this.folder = folder;
     this.script = join(folder, 'i.php');
     this.#socket = join(folder, 'php.sock');
@@ -33,13 +33,14 @@ export class RealPhpFpm {
     chmodSync(folder, 0o755);
     writeFileSync(this.script, '<?php echo "ok";', { mode: 0o644 });
     const file = join(folder, 'php-fpm.conf');
-    writeFileSync(file, configuration(folder, this.#socket));
+    writeFileSync(file, configuration(folder, this.#socket, poolLines));
     // No stdio: nothing would read it, and php-fpm ends when it cannot write.
     this.#process = spawn(PHP_FPM, ['-n', '-F', '-y', file], { stdio: 'ignore', env: environment });
   }
 
-  static async start(environment: NodeJS.ProcessEnv): Promise<RealPhpFpm> {
-    const server = new RealPhpFpm(mkdtempSync(join(tmpdir(), 'tsfpm-status-')), environment);
+  /** @param poolLines more of its pool, or other values; `{folder}` is its folder */
+  static async start(environment: NodeJS.ProcessEnv, poolLines = ''): Promise<RealPhpFpm> {
+    const server = new RealPhpFpm(mkdtempSync(join(tmpdir(), 'tsfpm-status-')), environment, poolLines);
     const deadline = performance.now() + START_TIMEOUT_MS;
     while (!existsSync(server.#socket)) {
       if (server.#process.exitCode !== null || performance.now() > deadline) {
@@ -52,8 +53,8 @@ export class RealPhpFpm {
   }
 
   /** What php-fpm writes to FCGI_STDOUT, header and all. */
-  async get(params: Readonly<Record<string, string>>): Promise<Buffer> {
-    const connection = await FastcgiConnection.open(this.#socket);
+  async get(params: Readonly<Record<string, string>>, socket = this.#socket): Promise<Buffer> {
+    const connection = await FastcgiConnection.open(socket);
     try {
       connection.send(
         Buffer.concat([
@@ -92,7 +93,7 @@ async function readStdout(connection: FastcgiConnection): Promise<Buffer> {
 }
 
 /** `clear_env = no`, for the time zone of the environment to reach the workers, which write the pages there. */
-function configuration(folder: string, socket: string): string {
+function configuration(folder: string, socket: string, poolLines: string): string {
   const identity = process.getuid?.() === 0 ? 'user = nobody\nlisten.mode = 0666\n' : '';
   return `[global]
 error_log = ${join(folder, 'error.log')}
@@ -104,5 +105,6 @@ pm.max_children = 3
 pm.status_path = /status
 ping.path = /ping
 ping.response = pong
+${poolLines.replaceAll('{folder}', folder)}
 `;
 }
