@@ -406,9 +406,12 @@ export class Generation {
     });
   }
 
-  #onLine(line: string): void {
+  #onLine(raw: string): void {
     const { log } = this.#tools;
     const { name } = this.plan.pool;
+    // php-cgi writes its start-up warnings for a browser.
+    const line = raw.replace(/<br \/>|<\/?b>/g, '').trim();
+    if (line === '') return;
     this.#lastLine = line;
     log.warning(`[pool ${name}] php-cgi: ${line}`, { pool: name });
   }

@@ -17,6 +17,8 @@ const TRIAL_PATIENCE_MS: Milliseconds = 60_000;
 /** What is kept of what the trial prints, from the end. */
 const TRIAL_WORDS = 4096;
 
+const STANDARD_FDS: readonly Fd[] = [0, 1, 2];
+
 /** What the program before this one has left. */
 export interface Takeover {
   /** Its service ran in the background. */
@@ -82,7 +84,8 @@ export function ownCommand(): string[] {
 
 /** @returns only if the program could not be replaced; then everything is as before */
 export function becomeNewProgram({ sockets, controlFds, isBackground, environment }: HandOver): SystemError {
-  const passed = [...sockets.map(({ fd }) => fd), ...controlFds];
+  // Node closes its own standard streams on exec, too.
+  const passed = [...STANDARD_FDS, ...sockets.map(({ fd }) => fd), ...controlFds];
   for (const fd of passed) setCloseOnExec(fd, false);
   const failure = executeInstead(process.execPath, ownCommand(), {
     ...environment,

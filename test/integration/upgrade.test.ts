@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { tsfpmCommand } from '../helpers/command.js';
+import { startTsfpm } from '../helpers/daemon.js';
+import { freePort } from '../helpers/ports.js';
+import { closedLoop } from '../helpers/reload.js';
+
+const files = {
+  'index.php': '<?php usleep(20000); echo getmypid();',
+  'slow.php': '<?php sleep(3); echo "slept";',
+};
+const UPGRADED = /NOTICE: upgrading: execve.*[\s\S]*NOTICE: ready to handle connections\n/;
+
+test('an upgrade in place loses no request, and keeps the pid and the sockets', async (t) => {
+  const port = await freePort();
+  const tsfpm = await startTsfpm(t, {
+    files,
+    pools: { www: { 'pm.max_children': 4 }, tcp: { listen: `127.0.0.1:${port}` } },
+  });
+  const before = { pid: tsfpm.pid, workers: tsfpm.workers('www') };
+  const slow = tsfpm.request('slow.php', { timeoutMs: 20_000 });
+  const load = closedLoop(tsfpm, { script: 'index.php', connections: 3, seconds: 4 });
+  const { code, stdout } = await tsfpmCommand(tsfpm, 'upgrade');
+  assert.equal(code, 0, stdout);
+  await tsfpm.log.expect(UPGRADED);
+  assert.equal((await slow).text, 'slept');
+  const { ok, failed } = await load;
+  assert.ok(ok > 0);
+  assert.equal(failed, 0);
+  assert.equal(tsfpm.pid, before.pid);
+  assert.match(tsfpm.log.text, /NOTICE: using inherited socket fd=[0-9]+, ".*"/);
+  assert.deepEqual(
+    tsfpm.workers('www').filter((pid) => before.workers.includes(pid)),
+    [],
+  );
+  assert.match((await tsfpm.request('index.php', { pool: 'tcp' })).text, /^[0-9]+$/);
+});
+
+test('an upgrade whose new program cannot start is refused, and the running one serves on', async (t) => {
+  const tsfpm = await startTsfpm(t, { files });
+  const workers = tsfpm.workers('www');
+  const good = readFileSync(tsfpm.folder.configFile, 'utf8');
+  writeFileSync(tsfpm.folder.configFile, `${good}\nnonsense = 1\n`);
+  tsfpm.announce(/ERROR: upgrade refused: the installed program cannot take over/);
+  const { code, stdout } = await tsfpmCommand(tsfpm, 'upgrade');
+  assert.equal(code, 1, stdout);
+  assert.match(stdout, /unknown entry 'nonsense'/);
+  assert.deepEqual(tsfpm.workers('www'), workers);
+  assert.match((await tsfpm.request('index.php')).text, /^[0-9]+$/);
+  writeFileSync(tsfpm.folder.configFile, good);
+});
