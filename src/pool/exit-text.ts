@@ -1,7 +1,12 @@
 import { constants } from 'node:os';
 import type { ExitStatus } from '../os/process.js';
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+// Of two names of a number the first counts: SIGABRT and not SIGIOT.
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals)
+    .map(([name, number]) => [number, name] as const)
+    .reverse(),
+);
 
 /** php-fpm's words: `with code 1`, `on signal 11 (SIGSEGV - core dumped)`. */
 export function exitText(status: ExitStatus | undefined): string {

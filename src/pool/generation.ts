@@ -220,10 +220,16 @@ export class Generation {
         this.#onProbeEnd = resolve;
       }),
     ]);
-    this.#onProbeEnd = undefined;
     this.#standIn.remove();
     const probe = this.#workersBySlot.get(slot);
-    if (probe?.at === 'running' && probe.isProbe) this.#zygote?.signalWorker(slot, probe.pid, 'SIGKILL');
+    if (probe?.at === 'running' && probe.isProbe) {
+      // Until it has ended its slot is missing: a pool of one worker would have none for its first.
+      await new Promise<string>((resolve) => {
+        this.#onProbeEnd = resolve;
+        this.#zygote?.signalWorker(slot, probe.pid, 'SIGKILL');
+      });
+    }
+    this.#onProbeEnd = undefined;
     return failure === undefined
       ? undefined
       : `its first worker does not answer: ${failure}${this.#lastWords()}`;

@@ -53,6 +53,8 @@ type State = 'starting' | 'running' | 'stopping' | 'ended';
 
 /** A proven generation's first worker is there in milliseconds; the old one goes after this at the latest. */
 const FIRST_WORKER_PATIENCE_MS: Milliseconds = 10_000;
+/** A worker that was started after others had failed, and lives so long, is no failure. */
+const TRUSTED_AFTER_MS: Milliseconds = 1000;
 /** After a zygote was lost, or could not be started again. */
 const ZYGOTE_FIRST_DELAY_MS: Milliseconds = 1000;
 const ZYGOTE_LONGEST_DELAY_MS: Milliseconds = 30_000;
@@ -77,6 +79,7 @@ export class Pool {
   #zygoteFailures: Count = 0;
   #replacementsDue: Count = 0;
   #retry: NodeJS.Timeout | undefined;
+  #retriedAtMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #onFirstReady: () => void = () => {};
   #settleEnd: () => void = () => {};
   /** When no process of the pool is left, after a stop. */
@@ -123,7 +126,7 @@ export class Pool {
   get trouble(): string | undefined {
     if (this.#state !== 'running') return this.#state;
     if (this.#zygoteFailures > 0 && this.#current === undefined) return 'its zygote cannot be started';
-    if (this.#failures > 1) return 'its workers end as soon as they start';
+    if (this.#failures > 1 && this.#mayFailAgain) return 'its workers end as soon as they start';
     return undefined;
   }
 
@@ -231,6 +234,11 @@ export class Pool {
   /** For zygotes that do not answer. */
   killZygotes(): void {
     for (const generation of this.#generations) generation.kill();
+  }
+
+  /** The next start is waited for, or too young to say that it did not fail. */
+  get #mayFailAgain(): boolean {
+    return this.#retry !== undefined || this.#tools.nowMs() - this.#retriedAtMs < TRUSTED_AFTER_MS;
   }
 
   get #mayFork(): boolean {
@@ -459,6 +467,7 @@ export class Pool {
       );
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
+      this.#retriedAtMs = this.#tools.nowMs();
       this.#scaler.decide();
     }, delayMs);
   }

@@ -11,6 +11,7 @@ for (const [status, expected] of [
   [11, 'on signal 11 (SIGSEGV)'],
   [11 | 0x80, 'on signal 11 (SIGSEGV - core dumped)'],
   [9, 'on signal 9 (SIGKILL)'],
+  [6, 'on signal 6 (SIGABRT)'],
   [3, 'on signal 3 (SIGQUIT)'],
   [40, 'on signal 40 ()'],
 ] as const)
