@@ -3,13 +3,15 @@ import { decode } from 'ini';
 /**
  * Lines that php-fpm and the `ini` package read alike: a dotted name, `=`, and one unquoted value
  * that holds nothing either of them gives a meaning to (quotes, `$`, `\`, `#`, operators) and that
- * cannot be a keyword or a PHP constant, which are all of word characters. A comment may follow.
+ * cannot be a keyword or a PHP constant, which are all of word characters. A comment may follow. A name that is a
+ * keyword is a syntax error for PHP.
  * Most lines of a real file are such lines.
  */
 const PLAIN_LINE =
-  /^[ \t]*[A-Za-z_.]+[ \t]*=[ \t]*(?!\w+[ \t;\r]*(?:;|\r?$))[\w./:@%+,*?<>-]+[ \t]*(?:;[^\r]*)?\r?$/;
+  /^[ \t]*(?!(?:true|on|yes|false|off|none|no|null)[ \t]*=)[a-z_.]+[ \t]*=[ \t]*(?!\w+[ \t;\r]*(?:;|\r?$))[\w./:@%+,*?<>-]+[ \t]*(?:;[^\r]*)?\r?$/i;
 /** A value of digits is a word too, but no constant is a number. */
-const PLAIN_NUMBER = /^[ \t]*[A-Za-z_.]+[ \t]*=[ \t]*[0-9]+[smhd]?[ \t]*(?:;[^\r]*)?\r?$/;
+const PLAIN_NUMBER =
+  /^[ \t]*(?!(?:true|on|yes|false|off|none|no|null)[ \t]*=)[a-z_.]+[ \t]*=[ \t]*[0-9]+[smhd]?[ \t]*(?:;[^\r]*)?\r?$/i;
 
 /**
  * Decodes a line by the `ini` package where that is sure to agree with php-fpm.

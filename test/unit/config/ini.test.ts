@@ -204,6 +204,8 @@ test('lines that the two would read differently are not plain', () => {
   for (const line of [
     'a = true',
     'a = null',
+    'oN = /',
+    'null = 1',
     'a = E_ALL',
     'a = "x"',
     'a = x#y',
