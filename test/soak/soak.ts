@@ -1,0 +1,233 @@
+/**
+ * The real daemon under load, while everything happens to it at once.
+ *
+ *   node dist/test/soak/soak.js [--seconds N] [--seed N]
+ *
+ * Reloads, log rotations, ends of workers and zygotes at random moments, on pools of every kind. At the end no request
+ * is lost but those that killed workers had in hand, and no descriptor, process, shared memory or file is left.
+ */
+import { readFileSync, renameSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { Count, Pid } from '../../src/units.js';
+import { buildLoadGenerator, type LoadResult, runLoad } from '../bench/load-generator.js';
+import { Daemon, type DaemonOptions } from '../helpers/daemon.js';
+import { DaemonFolder, type Settings } from '../helpers/daemon-folder.js';
+import { freePort } from '../helpers/ports.js';
+import { descriptorsOf } from '../helpers/processes.js';
+import { until } from '../helpers/wait.js';
+import { type Random, randomFrom } from './random.js';
+
+const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' } } });
+const seconds = Number(values.seconds ?? 600);
+const seed = Number(values.seed ?? Date.now() % 2 ** 31);
+
+const DYNAMIC: Settings = {
+  pm: 'dynamic',
+  'pm.max_children': 8,
+  'pm.start_servers': 2,
+  'pm.min_spare_servers': 1,
+  'pm.max_spare_servers': 3,
+};
+const ONDEMAND: Settings = { pm: 'ondemand', 'pm.max_children': 8, 'pm.process_idle_timeout': '2s' };
+
+const POOLS: Readonly<Record<string, Settings>> = {
+  'static-unix': { 'pm.max_children': 4 },
+  'static-tcp': { 'pm.max_children': 4, listen: `127.0.0.1:${await freePort()}`, 'pm.max_requests': 200 },
+  'dynamic-unix': DYNAMIC,
+  'dynamic-tcp': { ...DYNAMIC, listen: `127.0.0.1:${await freePort()}` },
+  'ondemand-unix': ONDEMAND,
+};
+const NAMES = Object.keys(POOLS);
+
+/** What belongs to such a run; anything else in the log fails it. */
+const EXPECTED = [
+  /child [0-9]+ exited on signal (?:6|7|9|11) /,
+  /zygote [0-9]+ exited on signal 9 \(SIGKILL\)/,
+  /php-cgi '.*' exited on signal 9 \(SIGKILL\) before it was ready/,
+  /its first worker does not answer: (?:zygote [0-9]+ exited|it exited) on signal/,
+  /ERROR: reloaded; .*; not in force: pool /,
+  /failed processes threshold/,
+  /children end as soon as they start/,
+  /server reached (?:pm\.)?max_children setting/,
+  /seems busy/,
+];
+/** A line that says that a worker had a request in hand. */
+const LOST = / was lost after [0-9.]+ sec/g;
+
+interface Tally {
+  reloads: Count;
+  rotations: Count;
+  workerKills: Count;
+  zygoteKills: Count;
+}
+
+const zygotes = (daemon: Daemon): Pid[] =>
+  daemon
+    .family()
+    .filter(({ title }) => title.startsWith('tsfpm: zygote '))
+    .map(({ pid }) => pid);
+
+const sharedMemory = (pid: Pid): Count =>
+  [...descriptorsOf(pid).values()].filter((target) => target.includes('memfd:tsfpm')).length +
+  (readFileSync(`/proc/${pid}/maps`, 'utf8').match(/memfd:tsfpm/g)?.length ?? 0);
+
+const residentMiB = (pid: Pid): number =>
+  Number(/^VmRSS:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) / 1024;
+
+function kill(pid: Pid | undefined, signal: NodeJS.Signals): boolean {
+  if (pid === undefined) return false;
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false; // ESRCH: it has just ended
+  }
+}
+
+/** One thing that happens. */
+function act(daemon: Daemon, random: Random, tally: Tally, rotated: string[]): void {
+  const choice = random.below(20);
+  if (choice < 6) {
+    daemon.signal(random.pick(['SIGUSR2', 'SIGHUP'] as const) ?? 'SIGUSR2');
+    tally.reloads++;
+  } else if (choice < 8) {
+    const name = daemon.folder.at(`error.log.${rotated.length}`);
+    renameSync(daemon.folder.at('error.log'), name);
+    rotated.push(name);
+    daemon.signal('SIGUSR1');
+    tally.rotations++;
+  } else if (choice < 19) {
+    const victim = random.pick(daemon.workers(random.pick(NAMES)));
+    const signal = random.pick(['SIGKILL', 'SIGSEGV', 'SIGBUS', 'SIGABRT'] as const) ?? 'SIGKILL';
+    if (kill(victim, signal)) tally.workerKills++;
+  } else if (kill(random.pick(zygotes(daemon)), 'SIGKILL')) tally.zygoteKills++;
+}
+
+/** Idle again: one generation of each pool, and no more workers than an idle pool keeps. */
+async function untilQuiet(daemon: Daemon): Promise<void> {
+  await until(
+    'every pool is idle, in one generation',
+    () =>
+      zygotes(daemon).length === NAMES.length &&
+      NAMES.every((name) => {
+        const count = daemon.workers(name).length;
+        const { pm } = POOLS[name] ?? {};
+        if (pm === 'ondemand') return count === 0;
+        return pm === 'dynamic' ? count >= 1 && count <= 3 : count === 4;
+      }),
+    60_000,
+  );
+  await sleep(500);
+}
+
+function load(daemon: Daemon, pool: string, index: number): Promise<LoadResult> {
+  const address = daemon.address(pool);
+  return runLoad(
+    {
+      address: typeof address === 'string' ? address : `${address.host}:${address.port}`,
+      script: daemon.folder.script('work.php'),
+      connections: 3,
+      keepAlive: index % 2 === 1,
+      seconds,
+      timeoutMs: 60_000,
+    },
+    new AbortController().signal,
+  );
+}
+
+async function soak(daemon: Daemon): Promise<string[]> {
+  const faults: string[] = [];
+  const random = randomFrom(seed);
+  for (const pool of NAMES) await daemon.get('work.php', { pool });
+  daemon.signal('SIGUSR2');
+  await daemon.log.expect(/reloaded; .*\n/);
+  for (const pool of NAMES) await daemon.get('work.php', { pool });
+  await untilQuiet(daemon);
+  const before = {
+    descriptors: descriptorsOf(daemon.pid).size,
+    memory: sharedMemory(daemon.pid),
+    mib: residentMiB(daemon.pid),
+  };
+  const tally: Tally = { reloads: 0, rotations: 0, workerKills: 0, zygoteKills: 0 };
+  const rotated: string[] = [];
+  const loads = NAMES.flatMap((pool) => [load(daemon, pool, 0), load(daemon, pool, 1)]);
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end && !daemon.hasEnded) {
+    await sleep(20 + random.below(400));
+    act(daemon, random, tally, rotated);
+  }
+  const results = await Promise.all(loads);
+  for (const pool of NAMES) await daemon.get('work.php', { pool });
+  await untilQuiet(daemon);
+  const after = {
+    descriptors: descriptorsOf(daemon.pid).size,
+    memory: sharedMemory(daemon.pid),
+    mib: residentMiB(daemon.pid),
+  };
+
+  const sum = (value: (result: LoadResult) => number) =>
+    results.reduce((total, result) => total + value(result), 0);
+  const failed = sum((result) => result.failed);
+  const text = [...rotated, daemon.folder.at('error.log')].map((path) => readFileSync(path, 'utf8')).join('');
+  const told = text.match(LOST)?.length ?? 0;
+  const slowestMs = Math.max(...results.map(({ latencyUs }) => latencyUs.max)) / 1000;
+  const kinds = JSON.stringify(
+    results.reduce<Record<string, number>>((all, { failures }) => {
+      for (const [kind, count] of Object.entries(failures)) all[kind] = (all[kind] ?? 0) + count;
+      return all;
+    }, {}),
+  );
+  console.log(
+    `seed ${seed}, ${seconds} s: ${sum(({ ok }) => ok)} requests answered, slowest ${slowestMs.toFixed(0)} ms; ` +
+      `${tally.reloads} reloads, ${tally.rotations} rotations, ${tally.workerKills} workers and ${tally.zygoteKills} zygotes killed; ` +
+      `${failed} requests lost (${kinds}), ${told} told in the log`,
+  );
+  console.log(
+    `master: descriptors ${before.descriptors} -> ${after.descriptors}, shared memory ${before.memory} -> ${after.memory}, ` +
+      `resident ${before.mib.toFixed(0)} -> ${after.mib.toFixed(0)} MiB`,
+  );
+  if (failed > tally.workerKills)
+    faults.push(`${failed} requests were lost by ${tally.workerKills} killed workers`);
+  if (told > tally.workerKills) faults.push(`the log tells of ${told} lost requests`);
+  if (after.descriptors > before.descriptors)
+    faults.push(`descriptors: ${[...descriptorsOf(daemon.pid)].join(' ')}`);
+  if (after.memory !== before.memory)
+    faults.push(`${after.memory} pieces of shared memory, not ${before.memory}`);
+  const unexpected = text
+    .split('\n')
+    .filter((line) => /\] (?:WARNING|ERROR|ALERT): /.test(line))
+    .filter((line) => !EXPECTED.some((pattern) => pattern.test(line)));
+  faults.push(...unexpected.slice(0, 20).map((line) => `unexpected in the log: ${line}`));
+  return faults;
+}
+
+async function main(): Promise<number> {
+  buildLoadGenerator();
+  const options: DaemonOptions = {
+    global: { emergency_restart_threshold: 10, emergency_restart_interval: 5 },
+    pools: Object.fromEntries(NAMES.map((name) => [name, { rlimit_core: 0, ...POOLS[name] }])),
+    files: { 'work.php': '<?php usleep(random_int(0, 30000)); echo getmypid();' },
+    arguments: [],
+    logTo: 'file',
+  };
+  const folder = new DaemonFolder();
+  folder.writePieces(options);
+  const daemon = new Daemon(folder, options);
+  daemon.announce(...EXPECTED);
+  console.log(`seed ${seed}`);
+  const faults: string[] = [];
+  try {
+    await daemon.start();
+    faults.push(...(await soak(daemon)));
+  } catch (error) {
+    faults.push(`${(error as Error).stack}\n${daemon.log.tail}`);
+  }
+  // Stops it, and looks for processes and files that are left.
+  await daemon.finish().catch((error: Error) => faults.push(error.message));
+  for (const fault of faults) console.error(fault);
+  console.log(faults.length === 0 ? 'soak: passed' : `soak: FAILED (--seed ${seed})`);
+  return faults.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
