@@ -74,7 +74,8 @@ export class Daemon implements Subject {
 
   supports(pool: PoolSettings, needs: { readonly reload: boolean }): boolean {
     const { scales, reloadSignal } = this.#description;
-    return (scales || pool.pm === 'static') && (reloadSignal !== undefined || !needs.reload);
+    const fits = scales || (pool.pm === 'static' && (pool.pools ?? 1) === 1 && pool.directives === undefined);
+    return fits && (reloadSignal !== undefined || !needs.reload);
   }
 
   async start(pool: PoolSettings, signal: AbortSignal): Promise<void> {
@@ -102,6 +103,10 @@ export class Daemon implements Subject {
     return this.#lookAround(mainPid)
       .filter((process) => process.depth === depth && programOf(process.pid) === path)
       .map((process) => process.pid);
+  }
+
+  mainPid(): Pid | undefined {
+    return this.#main?.pid;
   }
 
   reload(): void {

@@ -5,7 +5,7 @@ import type { Count, Seconds } from '../../src/units.js';
 export const USAGE = `usage: npm run bench -- [options]
   --rounds N          measurements of each subject in each scenario (5)
   --seconds S         length of a measurement (4)
-  --short             3 rounds of 1 s: about a minute
+  --short             3 rounds of 1 s: about four minutes
   --only A,B          these subjects: tsfpm, php-fpm, spawn-fcgi
   --without A,B       all subjects but these
   --scenario A,B      these scenarios

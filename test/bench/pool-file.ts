@@ -17,9 +17,9 @@ export function poolFile(
 ): string {
   const owner = site.workerUser;
   const global = { error_log: files.logFile, log_level: 'notice' };
-  const directives = {
+  const directives = (address: string) => ({
     ...(owner !== undefined && { user: owner, group: owner }),
-    listen: files.address,
+    listen: address,
     'listen.backlog': `${LISTEN_BACKLOG}`,
     ...(owner !== undefined && { 'listen.owner': owner, 'listen.group': owner }),
     pm: pool.pm,
@@ -27,7 +27,15 @@ export function poolFile(
     'pm.max_requests': '0',
     ...pool.directives,
     ...extra,
-  };
+  });
   const lines = (entries: object) => Object.entries(entries).map(([name, value]) => `${name} = ${value}`);
-  return ['[global]', ...lines(global), '', '[www]', ...lines(directives), ''].join('\n');
+  const pools = Array.from({ length: pool.pools ?? 1 }, (_, index) =>
+    index === 0
+      ? ['[www]', ...lines(directives(files.address))]
+      : [`[www${index}]`, ...lines(directives(`${files.address}.${index}`))],
+  );
+  return [['[global]', ...lines(global)], ...pools]
+    .map((section) => `${section.join('\n')}\n`)
+    .join('\n')
+    .replaceAll('{address}', files.address);
 }

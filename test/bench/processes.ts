@@ -71,6 +71,21 @@ export function cpuTimeNs(pid: Pid): Nanoseconds | undefined {
   return BigInt(stat.cpuTicks) * NS_PER_TICK;
 }
 
+/**
+ * CPU time so far of all threads of a process that live.
+ *
+ * @returns `undefined` if it is gone
+ */
+export function threadsCpuTimeNs(pid: Pid): Nanoseconds | undefined {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+      .map((thread) => parseSchedstat(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1')) ?? 0n)
+      .reduce((sum, time) => sum + time, 0n);
+  } catch {
+    return undefined; // it ended, or a thread of it
+  }
+}
+
 /** @throws Error if the process is gone or belongs to someone else */
 export function privateBytes(pid: Pid): Bytes {
   return parsePrivateBytes(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'));

@@ -53,12 +53,12 @@ export function renderTables(results: readonly ScenarioResult[]): string {
 
 /** `PASS hello world, ...: requests/s 1.22 × php-fpm (at least 1.15)` */
 export function renderVerdict({ scenario, metric, target, reached, isMet }: Verdict): string {
-  const against = COMPARISON_TITLES[metric.comparison ?? 'ratio'];
+  const against = target.isAbsolute ? '' : `, ${COMPARISON_TITLES[metric.comparison ?? 'ratio']}`;
   const limits = [
     ...(target.atLeast === undefined ? [] : [`at least ${target.atLeast}`]),
     ...(target.atMost === undefined ? [] : [`at most ${target.atMost}`]),
   ];
   const value =
     reached === undefined ? `${JUDGED} or ${BASELINE} not measured` : reached.toFixed(COMPARISON_DIGITS);
-  return `${isMet ? 'PASS' : 'MISS'} ${scenario}: ${metric.title}, ${against}: ${value} (${limits.join(', ')})`;
+  return `${isMet ? 'PASS' : 'MISS'} ${scenario}: ${metric.title}${against}: ${value} (${limits.join(', ')})`;
 }

@@ -63,11 +63,17 @@ export interface Verdict {
 
 function judge(result: ScenarioResult, target: Target): Verdict {
   const metric = result.scenario.metrics.find((each) => each.key === target.metric);
-  if (metric?.comparison === undefined) throw new Error(`no comparison for a target: ${target.metric}`);
-  const reached = comparisonOf(result, JUDGED, metric.key, metric.comparison)?.median;
+  if (metric === undefined) throw new Error(`no metric for a target: ${target.metric}`);
+  const reached = reachedBy(result, metric, target);
   const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = target;
   const isMet = reached !== undefined && reached >= atLeast && reached <= atMost;
   return { scenario: result.scenario.title, metric, target, reached, isMet };
+}
+
+function reachedBy(result: ScenarioResult, metric: Metric, target: Target): number | undefined {
+  if (target.isAbsolute) return summaryOf(result, JUDGED, metric)?.median;
+  if (metric.comparison === undefined) throw new Error(`no comparison for a target: ${target.metric}`);
+  return comparisonOf(result, JUDGED, metric.key, metric.comparison)?.median;
 }
 
 export function judgeTargets(results: readonly ScenarioResult[]): Verdict[] {

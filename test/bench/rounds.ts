@@ -32,7 +32,7 @@ export async function runScenario(
   scenario.prepare?.(site);
   try {
     for (const entry of entries) await startAndWarmUp(scenario, entry, settings);
-    const rounds = scenario.once ? 1 : settings.rounds;
+    const rounds = scenario.once ? 1 : Math.min(settings.rounds, scenario.mostRounds ?? settings.rounds);
     for (let round = 1; round <= rounds; round++) {
       for (const entry of entries) await measureOnce(scenario, entry, round, settings);
     }

@@ -9,17 +9,32 @@ import { renderTables, renderVerdict } from './report.js';
 import { judgeTargets, problemsOf, type ScenarioResult } from './results.js';
 import { runScenario } from './rounds.js';
 import type { Scenario } from './scenario.js';
+import { burstDynamic, burstOndemand } from './scenarios/burst.js';
 import { helloKeepAlive } from './scenarios/hello-keep-alive.js';
 import { helloNewConnection } from './scenarios/hello-new-connection.js';
 import { idleMemory } from './scenarios/idle-memory.js';
 import { manyIncludes } from './scenarios/many-includes.js';
+import { busyMaster, idleMaster } from './scenarios/master.js';
+import { reaction } from './scenarios/reaction.js';
+import { statusLatency } from './scenarios/status-latency.js';
 import { createSite, removeSite, type Site } from './site.js';
 import type { Subject } from './subject.js';
 import { phpFpm } from './subjects/php-fpm.js';
 import { spawnFcgi } from './subjects/spawn-fcgi.js';
 import { tsfpm } from './subjects/tsfpm.js';
 
-const SCENARIOS: readonly Scenario[] = [helloNewConnection, helloKeepAlive, manyIncludes, idleMemory];
+const SCENARIOS: readonly Scenario[] = [
+  helloNewConnection,
+  helloKeepAlive,
+  manyIncludes,
+  idleMemory,
+  burstDynamic,
+  burstOndemand,
+  reaction,
+  statusLatency,
+  busyMaster,
+  idleMaster,
+];
 const SUBJECTS: Readonly<Record<string, (site: Site) => Subject>> = {
   'php-fpm': phpFpm,
   'spawn-fcgi': spawnFcgi,

@@ -15,10 +15,12 @@ export interface Metric {
   readonly comparison?: Comparison;
 }
 
-/** What tsfpm has to reach against the baseline, in the median of the rounds' comparisons. */
+/** What tsfpm has to reach: against the baseline, in the median of the rounds' comparisons, or by itself. */
 export interface Target {
-  /** A metric that has a `comparison`. */
+  /** A metric that has a `comparison`, unless the target is absolute. */
   readonly metric: string;
+  /** The limits are for the value itself, whatever the baseline's is. */
+  readonly isAbsolute?: boolean;
   readonly atLeast?: number;
   readonly atMost?: number;
 }
@@ -58,6 +60,8 @@ export interface Scenario {
   readonly targets: readonly Target[];
   /** Measured in one round only. */
   readonly once?: boolean;
+  /** Measured in no more rounds than these: the baseline takes its time. */
+  readonly mostRounds?: Count;
   /** Writes its pages; before any subject is started. */
   prepare?(site: Site): void;
   /** Once for each fresh subject. @returns problems that make what follows doubtful */

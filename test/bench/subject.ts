@@ -4,7 +4,9 @@ import type { Count, Pid } from '../../src/units.js';
 export interface PoolSettings {
   readonly pm: 'static' | 'dynamic' | 'ondemand';
   readonly maxChildren: Count;
-  /** More pool directives by name, for the subjects that read a pool file. */
+  /** How many such pools, each with a socket of its own; the generator knows the first. Default 1. */
+  readonly pools?: Count;
+  /** More pool directives by name, for the subjects that read a pool file; `{address}` is the subject's. */
   readonly directives?: Readonly<Record<string, string>>;
 }
 
@@ -27,6 +29,8 @@ export interface Subject {
   start(pool: PoolSettings, signal: AbortSignal): Promise<void>;
   /** The processes that run PHP scripts now; empty if it does not run. */
   workerPids(): Pid[];
+  /** The process that manages the workers; `undefined` if it does not run. */
+  mainPid(): Pid | undefined;
   /** Asks for a graceful reload and does not wait for it. @throws Error if it does not run or cannot */
   reload(): void;
   /** Ends it with everything under it. @returns what did not end as it should; empty if all did */

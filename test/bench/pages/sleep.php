@@ -1,0 +1,4 @@
+<?php
+
+usleep(1000000);
+echo "Slept.\n";
