@@ -762,6 +762,15 @@ export const POOL_DIRECTIVES = [
     defaultText: '--php-ini of the command line, or the one that php-cgi finds',
     example: '/etc/php/8.2/cgi/php.ini',
   },
+  {
+    name: 'php_sapi_name',
+    scope: 'pool',
+    type: 'sapiName',
+    default: 'fpm-fcgi',
+    inForce: true,
+    summary: 'What PHP_SAPI and php_sapi_name() say to scripts.',
+    details: ["Possible values: fpm-fcgi, which applications test for; cgi-fcgi, php-cgi's own"],
+  },
 ] as const satisfies readonly DirectiveRow[];
 
 /** Every row, global ones first. */

@@ -4,6 +4,7 @@ import { toInteger } from './integer.js';
 
 export type ProcessManager = 'static' | 'dynamic' | 'ondemand';
 export type LogFormat = 'fpm' | 'json';
+export type SapiName = 'fpm-fcgi' | 'cgi-fcgi';
 
 /** Numbers of syslog(3), already shifted by the three bits of the severity. */
 export const FACILITIES = {
@@ -46,6 +47,7 @@ export interface ValueTypes {
   pm: ProcessManager;
   facility: Facility;
   logFormat: LogFormat;
+  sapiName: SapiName;
 }
 
 export type ValueKind = keyof ValueTypes;
@@ -83,6 +85,10 @@ const CODECS: { readonly [K in ValueKind]: Codec<ValueTypes[K]> } = {
     dump: (value) => String(FACILITIES[value]),
   },
   logFormat: { parse: oneOf(['fpm', 'json'], "must be 'fpm' or 'json'"), print: (value) => value },
+  sapiName: {
+    parse: oneOf(['fpm-fcgi', 'cgi-fcgi'], "must be 'fpm-fcgi' or 'cgi-fcgi'"),
+    print: (value) => value,
+  },
 };
 
 /** Reads the text of a directive's value by php-fpm's rules, oddities included (directives.md section 2). */

@@ -72,6 +72,8 @@ export const DESCRIPTORS = { STAND_IN: 0, CONTROL: 3, SCOREBOARD: 4, LISTEN: 5, 
 
 /** `TSFPM_ENV_MARK` */
 export const ENV_MARK = 'TSFPM_RUNTIME';
+/** `TSFPM_ENV_SAPI_NAME` */
+export const ENV_SAPI_NAME = 'TSFPM_SAPI_NAME';
 
 export type OutputStream = 'stdout' | 'stderr';
 

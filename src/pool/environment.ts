@@ -1,6 +1,6 @@
 import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
-import { CONTROL_VERSION, ENV_MARK } from './control-frames.js';
+import { CONTROL_VERSION, ENV_MARK, ENV_SAPI_NAME } from './control-frames.js';
 import { LIBRARY_PATH } from './php-arguments.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,6 +23,7 @@ export function zygoteEnvironment(pool: PoolConfig, master: Environment): Record
   environment.LD_PRELOAD =
     environment.LD_PRELOAD === undefined ? LIBRARY_PATH : `${LIBRARY_PATH}:${environment.LD_PRELOAD}`;
   environment[ENV_MARK] = String(CONTROL_VERSION);
+  environment[ENV_SAPI_NAME] = pool.phpSapiName;
   environment.PHP_FCGI_CHILDREN = String(pool.pmMaxChildren);
   environment.PHP_FCGI_MAX_REQUESTS = String(Math.max(0, pool.pmMaxRequests));
   return environment;

@@ -121,6 +121,8 @@ enum tsfpm_descriptor {
 
 /* Set by the master for the zygote, with this value: the control version. Leaves the environment at once. */
 #define TSFPM_ENV_MARK "TSFPM_RUNTIME"
+/* And this with php_sapi_name, which PHP must bear before it preloads a script. Leaves at once, too. */
+#define TSFPM_ENV_SAPI_NAME "TSFPM_SAPI_NAME"
 
 /*
  * Sends one frame, payload in two parts (either may be empty). Blocks while the master is busy: it reads all it is

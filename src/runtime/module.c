@@ -82,25 +82,36 @@ const char *tsfpm_module_ini_scanned(void)
     return exported_text("php_ini_scanned_files");
 }
 
+struct zend_string *tsfpm_permanent_string(const char *text)
+{
+    size_t length = strlen(text);
+    struct zend_string *string = malloc(sizeof *string + length + 1);
+    if (string == NULL) tsfpm_die("no memory for a text of %zu bytes", length);
+    string->refcount = 1;
+    string->type_info = ZEND_TYPE_STRING | ZEND_GC_IMMUTABLE | ZEND_GC_PERSISTENT;
+    string->hash = 0;
+    string->length = length;
+    memcpy(string->value, text, length + 1);
+    return string;
+}
+
 void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count)
 {
     if (count == 0) return;
     locked = calloc(count, sizeof *locked);
     if (locked == NULL) tsfpm_die("no memory for php_admin_value");
     for (size_t i = 0; i < count; i++) {
-        size_t length = strlen(names[i]);
-        struct zend_string *name = malloc(sizeof *name + length + 1);
-        if (name == NULL) tsfpm_die("no memory for php_admin_value");
-        name->refcount = 1;
-        name->type_info = ZEND_TYPE_STRING | ZEND_GC_IMMUTABLE | ZEND_GC_PERSISTENT;
-        name->hash = 0;
-        name->length = length;
-        memcpy(name->value, names[i], length + 1);
-        locked[i].name = name;
-        locked[i].value = values[i];
-        locked[i].length = strlen(values[i]);
+        /*
+         * opcache's settings are for its start: nearly none can be changed by scripts, and setting one again makes
+         * opcache warn in every request, of enable that it "can't be temporarily enabled" and, under the name
+         * fpm-fcgi, of sizes that are already in use.
+         */
+        if (strncmp(names[i], "opcache.", sizeof "opcache." - 1) == 0) continue;
+        locked[locked_count].name = tsfpm_permanent_string(names[i]);
+        locked[locked_count].value = values[i];
+        locked[locked_count].length = strlen(values[i]);
+        locked_count++;
     }
-    locked_count = count;
 }
 
 /*
@@ -174,5 +185,6 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     module.build_id = standard->build_id;
     php_version = standard->version;
     register_functions(&module);
+    tsfpm_sapi_name_set();
     return &module;
 }

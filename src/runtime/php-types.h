@@ -38,6 +38,9 @@ struct execute_data {
     uint32_t argument_count;
 };
 
+/* module.c: for the life of the process; no memory ends it. */
+struct zend_string *tsfpm_permanent_string(const char *text);
+
 /* get-status.c */
 bool tsfpm_get_status_prepare(void); /* false where this PHP lacks something that it needs */
 void tsfpm_get_status(struct execute_data *call, struct zval *result);

@@ -118,6 +118,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     /* Before any variable is taken out: that moves the others in the array, and the rest would stay readable. */
     find_title_memory(argc, argv, envp);
     unsetenv(TSFPM_ENV_MARK);
+    tsfpm_sapi_name_take(getenv(TSFPM_ENV_SAPI_NAME));
+    unsetenv(TSFPM_ENV_SAPI_NAME);
     leave_preload_list();
     for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++)
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) tsfpm_die("descriptor %d is missing: %s", fd, strerror(errno));

@@ -58,6 +58,10 @@ bool tsfpm_module_exposes_php(void);        /* php.ini's expose_php */
 const char *tsfpm_module_ini_file(void);    /* "" where there is none */
 const char *tsfpm_module_ini_scanned(void); /* the files of the scanned folder; "" where there are none */
 
+/* sapi-name.c */
+void tsfpm_sapi_name_take(const char *name); /* copied; NULL keeps php-cgi's own */
+void tsfpm_sapi_name_set(void);              /* once PHP has its constants */
+
 /* How long a kept-alive client must have been idle before the zygote tells its worker to leave: ns. */
 #define TSFPM_KEPT_ALIVE_GRACE_NS 100000000ull
 

@@ -122,6 +122,7 @@ for (const [table, enumName, prefix] of [
     });
   });
 
-test('the variable that marks a zygote has the same name', () => {
+test('the variables that mark a zygote have the same names', () => {
   assert.ok(headerText('control.h').includes(`#define TSFPM_ENV_MARK "${frames.ENV_MARK}"`));
+  assert.ok(headerText('control.h').includes(`#define TSFPM_ENV_SAPI_NAME "${frames.ENV_SAPI_NAME}"`));
 });

@@ -83,6 +83,7 @@ const POOL_DUMP = `[www]
 	php_admin_value[y] = 0
 	php_cgi = undefined
 	php_ini = undefined
+	php_sapi_name = fpm-fcgi
  `;
 
 test('-tt shows every setting in the order of php-fpm, ours last, lists newest first', () => {

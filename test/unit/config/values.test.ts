@@ -54,6 +54,7 @@ const ACCEPTED: readonly [kind: ValueKind, text: string, value: unknown][] = [
   ['pm', 'ondemand', 'ondemand'],
   ['facility', 'LOCAL7', 'local7'],
   ['logFormat', 'JSON', 'json'],
+  ['sapiName', 'cgi-fcgi', 'cgi-fcgi'],
 ];
 
 for (const [kind, text, value] of ACCEPTED) {
@@ -77,6 +78,7 @@ const REFUSED: readonly [kind: ValueKind, text: string, reason: string][] = [
   ['pm', '', 'invalid process manager (static, dynamic or ondemand)'],
   ['facility', 'LOG_DAEMON', 'invalid value'],
   ['logFormat', 'xml', "must be 'fpm' or 'json'"],
+  ['sapiName', 'apache', "must be 'fpm-fcgi' or 'cgi-fcgi'"],
 ];
 
 for (const [kind, text, reason] of REFUSED) {
@@ -105,6 +107,7 @@ test('what is printed is read back', () => {
     'pm',
     'facility',
     'logFormat',
+    'sapiName',
   ];
   fc.assert(
     fc.property(fc.constantFrom(...kinds), fc.string(), (kind, text) => {

@@ -1,0 +1,43 @@
+/*
+ * PHP_SAPI: php-cgi calls itself cgi-fcgi, and applications test for php-fpm's fpm-fcgi before they call what only that
+ * one has. The name is changed when PHP loads the runtime: its constants are there by then, and opcache, which knows
+ * both names and may preload scripts that read it, has not started yet.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+
+#include "php-types.h"
+#include "runtime.h"
+
+/* main/SAPI.h, the start of sapi_module_struct */
+struct sapi_names {
+    const char *name;
+    const char *pretty_name; /* phpinfo()'s "Server API" */
+};
+
+static char wanted[32];
+
+void tsfpm_sapi_name_take(const char *name)
+{
+    if (name == NULL) return;
+    if (strlen(name) >= sizeof wanted) tsfpm_die("php_sapi_name is too long");
+    memcpy(wanted, name, strlen(name) + 1);
+}
+
+void tsfpm_sapi_name_set(void)
+{
+    struct sapi_names *sapi = dlsym(RTLD_DEFAULT, "sapi_module");
+    struct zval *(*get_constant)(const char *, size_t);
+    *(void **)&get_constant = dlsym(RTLD_DEFAULT, "zend_get_constant_str");
+    if (wanted[0] == '\0' || sapi == NULL || sapi->name == NULL || strcmp(sapi->name, wanted) == 0) return;
+    struct zval *constant = get_constant != NULL ? get_constant("PHP_SAPI", sizeof "PHP_SAPI" - 1) : NULL;
+    struct zend_string *old = constant != NULL && (uint8_t)constant->types == ZEND_TYPE_STRING ? constant->pointer : NULL;
+    /* What is changed must be what it is taken for. */
+    if (old == NULL || strcmp(old->value, sapi->name) != 0)
+        tsfpm_die("this php-cgi keeps its name where the runtime does not find it: set php_sapi_name = cgi-fcgi");
+    constant->pointer = tsfpm_permanent_string(wanted);
+    constant->types = ZEND_TYPE_STRING; /* not counted */
+    sapi->name = wanted;
+    if (strcmp(wanted, "fpm-fcgi") == 0) sapi->pretty_name = "FPM/FastCGI";
+}
