@@ -10,12 +10,14 @@ import { judgeTargets, problemsOf, type ScenarioResult } from './results.js';
 import { runScenario } from './rounds.js';
 import type { Scenario } from './scenario.js';
 import { burstDynamic, burstOndemand } from './scenarios/burst.js';
+import { crashUnderLoad } from './scenarios/crash-under-load.js';
 import { helloKeepAlive } from './scenarios/hello-keep-alive.js';
 import { helloNewConnection } from './scenarios/hello-new-connection.js';
 import { idleMemory } from './scenarios/idle-memory.js';
 import { manyIncludes } from './scenarios/many-includes.js';
 import { busyMaster, idleMaster } from './scenarios/master.js';
 import { reaction } from './scenarios/reaction.js';
+import { reloadUnderLoad } from './scenarios/reload-under-load.js';
 import { statusLatency } from './scenarios/status-latency.js';
 import { createSite, removeSite, type Site } from './site.js';
 import type { Subject } from './subject.js';
@@ -34,6 +36,8 @@ const SCENARIOS: readonly Scenario[] = [
   statusLatency,
   busyMaster,
   idleMaster,
+  reloadUnderLoad,
+  crashUnderLoad,
 ];
 const SUBJECTS: Readonly<Record<string, (site: Site) => Subject>> = {
   'php-fpm': phpFpm,

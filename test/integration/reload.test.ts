@@ -301,6 +301,9 @@ test('a reload that is asked for during the start is done after it', async (t) =
   tsfpm.signal('SIGHUP');
   await started;
   await tsfpm.expectLog(/reloaded; pools renewed: www\n/);
+  await until('one zygote', () => zygotesOf(tsfpm, 'www').length === 1);
+  // The harness has counted in the middle of it.
+  await tsfpm.settle();
 });
 
 /** The zygote's process is there, under whatever name. */
