@@ -65,6 +65,18 @@ for (const [kind, keepAlive] of [
     await untilRenewed(tsfpm, 'www', before, 4);
   });
 
+test('a pool of a single worker reloads without a gap', async (t) => {
+  const tsfpm = await start(t, { pools: { www: { 'pm.max_children': 1 } } });
+  const load = closedLoop(tsfpm, { script: 'sleep.php', query: 'ms=20', connections: 1, seconds: 2 });
+  for (let i = 0; i < 4; i++) {
+    await sleep(100);
+    await reload(tsfpm);
+  }
+  const { failed, failures, latencyUs } = await load;
+  assert.equal(failed, 0, JSON.stringify(failures));
+  assert.ok(latencyUs.max < 500_000, `slowest ${latencyUs.max} µs`);
+});
+
 test('a reload brings a new zygote, new workers and a fresh opcache in the same master', async (t) => {
   const tsfpm = await start(t, { pools: { www: { ...OPCACHE, 'pm.max_children': 1 } } });
   const hits = async () => (await tsfpm.getJson<{ hits: number | null }>('fresh.php')).hits;
