@@ -141,18 +141,35 @@ static int request_shutdown(int type, int module_number)
  * Zend/zend_API.h: an entry is a name, a handler, argument information, its count and flags; PHP 8.4 added two pointers
  * behind that, which may be null.
  */
-#define ENTRY_WORDS_MOST 6
-static const void *functions[2 * ENTRY_WORDS_MOST]; /* one entry of either size, and zeros to end the row */
+#define ENTRY_WORDS 4
+#define ENTRY_WORDS_8_4 6
+#define FUNCTIONS_MOST 2
+static const void *functions[(FUNCTIONS_MOST + 1) * ENTRY_WORDS_8_4]; /* and zeros to end the row */
 
 /* The first argument's place tells how many arguments a function demands: none. The rest says nothing. */
 static const uint64_t no_arguments[8];
 
-static void register_functions(struct module_entry *entry)
+static void register_functions(struct module_entry *entry, const struct module_entry *standard)
 {
-    if (!tsfpm_get_status_prepare()) return;
-    functions[0] = "fpm_get_status";
-    functions[1] = (const void *)(uintptr_t)tsfpm_get_status;
-    functions[2] = no_arguments;
+    const void *const *standards = standard->functions;
+    /* In the shorter form the second function's name follows the first function at once. */
+    size_t words = standards[ENTRY_WORDS] != NULL ? ENTRY_WORDS : ENTRY_WORDS_8_4;
+    const struct {
+        const char *name;
+        void (*handler)(struct execute_data *, struct zval *);
+        bool is_possible;
+    } ours[FUNCTIONS_MOST] = {
+        {"fpm_get_status", tsfpm_get_status, tsfpm_get_status_prepare()},
+        {"fastcgi_finish_request", tsfpm_finish_request, tsfpm_finish_prepare()},
+    };
+    size_t at = 0;
+    for (size_t i = 0; i < FUNCTIONS_MOST; i++) {
+        if (!ours[i].is_possible) continue;
+        functions[at] = ours[i].name;
+        functions[at + 1] = (const void *)(uintptr_t)ours[i].handler;
+        functions[at + 2] = no_arguments;
+        at += words;
+    }
     entry->functions = functions;
 }
 
@@ -184,7 +201,7 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     module.zend_debug = standard->zend_debug;
     module.build_id = standard->build_id;
     php_version = standard->version;
-    register_functions(&module);
+    register_functions(&module, standard);
     tsfpm_sapi_name_set();
     return &module;
 }

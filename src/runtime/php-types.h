@@ -13,6 +13,7 @@ struct zval {
     uint32_t extra;
 };
 #define ZVAL_FALSE 2u
+#define ZVAL_TRUE 3u
 #define ZVAL_ARRAY (7u | 3u << 8) /* IS_ARRAY, counted, may be part of a cycle */
 
 /* Zend/zend_types.h: here one that PHP neither counts references of nor frees. */
@@ -44,5 +45,10 @@ struct zend_string *tsfpm_permanent_string(const char *text);
 /* get-status.c */
 bool tsfpm_get_status_prepare(void); /* false where this PHP lacks something that it needs */
 void tsfpm_get_status(struct execute_data *call, struct zval *result);
+
+/* finish.c */
+bool tsfpm_finish_prepare(void);
+void tsfpm_finish_request(struct execute_data *call, struct zval *result);
+void tsfpm_finish_answer(void); /* in a request: what PHP has written is the whole answer */
 
 #endif

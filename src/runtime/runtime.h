@@ -83,6 +83,14 @@ ssize_t tsfpm_worker_write(const void *buffer, size_t size);
 ssize_t tsfpm_worker_drain(void);
 int tsfpm_worker_shutdown(int how);
 int tsfpm_worker_close(void);
+
+/*
+ * fastcgi_finish_request(): the present request has its END_REQUEST before PHP is done with it. What PHP has written
+ * must have been flushed; what it writes from here on is taken and sent to nobody.
+ */
+void tsfpm_worker_answer_early(void);
+bool tsfpm_worker_may_answer_early(void);               /* what the function returns to PHP */
+void tsfpm_worker_hide_broken_connection(bool is_hidden); /* PHP's writes succeed, whatever the client did */
 extern int tsfpm_connection; /* the client that this worker serves, or -1 */
 
 #endif

@@ -21,6 +21,7 @@
 
 /* FastCGI 1.0, section 8 */
 #define FCGI_HEADER_LEN 8
+#define FCGI_BEGIN_LEN 8
 #define FCGI_VERSION_1 1
 #define FCGI_BEGIN_REQUEST 1
 #define FCGI_ABORT_REQUEST 2
@@ -28,6 +29,7 @@
 #define FCGI_PARAMS 4
 #define FCGI_STDIN 5
 #define FCGI_STDOUT 6
+#define FCGI_KEEP_CONN 1
 
 /* How long the rest of an unread request is waited for before the connection is closed under it: for more, in all; ns. */
 #define DRAIN_SILENCE_NS 2000000000ull
@@ -66,6 +68,8 @@ static struct {
     uint16_t content; /* bytes still to come of the record */
     uint8_t padding;
     bool stdin_ended; /* the client has sent all of its request */
+    uint16_t id;      /* of the request that began last */
+    uint8_t flags;    /* of its BEGIN_REQUEST */
 } stream;
 
 static bool connection_used;        /* php-cgi has read something of this connection */
@@ -73,6 +77,8 @@ static bool in_request;             /* from BEGIN_REQUEST, as read, to END_REQUE
 static bool request_open;           /* from BEGIN_REQUEST to PHP's request shutdown, which comes before END_REQUEST */
 static bool arrival_noted;          /* the start of the request that comes next is in the slot */
 static bool is_answered;            /* END_REQUEST was written for the present request, or the last one */
+static bool answered_early;         /* by the runtime: what PHP still writes of this request goes nowhere */
+static bool client_may_be_gone;     /* and it is not PHP's business for now */
 static bool skips_body;             /* of a request that was answered with a page */
 static bool let_go;                 /* nothing more is read from this client */
 static uint32_t params_length;      /* bytes of the request's parameters: all, and those that fit in the slot */
@@ -220,7 +226,7 @@ static void request_begins(void)
     if (!arrival_noted) request_arrives(); /* pipelined behind another one */
     arrival_noted = false;
     request_open = in_request = true;
-    is_answered = false;
+    is_answered = answered_early = false;
     params_length = params_kept = 0;
     tsfpm_slot_begin(slot);
     slot->accepted++;
@@ -249,12 +255,20 @@ static void record_begins(bool tell)
     stream.padding = stream.header[6];
     if (stream.type == FCGI_BEGIN_REQUEST) {
         stream.stdin_ended = false;
+        stream.id = (uint16_t)(stream.header[2] << 8 | stream.header[3]);
         if (tell) request_begins();
     } else if (stream.type == FCGI_PARAMS && stream.content == 0) {
         if (tell) set_stage(TSFPM_STAGE_INFO);
     } else if ((stream.type == FCGI_STDIN && stream.content == 0) || stream.type == FCGI_ABORT_REQUEST) {
         stream.stdin_ended = true;
     }
+}
+
+/* BEGIN_REQUEST's content is a role of two bytes, then the flags; the client may send it byte by byte. */
+static void note_flags(const uint8_t *bytes, size_t count)
+{
+    size_t consumed = FCGI_BEGIN_LEN - (size_t)stream.content; /* php-cgi refuses one of another length */
+    if (consumed <= 2 && count > 2 - consumed) stream.flags = bytes[2 - consumed];
 }
 
 /* Follows the records in bytes that php-cgi reads (`tell`), or that it will not read any more. */
@@ -265,6 +279,7 @@ static void follow(const uint8_t *bytes, size_t count, bool tell)
         if (stream.content > 0) {
             step = count < stream.content ? count : stream.content;
             if (tell && stream.type == FCGI_PARAMS) keep_params(bytes, step);
+            if (stream.type == FCGI_BEGIN_REQUEST) note_flags(bytes, step);
             stream.content -= (uint16_t)step;
         } else if (stream.padding > 0) {
             step = count < stream.padding ? count : stream.padding;
@@ -370,7 +385,7 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
     input_start = input_end = 0;
     input_eof = false;
     memset(&stream, 0, sizeof stream);
-    connection_used = in_request = request_open = arrival_noted = is_answered = skips_body = let_go = false;
+    connection_used = in_request = request_open = arrival_noted = is_answered = answered_early = skips_body = let_go = false;
     contended_since_ns = 0;
     return fd;
 }
@@ -583,6 +598,29 @@ ssize_t tsfpm_worker_read(void *buffer, size_t size)
     return (ssize_t)step;
 }
 
+void tsfpm_worker_hide_broken_connection(bool hide)
+{
+    client_may_be_gone = hide;
+}
+
+bool tsfpm_worker_may_answer_early(void)
+{
+    /* php-fpm's later calls are true for as long as the connection is open. */
+    return request_open && (!answered_early || (stream.flags & FCGI_KEEP_CONN) != 0);
+}
+
+void tsfpm_worker_answer_early(void)
+{
+    if (!request_open || answered_early) return;
+    uint8_t end[2 * FCGI_HEADER_LEN] = {0};
+    make_header(end, FCGI_END_REQUEST, stream.id, FCGI_HEADER_LEN);
+    write_all(end, sizeof end);
+    answered_early = true;
+    /* The client is to see the end, whatever this request goes on with; what it still sends is received. */
+    if ((stream.flags & FCGI_KEEP_CONN) == 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
+    set_stage(TSFPM_STAGE_FINISHED);
+}
+
 static bool ends_with_end_request(const uint8_t *bytes, size_t size)
 {
     if (size < 2 * FCGI_HEADER_LEN) return false;
@@ -597,9 +635,10 @@ static bool ends_with_end_request(const uint8_t *bytes, size_t size)
  */
 ssize_t tsfpm_worker_write(const void *buffer, size_t size)
 {
-    ssize_t written = tsfpm_libc()->write(tsfpm_connection, buffer, size);
+    ssize_t written = answered_early ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
+    if (written < 0 && errno != EINTR && client_may_be_gone) written = (ssize_t)size;
     if (!in_request || request_open || written != (ssize_t)size || !ends_with_end_request(buffer, size)) return written;
-    in_request = false;
+    in_request = answered_early = false;
     is_answered = true;
     let_go = !at_record_start() || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
