@@ -349,6 +349,7 @@ export class Master {
     if (!this.isStopping) {
       this.#state = 'running';
       this.#systemd.ready();
+      if (this.#isReloadWanted) void this.#reload();
     }
     return outcome;
   }
@@ -372,6 +373,7 @@ export class Master {
   }
 
   async #reload(): Promise<void> {
+    this.#state = 'reloading';
     this.#isReloadWanted = false;
     const waiting = this.#waiting;
     this.#waiting = [];

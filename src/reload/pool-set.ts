@@ -294,19 +294,26 @@ export class PoolSet {
     fail: (pool: string, reason: string) => void,
   ): ReadyPool[] {
     const moving = new Set(ready.map(({ candidate }) => candidate.pool));
-    const staying = config.pools.flatMap(({ name }) => this.#poolsByName.get(name) ?? []);
-    return ready.filter(({ candidate, result }) => {
-      const holder = staying.find(
-        (pool) => !moving.has(pool) && pool.plan.listenFd === candidate.plan.listenFd,
-      );
-      if (holder === undefined) return true;
-      result.abandon();
-      fail(
-        candidate.plan.config.name,
-        `its address is still served by pool ${holder.config.name}, which could not be renewed; ${consequence(candidate)}`,
-      );
-      return false;
-    });
+    const listed = config.pools.flatMap(({ name }) => this.#poolsByName.get(name) ?? []);
+    let going = [...ready];
+    // One that stays after all may keep an address from another: until nothing changes any more.
+    for (let before = -1; before !== going.length; ) {
+      before = going.length;
+      going = going.filter(({ candidate, result }) => {
+        const holder = listed.find(
+          (pool) => !moving.has(pool) && pool.plan.listenFd === candidate.plan.listenFd,
+        );
+        if (holder === undefined) return true;
+        moving.delete(candidate.pool);
+        result.abandon();
+        fail(
+          candidate.plan.config.name,
+          `its address is still served by pool ${holder.config.name}, which could not be renewed; ${consequence(candidate)}`,
+        );
+        return false;
+      });
+    }
+    return going;
   }
 
   async #commit({ pool, plan }: Candidate, prepared: PreparedPool): Promise<void> {
