@@ -672,7 +672,7 @@ export const POOL_DIRECTIVES = [
     scope: 'pool',
     type: 'string',
     default: '.php .phar',
-    inForce: false,
+    inForce: true,
     summary: 'Extensions of files that may run as PHP, separated by blanks; empty allows all.',
     details: ['Keeps a mistake in the web server from running uploads as PHP.'],
   },

@@ -58,6 +58,7 @@ export const SETTING_KEYS = {
   ADMIN_VALUE: 15,
   STATUS_PATH: 16,
   PING_PATH: 17,
+  LIMIT_EXTENSIONS: 18,
 } as const;
 
 /** `enum tsfpm_question_kind` */

@@ -35,6 +35,7 @@ export function workerSettings(pool: PoolConfig, account: PoolAccount, master: E
   if (pool.chdir !== undefined) settings.push(text('CHDIR', pool.chdir));
   if (pool.pmStatusPath) settings.push(text('STATUS_PATH', pool.pmStatusPath));
   if (pool.pingPath) settings.push(text('PING_PATH', pool.pingPath));
+  if (pool.securityLimitExtensions) settings.push(text('LIMIT_EXTENSIONS', pool.securityLimitExtensions));
   for (const variable of workerEnvironment(pool, master, account.home)) settings.push(text('ENV', variable));
   for (const { key, value } of inOrderOfApplication(pool.phpAdminValue))
     settings.push(text('ADMIN_VALUE', `${key}\0${value}`));

@@ -126,6 +126,7 @@ static int request_startup(int type, int module_number)
     for (size_t i = 0; i < locked_count; i++)
         alter_ini(locked[i].name, locked[i].value, locked[i].length, ZEND_INI_SYSTEM, ZEND_INI_STAGE_ACTIVATE);
     tsfpm_worker_request_starts();
+    tsfpm_main_script_check();
     return 0;
 }
 
@@ -203,5 +204,6 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     php_version = standard->version;
     register_functions(&module, standard);
     tsfpm_sapi_name_set();
+    tsfpm_main_script_prepare();
     return &module;
 }

@@ -62,6 +62,11 @@ const char *tsfpm_module_ini_scanned(void); /* the files of the scanned folder; 
 void tsfpm_sapi_name_take(const char *name); /* copied; NULL keeps php-cgi's own */
 void tsfpm_sapi_name_set(void);              /* once PHP has its constants */
 
+/* main-script.c */
+void tsfpm_main_script_prepare(void);                           /* once PHP is there */
+void tsfpm_main_script_configure(const char *limit_extensions); /* stays; NULL: any. Tells where it cannot be kept */
+void tsfpm_main_script_check(void); /* PHP's request start-up: refuses what is not to run */
+
 /* How long a kept-alive client must have been idle before the zygote tells its worker to leave: ns. */
 #define TSFPM_KEPT_ALIVE_GRACE_NS 100000000ull
 
@@ -91,6 +96,7 @@ int tsfpm_worker_close(void);
 void tsfpm_worker_answer_early(void);
 bool tsfpm_worker_may_answer_early(void);               /* what the function returns to PHP */
 void tsfpm_worker_hide_broken_connection(bool is_hidden); /* PHP's writes succeed, whatever the client did */
+void tsfpm_worker_write_stderr(const char *text, size_t length); /* a record of its own; at most 65535 bytes */
 extern int tsfpm_connection; /* the client that this worker serves, or -1 */
 
 #endif

@@ -29,6 +29,7 @@
 #define FCGI_PARAMS 4
 #define FCGI_STDIN 5
 #define FCGI_STDOUT 6
+#define FCGI_STDERR 7
 #define FCGI_KEEP_CONN 1
 
 /* How long the rest of an unread request is waited for before the connection is closed under it: for more, in all; ns. */
@@ -601,6 +602,14 @@ ssize_t tsfpm_worker_read(void *buffer, size_t size)
 void tsfpm_worker_hide_broken_connection(bool hide)
 {
     client_may_be_gone = hide;
+}
+
+void tsfpm_worker_write_stderr(const char *text, size_t length)
+{
+    uint8_t header[FCGI_HEADER_LEN];
+    if (!request_open || answered_early || length == 0 || length > UINT16_MAX) return;
+    make_header(header, FCGI_STDERR, stream.id, length);
+    if (write_all(header, sizeof header)) write_all((const uint8_t *)text, length);
 }
 
 bool tsfpm_worker_may_answer_early(void)
