@@ -361,7 +361,7 @@ export const POOL_DIRECTIVES = [
     name: 'listen.allowed_clients',
     scope: 'pool',
     type: 'string',
-    inForce: false,
+    inForce: true,
     summary: 'Addresses that may connect by TCP, IPv4 or IPv6, separated by commas without blanks.',
     defaultText: 'everyone',
     example: '127.0.0.1,::1',

@@ -59,6 +59,7 @@ export const SETTING_KEYS = {
   STATUS_PATH: 16,
   PING_PATH: 17,
   LIMIT_EXTENSIONS: 18,
+  ALLOWED_CLIENTS: 19,
 } as const;
 
 /** `enum tsfpm_question_kind` */

@@ -36,6 +36,8 @@ export function workerSettings(pool: PoolConfig, account: PoolAccount, master: E
   if (pool.pmStatusPath) settings.push(text('STATUS_PATH', pool.pmStatusPath));
   if (pool.pingPath) settings.push(text('PING_PATH', pool.pingPath));
   if (pool.securityLimitExtensions) settings.push(text('LIMIT_EXTENSIONS', pool.securityLimitExtensions));
+  if (pool.listenAllowedClients !== undefined)
+    settings.push(text('ALLOWED_CLIENTS', pool.listenAllowedClients));
   for (const variable of workerEnvironment(pool, master, account.home)) settings.push(text('ENV', variable));
   for (const { key, value } of inOrderOfApplication(pool.phpAdminValue))
     settings.push(text('ADMIN_VALUE', `${key}\0${value}`));

@@ -109,6 +109,7 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_STATUS_PATH = 16, /* requests for it are answered by the master */
     TSFPM_SETTING_PING_PATH = 17,
     TSFPM_SETTING_LIMIT_EXTENSIONS = 18, /* separated by blanks; absent: any */
+    TSFPM_SETTING_ALLOWED_CLIENTS = 19,  /* separated by commas; absent: everybody; empty: nobody */
 };
 
 /* Where the master puts descriptors for the zygote, as it numbers them in the spawned process. */

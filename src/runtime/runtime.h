@@ -67,6 +67,11 @@ void tsfpm_main_script_prepare(void);                           /* once PHP is t
 void tsfpm_main_script_configure(const char *limit_extensions); /* stays; NULL: any. Tells where it cannot be kept */
 void tsfpm_main_script_check(void); /* PHP's request start-up: refuses what is not to run */
 
+/* allowed-clients.c */
+void tsfpm_allowed_clients_configure(const char *list); /* addresses, separated by commas; not called: everybody */
+bool tsfpm_allowed_clients_permit(const struct sockaddr_storage *client);
+void tsfpm_allowed_clients_tell(const struct sockaddr_storage *client); /* that this one, IPv4 or IPv6, is refused */
+
 /* How long a kept-alive client must have been idle before the zygote tells its worker to leave: ns. */
 #define TSFPM_KEPT_ALIVE_GRACE_NS 100000000ull
 

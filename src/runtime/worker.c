@@ -358,9 +358,19 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
         tsfpm_ask_tell(TSFPM_QUESTION_STARTED);
     }
     while (!must_leave()) {
-        fd = accept4(listen_fd, address, length, SOCK_CLOEXEC);
-        if (fd >= 0) break;
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        struct sockaddr_storage client = {0};
+        socklen_t client_length = sizeof client;
+        fd = accept4(listen_fd, (struct sockaddr *)&client, &client_length, SOCK_CLOEXEC);
+        if (fd >= 0 && tsfpm_allowed_clients_permit(&client)) {
+            memcpy(address, &client, client_length < *length ? client_length : *length);
+            *length = client_length;
+            break;
+        }
+        if (fd >= 0) {
+            tsfpm_allowed_clients_tell(&client);
+            tsfpm_libc()->close(fd);
+            fd = -1;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             struct pollfd waiting = {.fd = listen_fd, .events = POLLIN};
             tsfpm_libc()->poll(&waiting, 1, 1000);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

@@ -50,7 +50,7 @@ struct worker {
 
 static struct settings {
     const char *pool, *user, *chroot, *chdir, *zygote_title, *worker_title, *status_path, *ping_path,
-        *limit_extensions;
+        *limit_extensions, *allowed_clients;
     bool has_uid, has_gid, has_priority, dumpable;
     uid_t uid;
     gid_t gid;
@@ -201,6 +201,7 @@ static void configure(const uint8_t *payload, size_t length)
         case TSFPM_SETTING_STATUS_PATH: settings.status_path = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_PING_PATH: settings.ping_path = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_LIMIT_EXTENSIONS: settings.limit_extensions = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_ALLOWED_CLIENTS: settings.allowed_clients = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_ENV:
         case TSFPM_SETTING_ADMIN_VALUE: break; /* read_lists */
         default: tsfpm_die("unknown setting %u from the master", setting.key);
@@ -210,6 +211,7 @@ static void configure(const uint8_t *payload, size_t length)
     read_lists(payload, length);
     tsfpm_relay_configure(settings.status_path, settings.ping_path);
     tsfpm_main_script_configure(settings.limit_extensions);
+    if (settings.allowed_clients != NULL) tsfpm_allowed_clients_configure(settings.allowed_clients);
     if (settings.zygote_title != NULL) tsfpm_set_title(settings.zygote_title);
     configured = true;
 }

@@ -77,6 +77,11 @@ void tsfpm_main_script_configure(const char *limit_extensions)
     (void)limit_extensions;
 }
 
+void tsfpm_allowed_clients_configure(const char *list)
+{
+    (void)list;
+}
+
 static size_t replies;
 
 int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const void *head, size_t head_length,
@@ -141,7 +146,7 @@ static size_t add_settings(uint8_t *payload, size_t room)
 {
     size_t used = 0;
     for (size_t count = fuzz_below(8); count > 0; count--) {
-        struct tsfpm_setting setting = {.key = (uint16_t)(1 + fuzz_below(18)), .length = (uint32_t)fuzz_size(600)};
+        struct tsfpm_setting setting = {.key = (uint16_t)(1 + fuzz_below(19)), .length = (uint32_t)fuzz_size(600)};
         if (setting.key == TSFPM_SETTING_UID || setting.key == TSFPM_SETTING_GID) setting.length = 4;
         if (used + sizeof setting + setting.length > room) break;
         memcpy(payload + used, &setting, sizeof setting);
@@ -200,7 +205,7 @@ static void free_settings(void)
 {
     const char *texts[] = {settings.chroot,       settings.chdir,       settings.zygote_title,
                            settings.worker_title, settings.status_path, settings.ping_path,
-                           settings.limit_extensions};
+                           settings.limit_extensions, settings.allowed_clients};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
     if (strcmp(settings.pool, "?") != 0) free((char *)settings.pool);
     if (strcmp(settings.user, "?") != 0) free((char *)settings.user);

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type Daemon, startTsfpm } from '../helpers/daemon.js';
+import { FastcgiConnection, fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
+import { freePort } from '../helpers/ports.js';
+
+const files = { 'ok.php': '<?php echo "ok";' };
+const NOBODY = /There are no allowed addresses/;
+
+async function start(t: TestContext, allowed: string | undefined, host = ''): Promise<[Daemon, number]> {
+  const port = await freePort();
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { listen: `${host}${port}`, 'listen.allowed_clients': allowed, 'pm.max_children': 1 } },
+    files,
+  });
+  return [tsfpm, port];
+}
+
+const ask = async (tsfpm: Daemon, host: string, port: number) =>
+  (
+    await fcgiRequest({ host, port }, { params: scriptParams(tsfpm.folder.script('ok.php')) })
+  ).body.toString();
+
+async function isRefused(host: string, port: number): Promise<boolean> {
+  const connection = await FastcgiConnection.open({ host, port });
+  const start = performance.now();
+  await connection.closed;
+  return performance.now() - start < 2000;
+}
+
+test('who is in the list is served, an IPv4 client also by a socket for both families', async (t) => {
+  const [tsfpm, port] = await start(t, '"10.9.8.7,127.0.0.1,::1"', '[::]:');
+  assert.equal(await ask(tsfpm, '127.0.0.1', port), 'ok');
+  assert.equal(await ask(tsfpm, '::1', port), 'ok');
+});
+
+test('who is not is dropped with a line in the log, and the worker goes on', async (t) => {
+  const [tsfpm, port] = await start(t, '"127.0.0.2,::2"', '[::]:');
+  const workers = tsfpm.workers();
+  assert.ok(await isRefused('127.0.0.1', port));
+  // In the same /96 as ::2.
+  assert.ok(await isRefused('::1', port));
+  assert.deepEqual(tsfpm.workers(), workers);
+});
+
+test('wrong entries are told and left out; blanks make an address wrong', async (t) => {
+  const port = await freePort();
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { listen: port, 'listen.allowed_clients': '"127.0.0.1, ::1,any"' } },
+    files,
+  });
+  tsfpm.announce(/Wrong IP address ' ::1' in listen.allowed_clients/, /Wrong IP address 'any'/);
+  assert.match(tsfpm.log.text, /Wrong IP address ' ::1' in listen.allowed_clients/);
+  assert.equal(await ask(tsfpm, '127.0.0.1', port), 'ok');
+});
+
+for (const list of ['', 'any', '"127.0.0.0/8"'])
+  test(`a list without an address lets nobody in: [${list}]`, async (t) => {
+    const [tsfpm, port] = await start(t, list);
+    tsfpm.announce(NOBODY, /Wrong IP address/);
+    assert.match(tsfpm.log.text, NOBODY);
+    assert.ok(await isRefused('127.0.0.1', port));
+  });
+
+test('clients of a unix socket are not looked at', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools: { www: { 'listen.allowed_clients': '10.0.0.1' } }, files });
+  assert.equal(await tsfpm.get('ok.php'), 'ok');
+});
