@@ -251,7 +251,7 @@ export class Master {
         this.reopenLogs();
         return;
       case 'reload':
-        this.#reloadDone = this.#isNewVersionInstalled() ? this.#upgrade() : this.#reload();
+        this.#reloadDone = this.#isNewVersionInstalled() ? this.#upgradeOrReload() : this.#reload();
         return;
       case 'reload again':
         this.#isReloadWanted = true;
@@ -288,11 +288,12 @@ export class Master {
    *
    * @returns only if that is refused or fails; then the present one serves on
    */
-  upgrade(): Promise<MasterOutcome> {
-    if (this.#state !== 'running')
-      return Promise.resolve({ isComplete: false, summary: `not while ${this.#state}` });
+  async upgrade(): Promise<MasterOutcome> {
+    if (this.#state !== 'running') return { isComplete: false, summary: `not while ${this.#state}` };
     this.#state = 'reloading';
-    return this.#upgrade();
+    const outcome = await this.#upgrade();
+    if (this.#isReloadWanted && !this.isStopping) this.#reloadNow();
+    return outcome;
   }
 
   reopenLogs(): MasterOutcome {
@@ -314,6 +315,17 @@ export class Master {
     } catch {
       return false; // an installation is under way, or broken: reload with what runs
     }
+  }
+
+  /** USR2 after an installation: where the new program cannot take over, the present one reloads as it was asked to. */
+  async #upgradeOrReload(): Promise<void> {
+    await this.#upgrade();
+    if (!this.isStopping) this.#reloadNow();
+  }
+
+  #reloadNow(): void {
+    this.#state = 'reloading';
+    this.#reloadDone = this.#reload();
   }
 
   async #upgrade(): Promise<MasterOutcome> {
@@ -344,12 +356,9 @@ export class Master {
     };
     this.#log.error(outcome.summary);
     this.#lastUpgrade = outcome;
-    for (const resolve of this.#waiting) resolve(outcome);
-    this.#waiting = [];
     if (!this.isStopping) {
       this.#state = 'running';
       this.#systemd.ready();
-      if (this.#isReloadWanted) void this.#reload();
     }
     return outcome;
   }
@@ -373,7 +382,6 @@ export class Master {
   }
 
   async #reload(): Promise<void> {
-    this.#state = 'reloading';
     this.#isReloadWanted = false;
     const waiting = this.#waiting;
     this.#waiting = [];
