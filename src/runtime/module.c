@@ -205,5 +205,6 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     register_functions(&module, standard);
     tsfpm_sapi_name_set();
     tsfpm_main_script_prepare();
+    tsfpm_request_ini_prepare();
     return &module;
 }

@@ -1,0 +1,108 @@
+/*
+ * Settings that the web server sends with a request, as lines of an ini file in the params PHP_VALUE and
+ * PHP_ADMIN_VALUE. PHP takes back at a request's end what was set after its start, so they end with the request; under
+ * php-fpm they stay in the worker for whoever comes next.
+ *
+ * They are applied where php-cgi prepares a request, before it reads .user.ini, starts output buffers and sessions. The
+ * pool's php_admin_value comes after them, at the start of the extensions, and wins.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "php-types.h"
+#include "runtime.h"
+
+/* main/SAPI.h, the start of sapi_module_struct */
+struct sapi_module {
+    const char *name, *pretty_name;
+    int (*startup)(void *);
+    int (*shutdown)(void *);
+    int (*activate)(void);
+};
+
+/* Zend/zend_ini.h, zend_ini_scanner.h */
+#define ZEND_INI_USER 1
+#define ZEND_INI_SYSTEM 4
+#define ZEND_INI_STAGE_ACTIVATE 4
+#define ZEND_INI_PARSER_ENTRY 1
+#define ZEND_INI_SCANNER_NORMAL 0
+
+typedef void ini_callback(struct zval *key, struct zval *value, struct zval *index, int kind, void *context);
+
+static struct {
+    int (*parse)(char *text, bool unbuffered_errors, int mode, ini_callback *, void *context);
+    int (*alter)(struct zend_string *, const char *, size_t, int type, int stage, bool force);
+    char *(*param)(const char *, size_t);
+    int (*activate)(void);
+} php;
+
+static const char *text_of(const struct zval *value)
+{
+    if (value == NULL || (uint8_t)value->types != ZEND_TYPE_STRING) return NULL;
+    return ((const struct zend_string *)value->pointer)->value;
+}
+
+static void complain(const char *format, const char *key)
+{
+    char text[512];
+    int used = snprintf(text, sizeof text, "Passing INI directive through FastCGI: ");
+    snprintf(text + used, sizeof text - (size_t)used, format, key);
+    dprintf(STDERR_FILENO, "ERROR: %s\n", text);
+    tsfpm_worker_write_stderr(text, strlen(text));
+}
+
+static bool apply(struct zend_string *key, const char *value, int type)
+{
+    /* PHP cannot take these back at the request's end: they are for a pool to have, and that is told. */
+    for (const char *const *name = (const char *const[]){"extension", "disable_functions", "disable_classes", NULL};
+         *name != NULL; name++)
+        if (strcmp(key->value, *name) == 0) return false;
+    /* As under php-fpm either param may set what only php.ini may; the second one also locks it. */
+    return php.alter(key, value, strlen(value), type, ZEND_INI_STAGE_ACTIVATE, true) == 0;
+}
+
+static void on_entry(struct zval *key, struct zval *value, struct zval *index, int kind, void *context)
+{
+    (void)index;
+    const char *name = text_of(key), *text = text_of(value);
+    if (key == NULL) return;
+    if (kind != ZEND_INI_PARSER_ENTRY) complain("only classic entries are allowed%s", "");
+    else if (name == NULL || name[0] == '\0') complain("empty key%s", "");
+    else if (text == NULL) complain("empty value for key '%s'", name);
+    else if (!apply(key->pointer, text, *(const int *)context)) complain("unable to set '%s'", name);
+}
+
+static void take(const char *param, int type)
+{
+    const char *text = php.param(param, strlen(param)); /* PHP's memory, of this request */
+    const char *own = getenv(param);                    /* which is no param, but stands in for one that is missing */
+    if (text == NULL || (own != NULL && strcmp(own, text) == 0)) return;
+    char *lines;
+    if (asprintf(&lines, "%s\n", text) < 0) return;
+    php.parse(lines, true, ZEND_INI_SCANNER_NORMAL, on_entry, &type);
+    free(lines);
+}
+
+static int activate(void)
+{
+    if (tsfpm_role == TSFPM_ROLE_WORKER) {
+        take("PHP_VALUE", ZEND_INI_USER);
+        take("PHP_ADMIN_VALUE", ZEND_INI_SYSTEM);
+    }
+    return php.activate();
+}
+
+void tsfpm_request_ini_prepare(void)
+{
+    struct sapi_module *sapi = dlsym(RTLD_DEFAULT, "sapi_module");
+    *(void **)&php.parse = dlsym(RTLD_DEFAULT, "zend_parse_ini_string");
+    *(void **)&php.alter = dlsym(RTLD_DEFAULT, "zend_alter_ini_entry_chars_ex");
+    *(void **)&php.param = dlsym(RTLD_DEFAULT, "sapi_getenv");
+    if (sapi == NULL || php.parse == NULL || php.alter == NULL || php.param == NULL || sapi->activate == NULL) return;
+    php.activate = sapi->activate;
+    sapi->activate = activate;
+}
