@@ -98,9 +98,9 @@ for (const [index, name] of Object.keys(ATTACKS).entries())
       return;
     }
     assert.deepEqual(answers, ['done', 'done']);
-    // Its own pool goes on too: it was only its own channel that it could harm.
-    await until('the pool answers', async () => (await statusJson(tsfpm)).pool === 'evil');
-    for (let i = 0; i < 10; i++) await tsfpm.get('pid.php', { pool: 'evil' });
+    // Its own pool serves on, though pages from a worker without its channel may fail: that is the tenant's affair.
+    for (let i = 0; i < 10; i++)
+      await until('the pool serves', () => tsfpm.get('pid.php', { pool: 'evil' }).then(Boolean, () => false));
     assert.deepEqual(tsfpm.workers('good'), before.good);
     assert.deepEqual([tsfpm.zygote('good'), tsfpm.zygote('evil')], before.zygotes);
     assert.ok(tsfpm.workers('evil').length <= 5);
