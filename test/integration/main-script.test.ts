@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
@@ -31,7 +32,12 @@ async function startFpm(t: TestContext, tsfpm: Daemon, poolLines: string): Promi
 listen = ${socket}\nlisten.mode = 0666\npm = static\npm.max_children = 1\n${poolLines}\n`,
   );
   const child: ChildProcess = spawn(PHP_FPM, ['-F', '-y', file], { stdio: 'ignore' });
-  t.after(() => child.kill('SIGKILL'));
+  const ended = once(child, 'exit');
+  t.after(async () => {
+    // Not KILL: php-fpm's workers would outlive it.
+    child.kill('SIGTERM');
+    await ended;
+  });
   await until('php-fpm listens', () => existsSync(socket));
   return socket;
 }
