@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { DURATION_BOUNDS_S } from '../scoreboard/layout.js';
-import type { SlotSnapshot } from '../scoreboard/scoreboard.js';
+import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
 import { NO_REQUEST, requestFields } from '../status/from-params.js';
 import type { PoolMetrics } from '../status/metrics-input.js';
 import { type PoolStatus, STATE_OF_STAGE, type WorkerStatus } from '../status/status.js';
@@ -13,9 +13,11 @@ const PAGE_SIZE: Bytes = 4096;
 
 /** A pool at this moment, for its pages. */
 export function poolStatus(pool: Pool, nowMs: Milliseconds): PoolStatus {
-  const { config, history, scaler, generation } = pool;
-  const workers = generation === undefined ? [] : snapshotWorkers(generation);
-  const header = generation?.scoreboard.header();
+  return statusOf(pool, readGeneration(pool.generation), nowMs);
+}
+
+function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Milliseconds): PoolStatus {
+  const { config, history, scaler } = pool;
   const accepted = workers.reduce((sum, { snapshot }) => sum + (snapshot?.accepted ?? 0n), 0n);
   const peak = workers.reduce((most, { snapshot }) => larger(most, snapshot?.memoryPeak ?? 0n), 0n);
   const queue = scaler.queue();
@@ -42,14 +44,13 @@ export function poolStatus(pool: Pool, nowMs: Milliseconds): PoolStatus {
 
 /** The same and more, for /metrics. */
 export function poolMetrics(pool: Pool, nowMs: Milliseconds): PoolMetrics {
-  const status = poolStatus(pool, nowMs);
-  const { history, generation } = pool;
-  let durations = history.durations;
-  if (generation !== undefined) {
-    durations = addDurations(durations, generation.scoreboard.header().pastDurations);
-    for (const { snapshot } of snapshotWorkers(generation))
-      if (snapshot !== undefined) durations = addDurations(durations, snapshot.durations);
-  }
+  const reading = readGeneration(pool.generation);
+  const status = statusOf(pool, reading, nowMs);
+  const { history } = pool;
+  let { durations } = history;
+  if (reading.header !== undefined) durations = addDurations(durations, reading.header.pastDurations);
+  for (const { snapshot } of reading.workers)
+    if (snapshot !== undefined) durations = addDurations(durations, snapshot.durations);
   return {
     status,
     isUp: pool.trouble === undefined,
@@ -68,6 +69,28 @@ interface WorkerSnapshot {
   readonly worker: KnownWorker;
   /** undefined while it starts, or where it keeps writing. */
   readonly snapshot: SlotSnapshot | undefined;
+}
+
+/** What the sums and the workers say at one moment. */
+interface GenerationReading {
+  readonly header: HeaderSnapshot | undefined;
+  readonly workers: readonly WorkerSnapshot[];
+}
+
+/** A worker that ends meanwhile moves from its slot to the sums: tried again, since it would be missed or count twice. */
+const READING_TRIES = 5;
+
+function readGeneration(generation: Generation | undefined): GenerationReading {
+  if (generation === undefined) return { header: undefined, workers: [] };
+  let header = generation.scoreboard.header();
+  for (let left = READING_TRIES; ; left--) {
+    const workers = snapshotWorkers(generation);
+    const after = generation.scoreboard.header();
+    const isWhole =
+      after.pastAccepted === header.pastAccepted && workers.every(({ snapshot }) => snapshot !== undefined);
+    if (isWhole || left === 0) return { header: after, workers };
+    header = after;
+  }
 }
 
 /** Which workers there are the zygote tells; what they do they tell themselves. */

@@ -446,6 +446,8 @@ static void count_out(uint32_t index, bool is_probe)
 {
     struct tsfpm_slot *slot = tsfpm_scoreboard_slot(index);
     struct tsfpm_scoreboard_header *header = tsfpm_scoreboard;
+    /* Until the end of it a reader finds the slot unreadable: nothing is counted here and there at once. */
+    tsfpm_slot_begin(slot);
     if (!is_probe) {
         header->past_accepted += slot->accepted;
         header->past_finished += slot->finished;
@@ -457,7 +459,6 @@ static void count_out(uint32_t index, bool is_probe)
     if (slot->stage == TSFPM_STAGE_ACCEPTING) __atomic_sub_fetch(&header->idle, 1, __ATOMIC_RELAXED);
     if (slot->stage == TSFPM_STAGE_WAITING) __atomic_sub_fetch(&header->waiting, 1, __ATOMIC_RELAXED);
     if (slot->stage != TSFPM_STAGE_STARTING) __atomic_sub_fetch(&header->ready, 1, __ATOMIC_RELAXED);
-    tsfpm_slot_begin(slot);
     slot->accepted = slot->finished = slot->memory_peak = slot->duration_sum_ns = 0;
     memset(slot->duration_buckets, 0, sizeof slot->duration_buckets);
     tsfpm_slot_end(slot);
