@@ -76,8 +76,6 @@ const STATE_NAMES: Readonly<Record<MasterState, string>> = {
 
 /** Killed workers are gone in no time; a zygote that has not said so by then does not answer. */
 const ZYGOTE_PATIENCE_MS: Milliseconds = 2000;
-/** How often the queue of a pool without an idle worker is looked at, for the longest that it ever was. */
-const QUEUE_SAMPLE_MS: Milliseconds = 1000;
 
 /** The master process: states, signals, the way up and down. Decides nothing about single pools. */
 export class Master {
@@ -96,7 +94,6 @@ export class Master {
   #waiting: ((outcome: MasterOutcome) => void)[] = [];
   #pidFileInUse: string | undefined;
   #killTimer: NodeJS.Timeout | undefined;
-  #sampleTimer: NodeJS.Timeout | undefined;
   #door: { readonly listen: string; readonly server: HttpDoor } | undefined;
   #control: { readonly path: string; readonly server: ControlServer } | undefined;
   readonly #systemd: SystemdService;
@@ -207,10 +204,6 @@ export class Master {
     if (this.isStopping) return;
     this.#state = 'running';
     this.#pools.run();
-    this.#sampleTimer = setInterval(() => {
-      for (const pool of this.#pools.pools()) pool.scaler.sampleQueue();
-    }, QUEUE_SAMPLE_MS);
-    this.#sampleTimer.unref();
     // From the same sockets: the workers of the program before this one have done their duty.
     for (const zygote of this.#foreign) zygote.drain();
     this.#systemd.ready();
@@ -478,7 +471,6 @@ export class Master {
 
   /** @param boundMs 0 is none */
   #drain(boundMs: Milliseconds): void {
-    clearInterval(this.#sampleTimer);
     clearTimeout(this.#killTimer);
     this.#systemd.stopping();
     this.#pools.drain();
@@ -489,7 +481,6 @@ export class Master {
   #kill(): void {
     this.#state = 'killing';
     this.#systemd.stopping();
-    clearInterval(this.#sampleTimer);
     clearTimeout(this.#killTimer);
     this.#pools.killWorkers();
     this.#killTimer = setTimeout(() => this.#pools.killZygotes(), ZYGOTE_PATIENCE_MS);

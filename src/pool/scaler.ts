@@ -67,12 +67,6 @@ export class Scaler {
     return { length, limit, max: this.#maxQueue };
   }
 
-  /** For the longest queue ever seen: only while nobody is idle anything can wait for long. */
-  sampleQueue(): void {
-    const header = this.#parts.generation()?.scoreboard.header();
-    if (header === undefined || header.idle === 0) this.queue();
-  }
-
   /** Another generation: its workers are counted from nothing. */
   restart(): void {
     this.#memory = initialScalingMemory(this.#settings, this.#parts.nowMs());

@@ -136,6 +136,10 @@ static void deny(const char *path)
 void tsfpm_main_script_check(void)
 {
     if (!is_possible) return;
+    if (tsfpm_request_ini_is_unsafe()) {
+        answer("HTTP/1.1 403 Forbidden", "Access denied.\n");
+        return;
+    }
     /* php-cgi looks for the method only where there is a script. */
     if (sapi->request_method == NULL && php.param("REQUEST_METHOD", sizeof "REQUEST_METHOD" - 1) == NULL) {
         answer(NULL, "");

@@ -55,12 +55,22 @@ static void complain(const char *format, const char *key)
     tsfpm_worker_write_stderr(text, strlen(text));
 }
 
+/* The request asks for a restriction that it cannot have: its script must not run without it. */
+static bool is_unsafe;
+
+bool tsfpm_request_ini_is_unsafe(void)
+{
+    return is_unsafe;
+}
+
 static bool apply(struct zend_string *key, const char *value, int type)
 {
     /* PHP cannot take these back at the request's end: they are for a pool to have, and that is told. */
-    for (const char *const *name = (const char *const[]){"extension", "disable_functions", "disable_classes", NULL};
-         *name != NULL; name++)
-        if (strcmp(key->value, *name) == 0) return false;
+    if (strcmp(key->value, "disable_functions") == 0 || strcmp(key->value, "disable_classes") == 0) {
+        is_unsafe = true;
+        return false;
+    }
+    if (strcmp(key->value, "extension") == 0) return false;
     /* As under php-fpm either param may set what only php.ini may; the second one also locks it. */
     return php.alter(key, value, strlen(value), type, ZEND_INI_STAGE_ACTIVATE, true) == 0;
 }
@@ -89,6 +99,7 @@ static void take(const char *param, int type)
 
 static int activate(void)
 {
+    is_unsafe = false;
     if (tsfpm_role == TSFPM_ROLE_WORKER) {
         take("PHP_VALUE", ZEND_INI_USER);
         take("PHP_ADMIN_VALUE", ZEND_INI_SYSTEM);

@@ -73,6 +73,7 @@ bool tsfpm_allowed_clients_permit(const struct sockaddr_storage *client);
 void tsfpm_allowed_clients_tell(const struct sockaddr_storage *client); /* that this one, IPv4 or IPv6, is refused */
 
 /* request-ini.c */
+bool tsfpm_request_ini_is_unsafe(void); /* the request asked for a restriction that it cannot have */
 void tsfpm_request_ini_prepare(void); /* once PHP is there: from then on PHP_VALUE and PHP_ADMIN_VALUE count */
 
 /* How long a kept-alive client must have been idle before the zygote tells its worker to leave: ns. */

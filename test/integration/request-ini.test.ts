@@ -72,12 +72,13 @@ test('mistakes are told, and what stands around them counts', async (t) => {
   tsfpm.announce(/PHP: {2}syntax error/);
 });
 
-test('functions are for a pool to disable: a request that tries is told', async (t) => {
+test('functions are for a pool to disable: a request that tries is told, and does not run with them', async (t) => {
   const tsfpm = await startTsfpm(t, { pools: { www: { 'pm.max_children': 1 } }, files });
   const params = { PHP_ADMIN_VALUE: 'disable_functions = "strrev,exec"' };
-  const { stderr, text } = await tsfpm.request('ini.php', { params });
-  assert.ok((JSON.parse(text) as Ini).strrev);
+  const { status, stderr, text } = await tsfpm.request('ini.php', { params });
+  assert.deepEqual([status, text], [403, 'Access denied.\n']);
   assert.match(stderr, /unable to set 'disable_functions'/);
+  assert.ok((await tsfpm.getJson<Ini>('ini.php')).strrev);
 });
 
 test('a variable of the environment with that name is no param', async (t) => {
