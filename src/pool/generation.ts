@@ -67,6 +67,9 @@ export interface GenerationListener {
 
 /** A php-cgi that does not become a zygote in this time never will. */
 const READY_TIMEOUT_MS: Milliseconds = 10_000;
+/** A probe that is killed is gone in a moment; how often to look. */
+const PROBE_PATIENCE_MS: Milliseconds = 2000;
+const PROBE_LOOK_MS: Milliseconds = 2;
 /** How often a zygote is asked whether it listens, and how many answers may be outstanding. */
 const ECHO_INTERVAL_MS: Milliseconds = 5000;
 const MOST_ECHOES_MISSING: Count = 2;
@@ -221,18 +224,30 @@ export class Generation {
       }),
     ]);
     this.#standIn.remove();
-    const probe = this.#workersBySlot.get(slot);
-    if (probe?.at === 'running' && probe.isProbe) {
-      // Until it has ended its slot is missing: a pool of one worker would have none for its first.
-      await new Promise<string>((resolve) => {
-        this.#onProbeEnd = resolve;
-        this.#zygote?.signalWorker(slot, probe.pid, 'SIGKILL');
-      });
-    }
+    await this.#endProbe(slot);
     this.#onProbeEnd = undefined;
     return failure === undefined
       ? undefined
       : `its first worker does not answer: ${failure}${this.#lastWords()}`;
+  }
+
+  /**
+   * Until it has ended its slot is missing: a pool of one worker would have none for its first. Its answer may be here
+   * before the word of its fork; and its zygote may be gone, then the kernel has told it to end.
+   */
+  async #endProbe(slot: number): Promise<void> {
+    const deadlineMs = this.#tools.nowMs() + PROBE_PATIENCE_MS;
+    let isTold = false;
+    for (;;) {
+      const probe = this.#workersBySlot.get(slot);
+      if (probe?.isProbe !== true || this.#tools.nowMs() > deadlineMs) return;
+      if (probe.at === 'running' && !isTold) {
+        isTold = true;
+        if (this.#state === 'orphaned') this.#tools.orphans.kill(probe.pid);
+        else this.#zygote?.signalWorker(slot, probe.pid, 'SIGKILL');
+      }
+      await new Promise((resolve) => setTimeout(resolve, PROBE_LOOK_MS));
+    }
   }
 
   /** That worker ends once it is idle. */

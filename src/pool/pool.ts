@@ -277,6 +277,16 @@ export class Pool {
 
   /** From one generation to the next: the old one drains once a worker of the new one serves. */
   async #replace(parts: PoolParts, next: Generation | undefined): Promise<void> {
+    if (next !== undefined && !next.isRunning) {
+      // Its zygote has died since it was proven: the one that serves goes on, with the new settings at the next reload.
+      this.#log.error(
+        `[pool ${parts.config.name}] the new generation has ended before it served; the old one stays`,
+        {
+          pool: parts.config.name,
+        },
+      );
+      return;
+    }
     if (this.#state === 'starting') this.#state = 'running';
     this.#replacements++;
     const old = this.#current;
