@@ -49,16 +49,17 @@ test('wrong entries are told and left out; blanks make an address wrong', async 
     pools: { www: { listen: port, 'listen.allowed_clients': '"127.0.0.1, ::1,any"' } },
     files,
   });
-  tsfpm.announce(/Wrong IP address ' ::1' in listen.allowed_clients/, /Wrong IP address 'any'/);
-  assert.match(tsfpm.log.text, /Wrong IP address ' ::1' in listen.allowed_clients/);
+  tsfpm.announce(/Wrong IP address 'any'/);
+  // A worker's own words travel by a pipe of their own: they may come after "ready to handle connections".
+  await tsfpm.expectLog(/Wrong IP address ' ::1' in listen.allowed_clients/);
   assert.equal(await ask(tsfpm, '127.0.0.1', port), 'ok');
 });
 
 for (const list of ['', 'any', '"127.0.0.0/8"'])
   test(`a list without an address lets nobody in: [${list}]`, async (t) => {
     const [tsfpm, port] = await start(t, list);
-    tsfpm.announce(NOBODY, /Wrong IP address/);
-    assert.match(tsfpm.log.text, NOBODY);
+    tsfpm.announce(/Wrong IP address/);
+    await tsfpm.expectLog(NOBODY);
     assert.ok(await isRefused('127.0.0.1', port));
   });
 
