@@ -771,6 +771,30 @@ export const POOL_DIRECTIVES = [
     summary: 'What PHP_SAPI and php_sapi_name() say to scripts.',
     details: ["Possible values: fpm-fcgi, which applications test for; cgi-fcgi, php-cgi's own"],
   },
+  {
+    name: 'pm.max_memory',
+    scope: 'pool',
+    type: 'size',
+    default: 0,
+    inForce: true,
+    summary: 'Private memory above which a worker is replaced, after its request; 0 is off.',
+    details: [
+      'A number of bytes, or of K, M or G. Private is what a worker shares with no other process: neither',
+      'opcache nor what all workers of the pool have from their zygote. Looked at once a second. No more than',
+      'a quarter of the workers, or one, leave at once.',
+    ],
+    example: '256M',
+  },
+  {
+    name: 'pm.max_memory_hard',
+    scope: 'pool',
+    type: 'size',
+    default: 0,
+    inForce: true,
+    summary: 'Private memory above which a worker is killed, a second after it was seen; 0 is off.',
+    details: ['For a request that would take the memory of the whole machine. The log names it.'],
+    example: '1G',
+  },
 ] as const satisfies readonly DirectiveRow[];
 
 /** Every row, global ones first. */

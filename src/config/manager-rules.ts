@@ -2,6 +2,19 @@ import type { UncheckedPool } from './config.js';
 import { directive } from './directives.js';
 import { type PoolContext, present, range, refuse } from './pool-rule.js';
 import type { Problem } from './problem.js';
+import { printValueOf } from './values.js';
+
+/** A worker would be killed before it could leave in order. */
+export function checkMemoryLimits(pool: UncheckedPool): Problem[] {
+  const { pmMaxMemory: soft, pmMaxMemoryHard: hard } = pool;
+  if (soft === 0 || hard === 0 || hard >= soft) {
+    return [];
+  }
+  const text =
+    `pm.max_memory_hard(${printValueOf('size', hard)}) must not be less than` +
+    ` pm.max_memory(${printValueOf('size', soft)})`;
+  return [refuse(pool, 'pm.max_memory_hard', text)];
+}
 
 /** `pm` and the numbers that the chosen way needs; those of the other ways are not looked at. */
 export function checkProcessManager(pool: UncheckedPool, context: PoolContext): Problem[] {

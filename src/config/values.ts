@@ -1,5 +1,5 @@
 import type { LogLevel } from '../log/levels.js';
-import type { Seconds } from '../units.js';
+import type { Bytes, Seconds } from '../units.js';
 import { toInteger } from './integer.js';
 
 export type ProcessManager = 'static' | 'dynamic' | 'ondemand';
@@ -38,6 +38,7 @@ export interface ValueTypes {
   /** 32 bits, signed. */
   integer: number;
   time: Seconds;
+  size: Bytes;
   boolean: boolean;
   level: LogLevel;
   /** Octal digits, kept as text; see {@link octalMode}. */
@@ -67,6 +68,7 @@ const CODECS: { readonly [K in ValueKind]: Codec<ValueTypes[K]> } = {
   string: { parse: (text) => ({ value: text }), print: (value) => value },
   integer: { parse: parseInteger, print: String },
   time: { parse: parseTime, print: (value) => `${value}s` },
+  size: { parse: parseSize, print: sizeText },
   boolean: { parse: parseBoolean, print: (value) => (value ? 'yes' : 'no') },
   level: { parse: parseLevel, print: (value) => value },
   mode: { parse: (text) => ({ value: text }), print: (value) => value },
@@ -137,6 +139,30 @@ function parseTime(text: string): Parsed<Seconds> {
   return factor === undefined
     ? { reason: 'unknown suffix used in time value' }
     : { value: Math.imul(toInteger(text), factor) };
+}
+
+/** Largest first. */
+const BYTES_PER_UNIT: readonly (readonly [unit: string, bytes: Bytes])[] = [
+  ['G', 1024 ** 3],
+  ['M', 1024 ** 2],
+  ['K', 1024],
+];
+
+/** php-fpm has no sizes; these are written as in php.ini, but a mistake is one. */
+function parseSize(text: string): Parsed<Bytes> {
+  const [, digits, unit = ''] = /^([0-9]{1,12})([KMG]?)$/i.exec(text) ?? [];
+  if (digits === undefined) {
+    return { reason: "is not a valid size (a number of bytes, or of K, M or G as in '256M')" };
+  }
+  const [, factor] = BYTES_PER_UNIT.find(([name]) => name === unit.toUpperCase()) ?? ['', 1];
+  const value = Number(digits) * factor;
+  return Number.isSafeInteger(value) ? { value } : { reason: 'is too large' };
+}
+
+/** In the largest unit that takes no fraction. */
+function sizeText(value: Bytes): string {
+  const [unit, factor] = BYTES_PER_UNIT.find(([, bytes]) => value > 0 && value % bytes === 0) ?? ['', 1];
+  return `${value / factor}${unit}`;
 }
 
 const TRUE_WORDS: readonly string[] = ['1', 'yes', 'true', 'on'];

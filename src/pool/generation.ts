@@ -48,6 +48,8 @@ export interface EndedWorker {
   readonly accepted: Count;
   /** It had been told to end. */
   readonly wasRetired: boolean;
+  /** Why, where that was not for want of work. */
+  readonly endReason: string | undefined;
 }
 
 export interface GenerationListener {
@@ -83,6 +85,8 @@ interface RunningWorker {
   isReady: boolean;
   /** It was told to end once it is idle. */
   isLeaving: boolean;
+  /** See {@link EndedWorker}. */
+  endReason: string | undefined;
   /** It serves the master alone, to prove that workers of this generation do. */
   readonly isProbe: boolean;
 }
@@ -96,6 +100,7 @@ export interface KnownWorker {
   readonly startedAtMs: Milliseconds;
   readonly isReady: boolean;
   readonly isLeaving: boolean;
+  readonly endReason: string | undefined;
 }
 
 type State = 'starting' | 'running' | 'draining' | 'orphaned' | 'ended';
@@ -250,12 +255,27 @@ export class Generation {
     }
   }
 
-  /** That worker ends once it is idle. */
-  retire(pid: Pid): void {
+  /**
+   * That worker ends once it is idle.
+   *
+   * @param reason where it is not for want of work; /metrics counts by it
+   */
+  retire(pid: Pid, reason?: string): void {
     for (const [slot, state] of this.#workersBySlot) {
       if (state.at !== 'running' || state.pid !== pid || state.isLeaving) continue;
       state.isLeaving = true;
+      state.endReason = reason;
       this.#zygote?.retire(slot, pid);
+    }
+  }
+
+  /** That worker dies now, whatever it has in hand; its reason is counted by /metrics. */
+  killWorker(pid: Pid, reason: string): void {
+    for (const [slot, state] of this.#workersBySlot) {
+      if (state.at !== 'running' || state.pid !== pid) continue;
+      state.endReason = reason;
+      if (this.#state === 'orphaned') this.#tools.orphans.kill(pid);
+      else this.#zygote?.signalWorker(slot, pid, 'SIGKILL');
     }
   }
 
@@ -390,6 +410,7 @@ export class Generation {
       output: { stdout: lines('stdout'), stderr: lines('stderr') },
       isReady: false,
       isLeaving: false,
+      endReason: undefined,
       isProbe,
     });
     if (!isProbe) this.#listener.onWorkerStarted(pid);
@@ -424,6 +445,7 @@ export class Generation {
       ageMs,
       accepted,
       wasRetired: worker.isLeaving,
+      endReason: worker.endReason,
     });
   }
 

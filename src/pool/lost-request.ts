@@ -10,8 +10,13 @@ const IN_HAND: readonly SlotSnapshot['stage'][] = ['info', 'executing', 'finishe
  */
 export function lostRequestText(snapshot: SlotSnapshot | undefined): string {
   if (snapshot === undefined || !IN_HAND.includes(snapshot.stage)) return '';
-  const { method, uri, query, script } = requestFields(snapshot.params);
-  const target = query.length === 0 ? uri : Buffer.concat([uri, Buffer.from('?'), query]);
   const seconds = (Number(process.hrtime.bigint() - snapshot.requestStartNs) / 1e9).toFixed(6);
-  return `, script '${lineText(script)}' (request: "${lineText(method)} ${lineText(target)}") was lost after ${seconds} sec`;
+  return `, ${requestText(snapshot)} was lost after ${seconds} sec`;
+}
+
+/** The present or last request in php-fpm's words: `script '/srv/x.php' (request: "GET /x.php?a")`. */
+export function requestText({ params }: Pick<SlotSnapshot, 'params'>): string {
+  const { method, uri, query, script } = requestFields(params);
+  const target = query.length === 0 ? uri : Buffer.concat([uri, Buffer.from('?'), query]);
+  return `script '${lineText(script)}' (request: "${lineText(method)} ${lineText(target)}")`;
 }

@@ -3,6 +3,7 @@ import type { ExitStatus } from '../os/process.js';
 import { DURATION_BUCKETS } from '../scoreboard/layout.js';
 import type { Durations, Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Count, Milliseconds } from '../units.js';
+import type { EndedWorker } from './generation.js';
 
 const SIGNAL_NAMES = new Map(
   Object.entries(constants.signals).map(([name, number]) => [number, name.replace(/^SIG/, '')]),
@@ -12,7 +13,7 @@ const SIGNAL_NAMES = new Map(
 export class PoolHistory {
   readonly startEpochMs: Milliseconds;
   forks: Count = 0;
-  /** By why: `retired`, `exit 0`, `signal SEGV`. */
+  /** By why: `retired`, `max_memory`, `exit 0`, `signal SEGV`. */
   readonly deaths = new Map<string, Count>();
   /** Of generations that have ended. */
   accepted = 0n;
@@ -24,8 +25,12 @@ export class PoolHistory {
     this.startEpochMs = startEpochMs;
   }
 
-  addDeath({ status, wasRetired }: { status: ExitStatus | undefined; wasRetired: boolean }): void {
-    const reason = wasRetired ? 'retired' : deathReason(status);
+  addDeath({
+    status,
+    wasRetired,
+    endReason,
+  }: Pick<EndedWorker, 'status' | 'wasRetired' | 'endReason'>): void {
+    const reason = endReason ?? (wasRetired ? 'retired' : deathReason(status));
     this.deaths.set(reason, (this.deaths.get(reason) ?? 0) + 1);
   }
 

@@ -11,6 +11,7 @@ import { exitText } from './exit-text.js';
 import { type EndedWorker, Generation, type GenerationTools } from './generation.js';
 import type { PoolAccount } from './identity.js';
 import { lostRequestText } from './lost-request.js';
+import { MemoryWatch } from './memory-watch.js';
 import { definedPhpCgi, type PhpOptions, phpArguments } from './php-arguments.js';
 import { checkPhpBinary, findPhpCgi } from './php-binary.js';
 import { PoolHistory } from './pool-history.js';
@@ -70,6 +71,7 @@ export class Pool {
   #current: Generation | undefined;
   #generationCount: Count = 0;
   #crashes: CrashCounter;
+  readonly #memoryWatch: MemoryWatch;
   /** Reloads and emergency restarts so far: what was begun before one of them is out of date after it. */
   #replacements: Count = 0;
   #state: State = 'starting';
@@ -92,6 +94,13 @@ export class Pool {
     this.#history = new PoolHistory(Date.now());
     this.#scaler = this.#newScaler();
     this.#crashes = new CrashCounter(parts.emergency);
+    this.#memoryWatch = new MemoryWatch({
+      log: tools.log,
+      nowMs: tools.nowMs,
+      generations: () => [...this.#generations],
+      current: () => this.#current,
+      onRetired: () => this.#scaler.decide(),
+    });
     this.ended = new Promise((resolve) => {
       this.#settleEnd = resolve;
     });
@@ -372,6 +381,7 @@ export class Pool {
       return error instanceof Error ? error.message : String(error);
     }
     this.#generations.add(generation);
+    this.#memoryWatch.update();
     return (await generation.start()) ?? generation;
   }
 
@@ -408,6 +418,7 @@ export class Pool {
             this.#history.addGeneration(generation.scoreboard);
           if (generation === this.#current) this.#current = undefined;
           this.#generations.delete(generation);
+          this.#memoryWatch.update();
           this.#endIfEmpty();
         },
       },

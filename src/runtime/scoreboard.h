@@ -80,7 +80,7 @@ struct tsfpm_slot {
     uint32_t sequence;
     int32_t pid;
     uint32_t stage;    /* enum tsfpm_stage */
-    uint32_t reserved;
+    uint32_t leave;    /* set by the zygote: end after what is in hand, however soon the next request comes */
     uint64_t start_ns;         /* CLOCK_MONOTONIC, when the worker was forked */
     uint64_t start_epoch_us;   /* CLOCK_REALTIME */
     uint64_t accepted;         /* requests begun, the present one included */

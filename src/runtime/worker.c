@@ -115,7 +115,8 @@ static uint64_t become_idle(enum tsfpm_stage stage)
 
 static bool must_leave(void)
 {
-    return leaving || __atomic_load_n(&tsfpm_scoreboard->draining, __ATOMIC_RELAXED) != 0;
+    return leaving || __atomic_load_n(&tsfpm_scoreboard->draining, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&slot->leave, __ATOMIC_RELAXED) != 0;
 }
 
 /* ---- the way out ---- */

@@ -565,7 +565,10 @@ static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
         if (worker != NULL) tsfpm_channel_answer((uint32_t)frame->slot, payload, frame->length);
         return false;
     case TSFPM_FRAME_RETIRE:
-        if (worker != NULL) worker->retiring = true;
+        if (worker == NULL) return false;
+        worker->retiring = true;
+        /* A worker whose clients wait for it is never found idle: it looks here before it takes the next. */
+        __atomic_store_n(&tsfpm_scoreboard_slot((uint32_t)frame->slot)->leave, 1, __ATOMIC_SEQ_CST);
         return false;
     default: tsfpm_die("unknown command %u from the master", frame->type);
     }

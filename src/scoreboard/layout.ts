@@ -56,6 +56,7 @@ export const SLOT_FIELDS = {
   sequence: u32(0),
   pid: i32(4),
   stage: u32(8),
+  leave: u32(12),
   start_ns: u64(16),
   start_epoch_us: u64(24),
   accepted: u64(32),

@@ -84,6 +84,8 @@ const POOL_DUMP = `[www]
 	php_cgi = undefined
 	php_ini = undefined
 	php_sapi_name = fpm-fcgi
+	pm.max_memory = 0
+	pm.max_memory_hard = 0
  `;
 
 test('-tt shows every setting in the order of php-fpm, ours last, lists newest first', () => {
@@ -156,6 +158,7 @@ const files = fc.record({
     'php_flag[x]': flag,
     'php_admin_value[y]': text,
     php_cgi: text,
+    'pm.max_memory': fc.constantFrom('0', '1G', '70000K', '5'),
   }),
 });
 

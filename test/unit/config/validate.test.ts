@@ -50,6 +50,12 @@ const CASES: readonly [text: string, lines: readonly string[]][] = [
     ["ERROR: [pool www] the prefix '/usr/../nope' does not exist or is not a directory", POST],
   ],
   [
+    `${POOL}pm.max_memory = 1G\npm.max_memory_hard = 512M\n`,
+    ['ERROR: [pool www] pm.max_memory_hard(512M) must not be less than pm.max_memory(1G)', POST],
+  ],
+  [`${POOL}pm.max_memory = 1G\npm.max_memory_hard = 1G\n`, []],
+  [`${POOL}pm.max_memory_hard = 1M\n`, []],
+  [
     '[www]\n',
     [
       'ALERT: [pool www] user has not been defined',

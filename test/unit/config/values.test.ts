@@ -11,6 +11,7 @@ import {
 
 const NUMBER = 'is not a valid number (greater or equal than zero)';
 const SUFFIX = 'unknown suffix used in time value';
+const SIZE = "is not a valid size (a number of bytes, or of K, M or G as in '256M')";
 const BOOLEAN = 'invalid boolean value';
 
 const ACCEPTED: readonly [kind: ValueKind, text: string, value: unknown][] = [
@@ -34,6 +35,11 @@ const ACCEPTED: readonly [kind: ValueKind, text: string, value: unknown][] = [
   ['time', 's', 0],
   ['time', '1.5h', 3600],
   ['time', '-5', -5],
+  ['size', '0', 0],
+  ['size', '4096', 4096],
+  ['size', '64K', 65_536],
+  ['size', '256m', 268_435_456],
+  ['size', '2G', 2_147_483_648],
   ['boolean', '1', true],
   ['boolean', 'yes', true],
   ['boolean', 'true', true],
@@ -69,6 +75,12 @@ const REFUSED: readonly [kind: ValueKind, text: string, reason: string][] = [
   ['time', '', 'invalid time value'],
   ['time', '10M', SUFFIX],
   ['time', '10x', SUFFIX],
+  ['size', '', SIZE],
+  ['size', '-1', SIZE],
+  ['size', '1.5G', SIZE],
+  ['size', '10MB', SIZE],
+  ['size', 'M', SIZE],
+  ['size', '999999999999G', 'is too large'],
   ['boolean', 'Yes', BOOLEAN],
   ['boolean', '2', BOOLEAN],
   ['level', 'info', "invalid value for 'log_level'"],

@@ -1,0 +1,57 @@
+import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
+
+/** `pm.max_memory` and `pm.max_memory_hard`; 0 is off. */
+export interface MemoryLimits {
+  readonly softBytes: Bytes;
+  readonly hardBytes: Bytes;
+}
+
+/** A worker whose private memory has just been looked at. */
+export interface WeighedWorker {
+  readonly pid: Pid;
+  readonly bytes: Bytes;
+  /** It has something in hand. */
+  readonly isBusy: boolean;
+  /** It was told to end, for whatever reason. */
+  readonly isLeaving: boolean;
+  /** For how long it has been above the hard limit; undefined where it was not when it was last looked at. */
+  readonly aboveHardForMs: Milliseconds | undefined;
+}
+
+export interface Recycling {
+  /** To end after what they have in hand. */
+  readonly retire: readonly Pid[];
+  /** To end now. */
+  readonly kill: readonly Pid[];
+}
+
+/** A request that is about to end may do so; the next look is that much later, give or take. */
+const HARD_GRACE_MS: Milliseconds = 900;
+/** Of the workers, how many may be on their way out at once: the others serve meanwhile. */
+const LEAVING_SHARE = 4;
+
+/**
+ * Who has grown too much. Above the soft limit the fattest go first, and never so many at once that the pool is short of
+ * workers; above the hard limit the machine is in danger, and there is no order.
+ *
+ * @param leaving workers that are on their way out for their memory already
+ * @param alive workers of the pool
+ */
+export function decideRecycling(
+  { softBytes, hardBytes }: MemoryLimits,
+  workers: readonly WeighedWorker[],
+  { leaving, alive }: { readonly leaving: Count; readonly alive: Count },
+): Recycling {
+  const isAboveHard = ({ bytes }: WeighedWorker) => hardBytes > 0 && bytes > hardBytes;
+  const kill = workers
+    .filter(isAboveHard)
+    .filter(({ isBusy, aboveHardForMs = 0 }) => isBusy && aboveHardForMs >= HARD_GRACE_MS);
+  const staying = workers.filter(({ isLeaving }) => !isLeaving);
+  const urgent = staying.filter(isAboveHard);
+  const room = Math.max(1, Math.floor(alive / LEAVING_SHARE)) - leaving - urgent.length;
+  const fat = staying
+    .filter((worker) => softBytes > 0 && worker.bytes > softBytes && !isAboveHard(worker))
+    .sort((a, b) => b.bytes - a.bytes || a.pid - b.pid)
+    .slice(0, Math.max(0, room));
+  return { retire: [...urgent, ...fat].map(({ pid }) => pid), kill: kill.map(({ pid }) => pid) };
+}
