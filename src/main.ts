@@ -8,8 +8,9 @@ import { EXIT_CONFIG, EXIT_OK, StartFailure } from './errors.js';
 import { ErrorLog } from './lifecycle/error-log.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
 import { Master, type MasterOptions } from './lifecycle/master.js';
+import { Predecessor } from './lifecycle/predecessor.js';
 import { addressKey } from './listen/bind.js';
-import { InheritedStock } from './listen/inherited.js';
+import { type InheritedSocket, InheritedStock } from './listen/inherited.js';
 import { createStderrSink } from './log/descriptor-sink.js';
 import { createMasterLog, type MasterLog } from './log/master-log.js';
 import { groupByName, userByName } from './os/accounts.js';
@@ -94,9 +95,13 @@ export function checkMachine(config: Config): Problem[] {
  */
 export async function runMaster(options: RunOptions): Promise<number> {
   const log = createStartLog();
-  const config = options.config ?? readConfig(options, log);
-  if (config === undefined) return failStart(log);
   setProcessTitle(`tsfpm: master process (${shownPath(options.file)})`);
+  const { takeover, sockets, notify } = options.inheritance ?? NOTHING_INHERITED;
+  const predecessor =
+    takeover && new Predecessor({ takeover, sockets, environment: process.env, notify, log });
+  const failed = () => predecessor?.serveOn() ?? failStart(log);
+  const config = options.config ?? readConfig(options, log);
+  if (config === undefined) return failed();
   const errorLog = new ErrorLog(log, options);
   const master = createMaster({
     config,
@@ -112,19 +117,21 @@ export async function runMaster(options: RunOptions): Promise<number> {
     readConfig: () => readConfigAgain(options, log),
     testConfig: () => testFile(options),
     isForeground: options.isForeground,
-    ...options.inheritance,
+    inherited: new InheritedStock(sockets),
+    predecessor,
+    notify,
   });
-  if (master === undefined) return failStart(log);
+  if (master === undefined) return failed();
   try {
     errorLog.open(config.global);
-    if (options.inheritance?.takeover !== undefined) errorLog.settle(); // stderr is the log already
+    if (predecessor !== undefined) errorLog.settle(); // stderr is the log already
     applyMasterLimits(config.global, isRoot());
     master.takeSignals();
     await master.start();
   } catch (error) {
     tellFailure(error, log);
     await master.abandon();
-    return failStart(log);
+    return failed();
   }
   if (!master.isStopping) {
     log.notice(`fpm is running, pid ${process.pid}`);
@@ -160,12 +167,19 @@ export async function proveMaster(options: LoadOptions): Promise<number> {
 /** What a process before this one has left for the master, by its environment; taken out of there. */
 export interface Inheritance {
   readonly takeover: Takeover | undefined;
-  readonly inherited: InheritedStock;
+  /** The former program's, and systemd's. */
+  readonly sockets: readonly InheritedSocket[];
   readonly notify: NotifyEnvironment | undefined;
 }
 
+const NOTHING_INHERITED: Inheritance = { takeover: undefined, sockets: [], notify: undefined };
+
 export function takeInheritance(environment: Record<string, string | undefined>): Inheritance {
-  const passed = takeSockets(environment).sockets.map((socket) => ({ ...socket, isLent: false }));
+  const takeover = takeTakeover(environment);
+  const passed = takeSockets(environment).sockets.map((socket) => ({
+    ...socket,
+    isLent: takeover?.lentFds.includes(socket.fd) === true,
+  }));
   for (const { fd } of passed) setCloseOnExec(fd, true);
   const lent = takeActivation(environment, process.pid).sockets.map(({ fd, address }) => ({
     key: addressKey(address),
@@ -173,8 +187,8 @@ export function takeInheritance(environment: Record<string, string | undefined>)
     isLent: true,
   }));
   return {
-    takeover: takeTakeover(environment),
-    inherited: new InheritedStock([...passed, ...lent]),
+    takeover,
+    sockets: [...passed, ...lent],
     notify: takeNotifyEnvironment(environment, process.pid),
   };
 }

@@ -14,6 +14,8 @@ export const EXIT_UNAVAILABLE = 69;
 /** EX_TEMPFAIL: it began, and its end is not known. */
 export const EXIT_NO_OUTCOME = 75;
 
+/** A new program that could not start answers nobody, while the former workers serve on. */
+const UPGRADE_PATIENCE_MS: Milliseconds = 60_000;
 const LOOK_EVERY_MS: Milliseconds = 50;
 
 /** Where a command writes. Replaced in tests. */
@@ -90,7 +92,7 @@ class Command {
   /** What two verbs do on purpose, and what is a crash for all others. */
   #lost(reason: string, master: Pid): Promise<number> | number {
     if (this.#request.verb === 'stop') return this.#untilEnded(master);
-    if (this.#request.verb === 'upgrade') return this.#untilUpgraded();
+    if (this.#request.verb === 'upgrade') return this.#untilUpgraded(master);
     this.#output.error(`the master went away before it said how it ended: ${reason}`);
     return EXIT_UNAVAILABLE;
   }
@@ -118,12 +120,18 @@ class Command {
     return answer.kind !== 'unavailable';
   }
 
-  /** The old code is gone, or back: whichever serves now says which. */
-  async #untilUpgraded(): Promise<number> {
+  /** The old code is gone: the new one says whether it serves, unless it could not start. */
+  async #untilUpgraded(pid: Pid): Promise<number> {
+    const deadlineMs = Math.min(this.#deadlineMs, performance.now() + UPGRADE_PATIENCE_MS);
+    const life = pid === 0 ? undefined : processLife(pid);
     for (;;) {
       const answer = await this.#ask({ verb: 'upgraded' });
       if (answer.kind === 'answered') return this.#show(answer.result);
-      if (answer.kind === 'timeout' || this.#remainingMs === 0) return this.#outOfTime(true);
+      if (answer.kind === 'timeout' || performance.now() > deadlineMs) return this.#outOfTime(true);
+      if (life !== undefined && !isSameLife(life)) {
+        this.#output.error('the master ended in the middle of the upgrade; its log says why');
+        return EXIT_UNAVAILABLE;
+      }
       await sleep(LOOK_EVERY_MS);
     }
   }

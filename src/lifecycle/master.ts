@@ -9,13 +9,12 @@ import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
 import { becomeSubreaper } from '../os/process.js';
 import type { Environment } from '../pool/environment.js';
-import { ForeignZygote } from '../pool/foreign-zygote.js';
 import { Orphans } from '../pool/orphans.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
 import { poolStatus } from '../pool/pool-status.js';
 import { RUNTIME_LIBRARY } from '../pool/runtime-library.js';
 import { PoolSet, type ReloadReport } from '../reload/pool-set.js';
-import { becomeNewProgram, ownCommand, type Takeover, tryNewProgram } from '../reload/upgrade.js';
+import { becomeNewProgram, ownCommand, tryNewProgram } from '../reload/upgrade.js';
 import type { PoolStatus } from '../status/status.js';
 import type { NotifyEnvironment } from '../systemd/notify-environment.js';
 import { type IntervalSetting, SystemdService } from '../systemd/service.js';
@@ -26,7 +25,9 @@ import { controlTarget } from './control-target.js';
 import { doorSource } from './door-source.js';
 import type { ErrorLog } from './error-log.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
+import { ZYGOTE_PATIENCE_MS } from './patience.js';
 import { removePidFile, writePidFile } from './pid-file.js';
+import type { Predecessor } from './predecessor.js';
 import { MASTER_SIGNALS, type MasterSignal, type MasterState, TRANSITIONS } from './transitions.js';
 
 export interface MasterOptions {
@@ -49,8 +50,8 @@ export interface MasterOptions {
   readonly testConfig: () => { readonly isGood: boolean; readonly lines: readonly string[] };
   /** Sockets that somebody has bound for us. */
   readonly inherited?: InheritedStock | undefined;
-  /** What the program before this one, in the same process, has left. */
-  readonly takeover?: Takeover | undefined;
+  /** The program before this one, in the same process. */
+  readonly predecessor?: Predecessor | undefined;
   /** Where systemd listens, if it does. */
   readonly notify?: NotifyEnvironment | undefined;
   readonly isForeground: boolean;
@@ -74,9 +75,6 @@ const STATE_NAMES: Readonly<Record<MasterState, string>> = {
   killing: 'terminating',
 };
 
-/** Killed workers are gone in no time; a zygote that has not said so by then does not answer. */
-const ZYGOTE_PATIENCE_MS: Milliseconds = 2000;
-
 /** The master process: states, signals, the way up and down. Decides nothing about single pools. */
 export class Master {
   readonly #options: MasterOptions;
@@ -97,7 +95,6 @@ export class Master {
   #door: { readonly listen: string; readonly server: HttpDoor } | undefined;
   #control: { readonly path: string; readonly server: ControlServer } | undefined;
   readonly #systemd: SystemdService;
-  readonly #foreign: readonly ForeignZygote[];
   #lastUpgrade: MasterOutcome | undefined;
   #onStopAsked: () => void = () => {};
   readonly #stopAsked: Promise<void>;
@@ -128,8 +125,7 @@ export class Master {
       load: () => this.#load(),
       ...systemdInterval(options.config),
     });
-    this.#foreign = (options.takeover?.controlFds ?? []).map((fd) => new ForeignZygote(fd, options.log));
-    if (options.takeover !== undefined)
+    if (options.predecessor !== undefined)
       this.#lastUpgrade = { isComplete: true, summary: `upgraded; tsfpm ${options.version} serves` };
     this.#stopAsked = new Promise((resolve) => {
       this.#onStopAsked = resolve;
@@ -204,8 +200,7 @@ export class Master {
     if (this.isStopping) return;
     this.#state = 'running';
     this.#pools.run();
-    // From the same sockets: the workers of the program before this one have done their duty.
-    for (const zygote of this.#foreign) zygote.drain();
+    this.#options.predecessor?.retire(this.#config.global.processControlTimeout * 1000);
     this.#systemd.ready();
     if (this.#isReloadWanted) this.onSignal('SIGUSR2');
   }
@@ -214,18 +209,20 @@ export class Master {
   async untilStopped(): Promise<void> {
     await this.#stopAsked;
     await this.#reloadDone;
-    await this.#pools.ended();
+    await Promise.all([this.#pools.ended(), this.#options.predecessor?.ended]);
     clearTimeout(this.#killTimer);
     await this.#cleanUp();
     this.#log.notice('exiting, bye-bye!');
   }
 
-  /** Takes back a start that failed. */
+  /** Takes back a start that failed; what a predecessor still serves with stays. */
   async abandon(): Promise<void> {
     this.#pools.killWorkers();
     this.#pools.killZygotes();
     await this.#pools.ended();
-    await this.#cleanUp();
+    const hasPredecessor = this.#options.predecessor !== undefined;
+    if (hasPredecessor) this.#pidFileInUse = undefined;
+    await this.#cleanUp({ keepsInherited: hasPredecessor });
   }
 
   /** As if this process had received it. */
@@ -337,6 +334,7 @@ export class Master {
     const refusal = becomeNewProgram({
       ...this.#pools.handOver(),
       isBackground: !isForeground,
+      pidFile: this.#pidFileInUse,
       environment: { ...environment, ...notify?.variables },
     });
     return this.#refuseUpgrade(refusal.message);
@@ -474,6 +472,7 @@ export class Master {
     clearTimeout(this.#killTimer);
     this.#systemd.stopping();
     this.#pools.drain();
+    this.#options.predecessor?.retire();
     if (boundMs > 0) this.#killTimer = setTimeout(() => this.#kill(), boundMs);
     this.#onStopAsked();
   }
@@ -483,15 +482,19 @@ export class Master {
     this.#systemd.stopping();
     clearTimeout(this.#killTimer);
     this.#pools.killWorkers();
-    this.#killTimer = setTimeout(() => this.#pools.killZygotes(), ZYGOTE_PATIENCE_MS);
+    this.#options.predecessor?.killWorkers();
+    this.#killTimer = setTimeout(() => {
+      this.#pools.killZygotes();
+      this.#options.predecessor?.killZygotes();
+    }, ZYGOTE_PATIENCE_MS);
     this.#onStopAsked();
   }
 
-  async #cleanUp(): Promise<void> {
+  async #cleanUp({ keepsInherited = false } = {}): Promise<void> {
     this.#systemd.close();
     await this.#control?.server.close();
     await this.#door?.server.close();
-    await this.#pools.close();
+    await this.#pools.close({ keepsInherited });
     closeSync(this.#libraryFd);
     if (this.#pidFileInUse === undefined) return;
     try {

@@ -48,6 +48,8 @@ export interface ListenSocket {
   readonly address: SocketAddress;
   /** Of a unix socket. */
   readonly file: SocketFile | undefined;
+  /** Bound here; by the master before this one in the same process; or by systemd, which removes its file, too. */
+  readonly origin: 'bound' | 'inherited' | 'lent';
 }
 
 /** Where a socket is bound, in a form that is the same for two ways to write it. */
@@ -204,6 +206,7 @@ function adopt(
     listen: request.listen,
     address,
     file: found.isLent ? undefined : socketFileAt(key),
+    origin: found.isLent ? 'lent' : 'inherited',
   };
 }
 
@@ -250,7 +253,7 @@ function listening(
       file = ownedFile(request, address.path);
     }
     step(`failed to listen to address '${listen}'`, () => listenOnSocket(fd, request.backlog));
-    return { fd, pool, listen, address, file };
+    return { fd, pool, listen, address, file, origin: 'bound' };
   } catch (error) {
     closeSync(fd);
     if (file !== undefined) {

@@ -58,9 +58,10 @@ export class ListenSockets {
     }
   }
 
-  closeAll(): void {
+  /** @param options.keepsInherited those stay open, and their files stay */
+  closeAll({ keepsInherited = false } = {}): void {
     for (const socket of this.all()) {
-      this.close(socket);
+      if (socket.origin === 'bound' || !keepsInherited) this.close(socket);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Pid } from '../units.js';
 
 /** One life of a pid: the number alone may stand for another process later. */
@@ -24,4 +24,18 @@ export function processLife(pid: Pid): ProcessLife | undefined {
 
 export function isSameLife({ pid, startTicks }: ProcessLife): boolean {
   return processLife(pid)?.startTicks === startTicks;
+}
+
+/**
+ * @returns none for a process that has ended
+ * @see proc_pid_task(5) children; there on kernels with CONFIG_PROC_CHILDREN, as every distribution's has
+ */
+export function childPids(pid: Pid): Pid[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
+    );
+  } catch {
+    return []; // ENOENT, ESRCH: it ends while we read
+  }
 }

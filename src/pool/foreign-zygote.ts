@@ -1,19 +1,26 @@
 import { Socket } from 'node:net';
 import { ProtocolError } from '../errors.js';
 import type { MasterLog } from '../log/master-log.js';
-import type { Fd } from '../units.js';
+import { childPids } from '../os/process-life.js';
+import type { Pid } from '../units.js';
 import { encodeFrame, ZygoteMessageDecoder } from './control-frames.js';
 import { OutputLines } from './output-lines.js';
+import type { ZygoteHandle } from './zygote.js';
 
 /**
  * A zygote that the master started before it replaced its own program: its workers serve until the new ones do. All that
  * is left of it here is its control channel. It may speak an older protocol: then what its workers print is lost.
  */
 export class ForeignZygote {
+  /** When it and its workers are gone. */
+  readonly ended: Promise<void>;
+  readonly #pid: Pid;
   readonly #socket: Socket;
+  #hasEnded = false;
 
-  constructor(fd: Fd, log: MasterLog) {
-    this.#socket = new Socket({ fd, readable: true, writable: true });
+  constructor({ pid, controlFd }: ZygoteHandle, log: MasterLog) {
+    this.#pid = pid;
+    this.#socket = new Socket({ fd: controlFd, readable: true, writable: true });
     const decoder = new ZygoteMessageDecoder();
     const linesByPid = new Map<number, OutputLines>();
     const linesOf = (pid: number): OutputLines => {
@@ -24,6 +31,12 @@ export class ForeignZygote {
       return lines;
     };
     this.#socket.on('error', () => {}); // it has ended
+    this.ended = new Promise((resolve) => {
+      this.#socket.once('close', () => {
+        this.#hasEnded = true;
+        resolve();
+      });
+    });
     this.#socket.on('data', (chunk: Buffer) => {
       try {
         for (const message of decoder.push(chunk)) {
@@ -40,5 +53,25 @@ export class ForeignZygote {
   /** Its workers finish what they have in hand; the frame is the same in every version of the protocol. */
   drain(): void {
     this.#socket.write(encodeFrame('DRAIN'));
+  }
+
+  /** The same, but nothing is waited for. */
+  killWorkers(): void {
+    if (this.#hasEnded) return;
+    this.drain();
+    for (const pid of childPids(this.#pid)) killIfThere(pid);
+  }
+
+  /** As a last resort. */
+  kill(): void {
+    if (!this.#hasEnded) killIfThere(this.#pid);
+  }
+}
+
+function killIfThere(pid: Pid): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // ESRCH: it has ended meanwhile
   }
 }

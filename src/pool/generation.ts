@@ -12,7 +12,7 @@ import { fingerprint } from './fingerprint.js';
 import type { Orphans } from './orphans.js';
 import { OutputLines } from './output-lines.js';
 import { proveWorker } from './proof.js';
-import { Zygote, type ZygoteEnd } from './zygote.js';
+import { Zygote, type ZygoteEnd, type ZygoteHandle } from './zygote.js';
 
 /** What every generation of every pool of this master uses. */
 export interface GenerationTools {
@@ -152,8 +152,10 @@ export class Generation {
     return this.#zygote?.pid;
   }
 
-  get controlFd(): Fd | undefined {
-    return this.#zygote?.controlFd;
+  /** As long as it listens. */
+  get zygote(): ZygoteHandle | undefined {
+    const { pid, controlFd } = this.#zygote ?? {};
+    return pid === undefined || controlFd === undefined ? undefined : { pid, controlFd };
   }
 
   /** In slot order; forks on their way are not among them. */

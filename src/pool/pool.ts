@@ -19,6 +19,7 @@ import type { ProcessBudget } from './process-budget.js';
 import { Scaler } from './scaler.js';
 import { failuresAfter, replacementDelay } from './scaling/back-off.js';
 import { workerSettings } from './worker-settings.js';
+import type { ZygoteHandle } from './zygote.js';
 
 /** What a reload may change of a pool. */
 export interface PoolPlan {
@@ -155,9 +156,9 @@ export class Pool {
       .reduce((sum, { workerCount }) => sum + workerCount, 0);
   }
 
-  /** Control channels of all zygotes, for a master that comes after this one in the same process. */
-  controlFds(): Fd[] {
-    return [...this.#generations].flatMap(({ controlFd }) => controlFd ?? []);
+  /** All zygotes, for a master that comes after this one in the same process. */
+  zygotes(): ZygoteHandle[] {
+    return [...this.#generations].flatMap(({ zygote }) => zygote ?? []);
   }
 
   /**

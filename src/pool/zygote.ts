@@ -15,6 +15,13 @@ import {
 import { OutputLines } from './output-lines.js';
 
 /** What a zygote is started with. */
+/** What another program in this process needs to know of one. */
+export interface ZygoteHandle {
+  readonly pid: Pid;
+  /** The master's end of its control channel. */
+  readonly controlFd: Fd;
+}
+
 export interface ZygoteOptions {
   readonly binary: string;
   readonly arguments: readonly string[];

@@ -2,7 +2,7 @@ import type { Config, PoolConfig } from '../config/config.js';
 import { octalMode } from '../config/values.js';
 import { ConfigError, StartFailure, SystemError } from '../errors.js';
 import { addressKey, type ListenSocket } from '../listen/bind.js';
-import type { InheritedStock } from '../listen/inherited.js';
+import type { InheritedSocket, InheritedStock } from '../listen/inherited.js';
 import { ListenError } from '../listen/listen-error.js';
 import { ListenSockets } from '../listen/listen-sockets.js';
 import type { MasterLog } from '../log/master-log.js';
@@ -15,8 +15,8 @@ import type { PhpOptions } from '../pool/php-arguments.js';
 import { Pool, type PoolPlan, type PreparedPool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
 import { StatusListener } from '../pool/status-listener.js';
-import type { NamedSocket } from '../systemd/inherited-sockets.js';
-import type { Count, Fd, Milliseconds } from '../units.js';
+import type { ZygoteHandle } from '../pool/zygote.js';
+import type { Count, Milliseconds } from '../units.js';
 
 export interface PoolSetParts {
   readonly log: MasterLog;
@@ -107,11 +107,11 @@ export class PoolSet {
     for (const line of told) this.#parts.log.error(line);
     if (told.length > 0) throw new StartFailure('a pool could not be started');
     for (const pool of config.pools) this.#openStatusDoor(pool);
-    this.#parts.inherited?.closeRest();
   }
 
   /** From here on workers serve. */
   run(): void {
+    this.#parts.inherited?.closeRest();
     for (const pool of this.pools()) pool.run();
   }
 
@@ -170,10 +170,12 @@ export class PoolSet {
   }
 
   /** What a master needs that comes after this one in the same process. */
-  handOver(): { sockets: NamedSocket[]; controlFds: Fd[] } {
+  handOver(): { sockets: InheritedSocket[]; zygotes: ZygoteHandle[] } {
     return {
-      sockets: this.#sockets.all().map(({ address, fd }) => ({ key: addressKey(address), fd })),
-      controlFds: this.#everyPool().flatMap((pool) => pool.controlFds()),
+      sockets: this.#sockets
+        .all()
+        .map(({ address, fd, origin }) => ({ key: addressKey(address), fd, isLent: origin === 'lent' })),
+      zygotes: this.#everyPool().flatMap((pool) => pool.zygotes()),
     };
   }
 
@@ -202,11 +204,11 @@ export class PoolSet {
     await Promise.all(this.#everyPool().map((pool) => pool.ended));
   }
 
-  /** Sockets and their files. */
-  async close(): Promise<void> {
+  /** Sockets and their files; those that were inherited are left as they are where somebody else still serves them. */
+  async close({ keepsInherited = false } = {}): Promise<void> {
     for (const { listener } of this.#statusDoors.values()) listener.close();
     await this.#arrivals.close();
-    this.#sockets.closeAll();
+    this.#sockets.closeAll({ keepsInherited });
   }
 
   #everyPool(): Pool[] {

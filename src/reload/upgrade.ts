@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import type { SystemError } from '../errors.js';
+import type { InheritedSocket } from '../listen/inherited.js';
 import { setCloseOnExec } from '../os/descriptor.js';
 import { executeInstead } from '../os/exec.js';
 import type { Environment } from '../pool/environment.js';
-import { encodeSockets, type NamedSocket } from '../systemd/inherited-sockets.js';
+import type { ZygoteHandle } from '../pool/zygote.js';
+import { encodeSockets } from '../systemd/inherited-sockets.js';
 import type { Fd, Milliseconds } from '../units.js';
 
 // Upgrade in place: the master replaces its own program, with the same pid and the same listening sockets, while the
@@ -19,11 +21,14 @@ const TRIAL_WORDS = 4096;
 
 const STANDARD_FDS: readonly Fd[] = [0, 1, 2];
 
-/** What the program before this one has left. */
+/** What the program before this one has left, beside its listening sockets. */
 export interface Takeover {
   /** Its service ran in the background. */
   readonly isBackground: boolean;
-  readonly controlFds: readonly Fd[];
+  readonly zygotes: readonly ZygoteHandle[];
+  /** Those of its sockets that systemd had lent it. */
+  readonly lentFds: readonly Fd[];
+  readonly pidFile: string | undefined;
 }
 
 /** To be asked once, first of all: the mark leaves the environment. */
@@ -38,10 +43,39 @@ export function takeTakeover(environment: Record<string, string | undefined>): T
   const text = environment[TAKEOVER_MARK];
   delete environment[TAKEOVER_MARK];
   if (text === undefined) return undefined;
-  const [mode, ...fds] = text.split(',');
-  const controlFds = fds.map(Number).filter((fd) => Number.isInteger(fd) && fd > 2);
-  for (const fd of controlFds) setCloseOnExec(fd, true);
-  return { isBackground: mode === 'background', controlFds };
+  const takeover = decodeTakeover(text);
+  for (const { controlFd } of takeover.zygotes) setCloseOnExec(controlFd, true);
+  return takeover;
+}
+
+/** Another version may have written it: what it does not say is as if there were none. */
+export function decodeTakeover(text: string): Takeover {
+  const fields = asRecord(text);
+  const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+  return {
+    isBackground: fields.isBackground === true,
+    zygotes: list(fields.zygotes).filter(isZygote),
+    lentFds: list(fields.lentFds).filter(isDescriptor),
+    pidFile: typeof fields.pidFile === 'string' ? fields.pidFile : undefined,
+  };
+}
+
+function isZygote(value: unknown): value is ZygoteHandle {
+  const { pid, controlFd } = { ...(value as Partial<ZygoteHandle> | null) };
+  return Number.isInteger(pid) && Number(pid) > 1 && isDescriptor(controlFd);
+}
+
+function isDescriptor(value: unknown): value is Fd {
+  return Number.isInteger(value) && Number(value) > 2;
+}
+
+function asRecord(json: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
 }
 
 /**
@@ -70,10 +104,8 @@ export function tryNewProgram(environment: Environment): Promise<string | undefi
   });
 }
 
-export interface HandOver {
-  readonly sockets: readonly NamedSocket[];
-  readonly controlFds: readonly Fd[];
-  readonly isBackground: boolean;
+export interface HandOver extends Omit<Takeover, 'lentFds'> {
+  readonly sockets: readonly InheritedSocket[];
   readonly environment: Environment;
 }
 
@@ -83,14 +115,18 @@ export function ownCommand(): string[] {
 }
 
 /** @returns only if the program could not be replaced; then everything is as before */
-export function becomeNewProgram({ sockets, controlFds, isBackground, environment }: HandOver): SystemError {
+export function becomeNewProgram(handOver: HandOver): SystemError {
+  const { sockets, zygotes, isBackground, pidFile, environment } = handOver;
+  const lentFds = sockets.filter(({ isLent }) => isLent).map(({ fd }) => fd);
+  const takeover: Takeover = { isBackground, zygotes, lentFds, pidFile };
   // Node closes its own standard streams on exec, too.
+  const controlFds = zygotes.map(({ controlFd }) => controlFd);
   const passed = [...STANDARD_FDS, ...sockets.map(({ fd }) => fd), ...controlFds];
   for (const fd of passed) setCloseOnExec(fd, false);
   const failure = executeInstead(process.execPath, ownCommand(), {
     ...environment,
     ...encodeSockets(sockets),
-    [TAKEOVER_MARK]: [isBackground ? 'background' : 'foreground', ...controlFds].join(','),
+    [TAKEOVER_MARK]: JSON.stringify(takeover),
   });
   for (const fd of passed) setCloseOnExec(fd, true);
   return failure;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Count, Pid } from '../../src/units.js';
+import type { Count, Fd, Pid } from '../../src/units.js';
 import { DaemonFolder, type Pieces, type Settings } from './daemon-folder.js';
 import { type FcgiAddress, type FcgiResponse, fcgiRequest, scriptParams } from './fastcgi-client.js';
 import { allProcesses, descriptorsOf, killProcess, type ProcessInfo } from './processes.js';
@@ -17,6 +17,8 @@ export interface DaemonOptions extends Pieces {
   readonly arguments?: readonly string[];
   /** Added to the environment of the master. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Listening sockets that the master inherits from 3 on, as from a socket unit of systemd; they stay the caller's. */
+  readonly lent?: readonly Fd[];
   /** Which log {@link Daemon.expectLog} reads; `file` is error.log. Default stderr. */
   readonly logTo?: 'stderr' | 'file';
   /** Do not check what must hold after every test: this one breaks the daemon on purpose. */
@@ -105,12 +107,17 @@ export async function runIn(folder: DaemonFolder, options: DaemonOptions = {}): 
 }
 
 function spawnMaster(folder: DaemonFolder, options: DaemonOptions): ChildProcess {
-  const { arguments: more = ['-O'], environment = {} } = options;
-  return spawn(process.execPath, [TSFPM, '--config', folder.configFile, '-F', ...more], {
+  const { arguments: more = ['-O'], environment = {}, lent = [] } = options;
+  const command = [process.execPath, TSFPM, '--config', folder.configFile, '-F', ...more];
+  const [program = '', ...argv] =
+    lent.length === 0
+      ? command
+      : ['/bin/sh', '-c', `LISTEN_PID=$$ LISTEN_FDS=${lent.length} exec "$@"`, 'sh', ...command];
+  return spawn(program, argv, {
     // Its descendants are told by it.
     cwd: folder.path,
     env: { PATH: process.env.PATH, TMPDIR: folder.at('tmp'), ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...lent],
   });
 }
 

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { closeSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { bindListenSocket } from '../../src/listen/bind.js';
+import { tsfpmCommand } from '../helpers/command.js';
 import { startTsfpm } from '../helpers/daemon.js';
 import { reload } from '../helpers/reload.js';
 import { until } from '../helpers/wait.js';
@@ -32,4 +37,20 @@ test('systemd is told when the service is ready, reloads, lives and stops; scrip
   await hears(/^READY=1$/m);
   await tsfpm.stop('SIGTERM');
   await hears(/^STOPPING=1$/m);
+});
+
+test('a socket that systemd lends is served, also by an upgraded program, and its file is not ours to remove', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tsfpm-lent-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const listen = join(folder, 'lent.sock');
+  const silent = { debug() {}, notice() {}, warning() {}, error() {}, alert() {} };
+  const { fd } = bindListenSocket({ pool: 'www', listen, backlog: 16, mode: 0o600 }, { log: silent });
+  t.after(() => closeSync(fd));
+  const tsfpm = await startTsfpm(t, { files, lent: [fd], pools: { lent: { listen }, www: {} } });
+  assert.match(await tsfpm.get('env.php', { pool: 'lent' }), /^\[/);
+  assert.equal((await tsfpmCommand(tsfpm, 'upgrade')).code, 0);
+  assert.match(await tsfpm.get('env.php', { pool: 'lent' }), /^\[/);
+  await tsfpm.stop('SIGTERM');
+  assert.ok(existsSync(listen));
+  rmSync(listen);
 });

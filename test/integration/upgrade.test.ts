@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { type TestContext, test } from 'node:test';
 import { tsfpmCommand } from '../helpers/command.js';
 import { startTsfpm } from '../helpers/daemon.js';
 import { freePort } from '../helpers/ports.js';
@@ -49,4 +51,49 @@ test('an upgrade whose new program cannot start is refused, and the running one 
   assert.deepEqual(tsfpm.workers('www'), workers);
   assert.match((await tsfpm.request('index.php')).text, /^[0-9]+$/);
   writeFileSync(tsfpm.folder.configFile, good);
+});
+
+/** What no trial can find out: an address that is free for the one who serves there now only. */
+async function upgradeIntoFailure(t: TestContext) {
+  const busy = createServer().listen(0, '127.0.0.1');
+  await once(busy, 'listening');
+  t.after(() => busy.close());
+  const address = busy.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const door = `127.0.0.1:${await freePort()}`;
+  const tsfpm = await startTsfpm(t, {
+    files,
+    global: { 'http.listen': door },
+    pools: { www: { 'pm.max_children': 4 } },
+  });
+  const good = readFileSync(tsfpm.folder.configFile, 'utf8');
+  writeFileSync(tsfpm.folder.configFile, good.replace(door, `127.0.0.1:${address.port}`));
+  tsfpm.announce(/ERROR: .*Address already in use/);
+  const workers = tsfpm.workers('www');
+  const slow = tsfpm.request('slow.php', { timeoutMs: 20_000 });
+  const load = closedLoop(tsfpm, { script: 'index.php', connections: 2, seconds: 3 });
+  const command = tsfpmCommand(tsfpm, 'upgrade', '--timeout', '20');
+  await tsfpm.expectLog(/ERROR: the upgraded program could not start; .*Trying again in 10 s/);
+  assert.deepEqual(tsfpm.workers('www'), workers);
+  assert.equal((await load).failed, 0);
+  return { tsfpm, busy, slow, command };
+}
+
+test('an upgraded program that cannot start leaves the service to the former workers, and takes over later', async (t) => {
+  const { tsfpm, busy, slow, command } = await upgradeIntoFailure(t);
+  busy.close();
+  await once(busy, 'close');
+  tsfpm.signal('SIGUSR2');
+  await tsfpm.expectLog(/NOTICE: ready to handle connections\n/);
+  assert.equal((await command).code, 0);
+  assert.equal((await slow).text, 'slept');
+  assert.match(await tsfpm.get('index.php'), /^[0-9]+$/);
+});
+
+test('a stop while the former workers serve ends requests in hand and leaves nothing', async (t) => {
+  const { tsfpm, slow, command } = await upgradeIntoFailure(t);
+  assert.deepEqual(await tsfpm.stop('SIGTERM'), { code: 0, signal: null });
+  assert.equal((await slow).text, 'slept');
+  assert.equal((await command).code, 69);
+  for (const name of ['www.sock', 'tsfpm.pid']) assert.equal(existsSync(tsfpm.folder.at(name)), false, name);
 });
