@@ -6,6 +6,7 @@ import {
   removeSocketFile,
   removeStaleFile,
   type SocketFile,
+  SocketRightsError,
 } from '../listen/socket-file.js';
 import { asSystemError, hasCode } from '../os/libc.js';
 import { listenOnSocket, openStreamSocket } from '../os/socket.js';
@@ -43,7 +44,8 @@ export function bindControlSocket(path: string): ControlSocket {
     removeStaleFile(path);
     return bound(path);
   } catch (error) {
-    throw error instanceof ControlError ? error : new ControlError(failure, error);
+    if (error instanceof ControlError) throw error;
+    throw new ControlError(failure, error instanceof SocketRightsError ? error.cause : error);
   }
 }
 
@@ -52,7 +54,7 @@ function bound(path: string): ControlSocket {
   let file: SocketFile | undefined;
   try {
     bindSocketFile(fd, path, SOCKET_MODE);
-    file = ownSocketFile(path);
+    file = ownSocketFile(path, {});
     listenOnSocket(fd, BACKLOG);
     return { fd, file };
   } catch (error) {

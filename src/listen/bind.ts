@@ -23,6 +23,8 @@ import {
   removeSocketFile,
   removeStaleFile,
   type SocketFile,
+  type SocketRights,
+  SocketRightsError,
 } from './socket-file.js';
 
 /** One pool's wish, from its `listen` directives. */
@@ -32,9 +34,8 @@ export interface ListenRequest {
   readonly listen: string;
   /** Connections that may wait; -1 is the kernel's maximum. */
   readonly backlog: Count;
-  /** For unix sockets; undefined leaves the master's own. */
-  readonly uid?: number | undefined;
-  readonly gid?: number | undefined;
+  /** Of a unix socket; default leaves the master's own. */
+  readonly rights?: SocketRights | undefined;
   /** Permission bits of a unix socket's file, as 0o660. */
   readonly mode: number;
 }
@@ -263,14 +264,12 @@ function listening(
   }
 }
 
-function ownedFile({ pool, listen, uid, gid }: ListenRequest, path: string): SocketFile {
+function ownedFile({ pool, listen, rights = {} }: ListenRequest, path: string): SocketFile {
   try {
-    return ownSocketFile(path, uid, gid);
+    return ownSocketFile(path, rights);
   } catch (error) {
-    throw new ListenError(
-      pool,
-      `[pool ${pool}] failed to chown() the socket '${listen}'`,
-      asSystemError(error),
-    );
+    if (!(error instanceof SocketRightsError)) throw error;
+    const shown = 'acl' in rights ? path : listen;
+    throw new ListenError(pool, `[pool ${pool}] ${error.step} '${shown}'`, asSystemError(error.cause));
   }
 }

@@ -1,5 +1,6 @@
 import { chownSync, closeSync, fstatSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
+import { ACL_READ, ACL_WRITE, readAccessList, withAccess, writeAccessList } from '../os/access-list.js';
 import { asSystemError, hasCode, systemError } from '../os/libc.js';
 import { bindSocket, connectSocket, openStreamSocket } from '../os/socket.js';
 import type { Fd } from '../units.js';
@@ -66,14 +67,37 @@ export function bindSocketFile(fd: Fd, path: string, mode: number): void {
   }
 }
 
+/** Who may use a unix socket besides what its mode says. */
+export type SocketRights =
+  | { readonly uid?: number | undefined; readonly gid?: number | undefined }
+  /** In its access control list; owner and group stay the master's. */
+  | { readonly acl: SocketAcl };
+
+export interface SocketAcl {
+  readonly users: readonly number[];
+  readonly groups: readonly number[];
+}
+
+/** `step` says what was being done, in php-fpm's words for a log line. */
+export class SocketRightsError extends Error {
+  readonly step: string;
+
+  constructor(step: string, cause: unknown) {
+    super(step, { cause });
+    this.name = 'SocketRightsError';
+    this.step = step;
+  }
+}
+
 /**
- * Gives a freshly bound socket's file away, or removes it. In a folder that others may write, the name may already stand for another
- * file: so the handle is checked, and the handle is what changes its owner.
+ * Gives a freshly bound socket's file its owner or its access list, or removes it. In a folder that others may write, the
+ * name may already stand for another file: so the handle is checked, and what changes is what the handle stands for.
  *
- * @throws SystemError EPERM, EEXIST if the file was replaced
+ * @throws SocketRightsError EPERM, ENOTSUP where the file system keeps no lists, EEXIST if the file was replaced
  */
-export function ownSocketFile(path: string, uid = UNCHANGED, gid = UNCHANGED): SocketFile {
+export function ownSocketFile(path: string, rights: SocketRights): SocketFile {
   let handle: Fd | undefined;
+  const chown = 'failed to chown() the socket';
   try {
     handle = openSync(path, O_PATH | O_NOFOLLOW);
     const found = fstatSync(handle, { bigint: true });
@@ -81,12 +105,15 @@ export function ownSocketFile(path: string, uid = UNCHANGED, gid = UNCHANGED): S
       throw systemError(constants.errno.EEXIST, { syscall: 'chown', path });
     }
     const file = { path, device: found.dev, inode: found.ino };
-    if (uid !== UNCHANGED || gid !== UNCHANGED) {
-      chownOrRemove(file, handle, { uid, gid });
+    try {
+      applyRights(`/proc/self/fd/${handle}`, Number(found.mode), rights);
+    } catch (error) {
+      removeSocketFile(file);
+      throw error;
     }
     return file;
   } catch (error) {
-    throw asSystemError(error);
+    throw error instanceof SocketRightsError ? error : new SocketRightsError(chown, asSystemError(error));
   } finally {
     if (handle !== undefined) {
       closeSync(handle);
@@ -94,12 +121,23 @@ export function ownSocketFile(path: string, uid = UNCHANGED, gid = UNCHANGED): S
   }
 }
 
-function chownOrRemove(file: SocketFile, handle: Fd, { uid, gid }: { uid: number; gid: number }): void {
+function applyRights(path: string, mode: number, rights: SocketRights): void {
+  if ('acl' in rights) {
+    const before = doing('failed to read the ACL of the socket', () => readAccessList(path, mode));
+    doing('failed to write the ACL of the socket', () =>
+      writeAccessList(path, withAccess(before, rights.acl, ACL_READ | ACL_WRITE)),
+    );
+    return;
+  }
+  const { uid = UNCHANGED, gid = UNCHANGED } = rights;
+  if (uid !== UNCHANGED || gid !== UNCHANGED) chownSync(path, uid, gid);
+}
+
+function doing<Result>(step: string, action: () => Result): Result {
   try {
-    chownSync(`/proc/self/fd/${handle}`, uid, gid);
+    return action();
   } catch (error) {
-    removeSocketFile(file);
-    throw error;
+    throw new SocketRightsError(step, asSystemError(error));
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Config, PoolConfig } from '../config/config.js';
 import { octalMode } from '../config/values.js';
 import { ConfigError, StartFailure, SystemError } from '../errors.js';
-import { addressKey, type ListenSocket } from '../listen/bind.js';
+import { parseListenAddress } from '../listen/address.js';
+import { addressKey, type ListenRequest, type ListenSocket } from '../listen/bind.js';
 import type { InheritedSocket, InheritedStock } from '../listen/inherited.js';
 import { ListenError } from '../listen/listen-error.js';
 import { ListenSockets } from '../listen/listen-sockets.js';
@@ -10,7 +11,7 @@ import { Arrivals } from '../os/arrivals.js';
 import type { Environment } from '../pool/environment.js';
 import type { GenerationTools } from '../pool/generation.js';
 import { type Privilege, poolAccount } from '../pool/identity.js';
-import { listenOwner } from '../pool/listen-owner.js';
+import { listenRights } from '../pool/listen-rights.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
 import { Pool, type PoolPlan, type PreparedPool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
@@ -243,12 +244,21 @@ export class PoolSet {
     return (
       this.#sockets.byListen(pool.listen) ??
       this.#sockets.bind({
-        ...socketOptions(pool),
+        ...this.#socketOptions(pool, pool.listen),
         pool: pool.name,
-        listen: pool.listen,
         backlog: pool.listenBacklog,
       })
     );
+  }
+
+  /** @throws ConfigError */
+  #socketOptions(pool: PoolConfig, listen: string): Pick<ListenRequest, 'listen' | 'mode' | 'rights'> {
+    const isFile = parseListenAddress(listen).kind === 'unix';
+    return {
+      listen,
+      mode: octalMode(pool.listenMode ?? '0660'),
+      ...(isFile ? { rights: listenRights(pool, this.#parts.log) } : {}),
+    };
   }
 
   #makePool(plan: PoolPlan): Pool {
@@ -360,9 +370,8 @@ export class PoolSet {
     if (pool === undefined || !config.pmStatusListen) return;
     const name = `${config.name}_status`;
     const socket = this.#sockets.bind({
-      ...socketOptions(config),
+      ...this.#socketOptions(config, config.pmStatusListen),
       pool: name,
-      listen: config.pmStatusListen,
       backlog: -1,
     });
     this.#statusDoors.set(config.name, { socket, listener: new StatusListener(pool, socket) });
@@ -389,10 +398,6 @@ export class PoolSet {
 
 function consequence({ isNew }: Candidate): string {
   return isNew ? 'it is left out' : 'it keeps its old generation';
-}
-
-function socketOptions(pool: PoolConfig): { mode: number; uid?: number; gid?: number } {
-  return { mode: octalMode(pool.listenMode ?? '0660'), ...listenOwner(pool) };
 }
 
 async function inBatches<In, Out>(

@@ -74,9 +74,9 @@ for (const mode of [0o000, 0o666, 0o777, 0o660]) {
 }
 
 test('a unix socket gets its owner and its group, each alone too', { skip: !isRoot && 'needs root' }, () => {
-  bind(path('owner.sock'), { uid: 33, gid: 34 });
-  bind(path('user.sock'), { uid: 33 });
-  bind(path('group.sock'), { gid: 34 });
+  bind(path('owner.sock'), { rights: { uid: 33, gid: 34 } });
+  bind(path('user.sock'), { rights: { uid: 33 } });
+  bind(path('group.sock'), { rights: { gid: 34 } });
   const owners = ['owner', 'user', 'group'].map((name) => {
     const { uid, gid } = statSync(path(`${name}.sock`));
     return [uid, gid];
