@@ -29,6 +29,11 @@ const ELF_MACHINES: Record<string, { number: number; name: string }> = {
 };
 const PT_INTERP = 3;
 const LARGEST_HEADER_TABLE = 64 * 1024;
+const LONGEST_LOADER_PATH = 4096;
+const ELF_HEADER_SIZE = 64;
+
+/** Bytes of a file; fewer than `size` at its end, none behind it. */
+export type ReadAt = (position: number, size: number) => Buffer;
 
 /**
  * The php-cgi that `php_cgi` names: a path, or a name to look for on PATH.
@@ -74,47 +79,54 @@ function reasonNotToRun(path: string): string | undefined {
 export function checkPhpBinary(path: string): void {
   const fd = openSync(path, 'r');
   try {
-    const reason = reasonNotToPreload(readHead(fd), process.arch);
+    const reason = reasonNotToPreload((position, size) => readAt(fd, position, size), process.arch);
     if (reason !== undefined) throw new PhpBinaryError(path, reason);
   } finally {
     closeSync(fd);
   }
 }
 
-function readHead(fd: number): Buffer {
-  const head = Buffer.alloc(LARGEST_HEADER_TABLE);
-  return head.subarray(0, readSync(fd, head, 0, head.length, 0));
+function readAt(fd: number, position: number, size: number): Buffer {
+  const bytes = Buffer.alloc(size);
+  return bytes.subarray(0, readSync(fd, bytes, 0, size, position));
 }
 
-/** Pure: the start of a program file in, a reason why the runtime cannot be preloaded out. */
-export function reasonNotToPreload(head: Buffer, arch: string): string | undefined {
+/**
+ * Pure but for `read`: a program file in, a reason why the runtime cannot be preloaded out. Headers and the loader's name
+ * may be anywhere in it: tools that give a program other libraries move them to its end.
+ */
+export function reasonNotToPreload(read: ReadAt, arch: string): string | undefined {
+  const head = read(0, ELF_HEADER_SIZE);
   if (head.length >= 2 && head.toString('latin1', 0, 2) === '#!') return undefined;
-  if (head.length < 64 || head.readUInt32BE(0) !== ELF_MAGIC) return 'it is not a program (no ELF header)';
+  if (head.length < ELF_HEADER_SIZE || head.readUInt32BE(0) !== ELF_MAGIC)
+    return 'it is not a program (no ELF header)';
   const isWide = head[4] === 2;
   const isLittle = head[5] === 1;
-  const u16 = (at: number) => (isLittle ? head.readUInt16LE(at) : head.readUInt16BE(at));
-  const u32 = (at: number) => (isLittle ? head.readUInt32LE(at) : head.readUInt32BE(at));
-  const word = (at: number) =>
-    isWide ? Number(isLittle ? head.readBigUInt64LE(at) : head.readBigUInt64BE(at)) : u32(at);
+  const u16 = (bytes: Buffer, at: number) => (isLittle ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at));
+  const u32 = (bytes: Buffer, at: number) => (isLittle ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at));
+  const word = (bytes: Buffer, at: number) =>
+    isWide ? Number(isLittle ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at)) : u32(bytes, at);
+  const piece = (position: number, size: number, most: number) =>
+    Number.isSafeInteger(position) ? read(position, Math.min(size, most)) : Buffer.alloc(0);
 
   const wanted = ELF_MACHINES[arch];
-  const machine = u16(18);
+  const machine = u16(head, 18);
   if (wanted !== undefined && machine !== wanted.number) {
     const name =
       Object.values(ELF_MACHINES).find(({ number }) => number === machine)?.name ?? `type ${machine}`;
     return `it is built for another machine (${name}; this one is ${wanted.name})`;
   }
 
-  const tableAt = word(isWide ? 32 : 28);
-  const entrySize = u16(isWide ? 54 : 42);
-  const entryCount = u16(isWide ? 56 : 44);
+  const entrySize = u16(head, isWide ? 54 : 42);
+  const entryCount = u16(head, isWide ? 56 : 44);
+  const table = piece(word(head, isWide ? 32 : 28), entryCount * entrySize, LARGEST_HEADER_TABLE);
   for (let i = 0; i < entryCount; i++) {
-    const at = tableAt + i * entrySize;
-    if (at + (isWide ? 56 : 32) > head.length) break;
-    if (u32(at) !== PT_INTERP) continue;
-    const offset = word(at + (isWide ? 8 : 4));
-    const size = word(at + (isWide ? 32 : 16));
-    const loader = head.toString('latin1', offset, offset + size).replace(/\0.*$/s, '');
+    const at = i * entrySize;
+    if (at + (isWide ? 56 : 32) > table.length) break;
+    if (u32(table, at) !== PT_INTERP) continue;
+    const offset = word(table, at + (isWide ? 8 : 4));
+    const size = word(table, at + (isWide ? 32 : 16));
+    const loader = piece(offset, size, LONGEST_LOADER_PATH).toString('latin1').replace(/\0.*$/s, '');
     return loader.includes('musl')
       ? `it is built for musl (${loader}), the runtime for glibc; run tsfpm on a glibc system's php-cgi`
       : undefined;

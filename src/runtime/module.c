@@ -5,8 +5,10 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "php-types.h"
 #include "runtime.h"
@@ -182,6 +184,25 @@ static struct module_entry module = {
     .request_shutdown = request_shutdown,
 };
 
+/* What the runtime cannot serve with says so now, before anything else of PHP is touched. */
+static void check_build(const struct module_entry *standard)
+{
+    if (standard->zts) tsfpm_die("this php-cgi is a thread-safe (ZTS) build; tsfpm needs a non-thread-safe one");
+    if (standard->size != sizeof module) tsfpm_die("this php-cgi has an unknown layout of extensions");
+    char *const *sapi_name = dlsym(RTLD_DEFAULT, "sapi_module"); /* its first field */
+    if (*sapi_name == NULL || strcmp(*sapi_name, "cgi-fcgi") != 0)
+        tsfpm_die("this is no php-cgi, but PHP's program for '%s'; php_cgi wants the php-cgi of that version",
+                  *sapi_name != NULL ? *sapi_name : "");
+    int major = 0, minor = 0;
+    if (standard->version == NULL || sscanf(standard->version, "%d.%d", &major, &minor) != 2)
+        tsfpm_die("this php-cgi does not tell its version");
+    if (major < 7 || (major == 7 && minor < 4))
+        tsfpm_die("this php-cgi is PHP %s, which is too old; tsfpm needs PHP 7.4 to 8.5", standard->version);
+    if (major > 8 || (major == 8 && minor > 5))
+        dprintf(STDERR_FILENO, "PHP %s is newer than this tsfpm, which is tested with PHP 7.4 to 8.5; trying\n",
+                standard->version);
+}
+
 /* PHP asks every extension that it loads for this. NULL is answered with a warning and the extension left out. */
 TSFPM_EXPORT struct module_entry *get_module(void)
 {
@@ -196,8 +217,7 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     const struct zval *found = find(registry, "standard", sizeof "standard" - 1);
     if (found == NULL) tsfpm_die("this php-cgi has no extension 'standard'");
     const struct module_entry *standard = found->pointer;
-    if (standard->zts) tsfpm_die("this php-cgi is a thread-safe (ZTS) build; tsfpm needs a non-thread-safe one");
-    if (standard->size != sizeof module) tsfpm_die("this php-cgi has an unknown layout of extensions");
+    check_build(standard);
     module.zend_api = standard->zend_api;
     module.zend_debug = standard->zend_debug;
     module.build_id = standard->build_id;

@@ -18,6 +18,23 @@
 
 #define TSFPM_EXPORT __attribute__((visibility("default")))
 
+/*
+ * A php-cgi may bring along an older glibc than the one here: another release's, in a folder of its own. Functions that
+ * a newer glibc has given a new version or name, though they are the same as ever, are asked for by their first one,
+ * which is in all of them; else the runtime would not load there.
+ */
+#if defined(__x86_64__)
+#define TSFPM_FIRST_GLIBC "GLIBC_2.2.5"
+#elif defined(__aarch64__)
+#define TSFPM_FIRST_GLIBC "GLIBC_2.17"
+#endif
+#ifdef TSFPM_FIRST_GLIBC
+__asm__(".symver dlsym, dlsym@" TSFPM_FIRST_GLIBC);                /* since 2.34 in another library */
+__asm__(".symver __isoc23_strtol, strtol@" TSFPM_FIRST_GLIBC);     /* since 2.38 with 0b101 */
+__asm__(".symver __isoc23_strtoul, strtoul@" TSFPM_FIRST_GLIBC);
+__asm__(".symver __isoc23_sscanf, sscanf@" TSFPM_FIRST_GLIBC);
+#endif
+
 /* What this process is. Hooks act in the roles named beside them and are plain libc calls in all others. */
 enum tsfpm_role {
     TSFPM_ROLE_NONE,     /* not started by tsfpm, or a program that a script started */

@@ -7,6 +7,11 @@ export const WORKER_USER = 'www-data';
 /** For the `skip` of a test; false runs it. */
 export const unlessRoot = isRoot ? false : 'needs root, to give processes and files to other users';
 
+/** The php-cgi under test, and its php.ini: `npm run test:php` sets them. Default: the system's, with its own settings. */
+export const PHP_CGI = process.env.TSFPM_PHP_CGI ?? '/usr/bin/php-cgi';
+const PHP_SETTINGS: Settings =
+  process.env.TSFPM_PHP_CGI === undefined ? {} : { php_cgi: PHP_CGI, php_ini: process.env.TSFPM_PHP_INI };
+
 /** Values as they are written; undefined takes a default of the harness out. */
 export type Settings = Readonly<Record<string, string | number | undefined>>;
 
@@ -81,6 +86,7 @@ export class DaemonFolder {
       'listen.mode': '0666',
       pm: 'static',
       'pm.max_children': 2,
+      ...PHP_SETTINGS,
       ...settings,
     };
   }

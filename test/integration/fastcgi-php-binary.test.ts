@@ -1,62 +1,34 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { runTsfpm, startTsfpm } from '../helpers/daemon.js';
+import { startTsfpm } from '../helpers/daemon.js';
+import { PHP_CGI } from '../helpers/daemon-folder.js';
+import { assertNoStart, programFile, programFolder } from '../helpers/php-program.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { allProcesses } from '../helpers/processes.js';
-
-const PHP_CGI = '/usr/bin/php-cgi';
-
-function temporaryFolder(t: TestContext): string {
-  const folder = mkdtempSync('/tmp/tsfpm-test-php-');
-  chmodSync(folder, 0o755);
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-function executable(t: TestContext, content: string | Uint8Array): string {
-  const path = join(temporaryFolder(t), 'php-cgi');
-  writeFileSync(path, content);
-  chmodSync(path, 0o755);
-  return path;
-}
-
-/** The start must fail with exit code 78, one reason that names the binary, no stack trace and nothing left. */
-async function assertNoStart(t: TestContext, binary: string, reason: RegExp): Promise<void> {
-  const { code, stderr, folder } = await runTsfpm(t, { pools: { www: { php_cgi: binary } } });
-  assert.equal(code, 78, stderr);
-  assert.match(stderr, /ERROR: .*php-cgi '/);
-  assert.ok(stderr.includes(`'${binary}'`), stderr);
-  assert.match(stderr, reason);
-  assert.doesNotMatch(stderr, /^ {4}at /m);
-  const left = allProcesses().filter(
-    ({ folder: at, title }) => at?.startsWith(folder.path) || title.includes(binary),
-  );
-  assert.deepEqual(left, []);
-}
 
 /** The real php-cgi with some bytes of its ELF header changed. */
 function patchedPhpCgi(t: TestContext, patch: (binary: Buffer) => void): string {
   const binary = readFileSync(PHP_CGI);
   patch(binary);
-  return executable(t, binary);
+  return programFile(t, binary);
 }
 
 test('a missing binary is named', (t) => assertNoStart(t, '/nowhere/php-cgi', /No such file or directory/));
 
 test('a file that may not be executed is named', async (t) => {
-  const path = executable(t, readFileSync(PHP_CGI));
+  const path = programFile(t, readFileSync(PHP_CGI));
   chmodSync(path, 0o644);
   await assertNoStart(t, path, /Permission denied/);
 });
 
 test('a file that is no program is named', (t) =>
-  assertNoStart(t, executable(t, 'just text\n'), /not a program/));
+  assertNoStart(t, programFile(t, 'just text\n'), /not a program/));
 
 test('a statically linked binary is refused with that reason', async (t) => {
-  const folder = temporaryFolder(t);
+  const folder = programFolder(t);
   const path = join(folder, 'php-cgi');
   const compiled = spawnSync('cc', ['-static', '-x', 'c', '-o', path, '-'], {
     input: 'int main(void) { return 0; }',
@@ -93,13 +65,13 @@ test('a program that is no php-cgi is named with what it said', (t) =>
 test('a script that ends at once is named with its last words', (t) =>
   assertNoStart(
     t,
-    executable(t, '#!/bin/sh\necho the disk is on fire >&2\nexit 3\n'),
+    programFile(t, '#!/bin/sh\necho the disk is on fire >&2\nexit 3\n'),
     /code 3 .*the disk is on fire/,
   ));
 
 test('a script that never becomes ready is given up after ten seconds, with its children', async (t) => {
   const startedAt = performance.now();
-  await assertNoStart(t, executable(t, '#!/bin/sh\nsleep 1234\n'), /not ready (?:with)?in 10 s|10 s/);
+  await assertNoStart(t, programFile(t, '#!/bin/sh\nsleep 1234\n'), /not ready (?:with)?in 10 s|10 s/);
   const tookMs = performance.now() - startedAt;
   assert.ok(tookMs > 9000 && tookMs < 15_000, `${tookMs} ms`);
   assert.deepEqual(
@@ -109,7 +81,7 @@ test('a script that never becomes ready is given up after ten seconds, with its 
 });
 
 test('a php.ini that names a missing extension is a warning, and the pool serves', async (t) => {
-  const ini = join(temporaryFolder(t), 'php.ini');
+  const ini = join(programFolder(t), 'php.ini');
   writeFileSync(ini, 'extension=there_is_no_such_extension\n');
   chmodSync(ini, 0o644);
   const tsfpm = await startTsfpm(t, {
@@ -122,7 +94,7 @@ test('a php.ini that names a missing extension is a warning, and the pool serves
 });
 
 test('a php.ini with a syntax error is told, and the pool serves', async (t) => {
-  const ini = join(temporaryFolder(t), 'php.ini');
+  const ini = join(programFolder(t), 'php.ini');
   writeFileSync(ini, 'memory_limit = 77M\n[broken\nx = "\n');
   chmodSync(ini, 0o644);
   const tsfpm = await startTsfpm(t, {
@@ -134,7 +106,7 @@ test('a php.ini with a syntax error is told, and the pool serves', async (t) => 
 });
 
 test('a wrapper script around php-cgi works, with arguments of its own', async (t) => {
-  const wrapper = executable(t, `#!/bin/sh\nexec ${PHP_CGI} -d memory_limit=77M "$@"\n`);
+  const wrapper = programFile(t, `#!/bin/sh\nexec ${PHP_CGI} -d memory_limit=77M "$@"\n`);
   const tsfpm = await startTsfpm(t, {
     pools: { www: { php_cgi: wrapper } },
     files: { 'limit.php': '<?php echo ini_get("memory_limit");', 'pid.php': PID_PHP },

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { checkPhpBinary, findPhpCgi, reasonNotToPreload } from '../../../src/pool/php-binary.js';
+import { checkPhpBinary, findPhpCgi, type ReadAt, reasonNotToPreload } from '../../../src/pool/php-binary.js';
 
 const folder = mkdtempSync('/tmp/tsfpm-binary-');
 after(() => rmSync(folder, { recursive: true }));
@@ -14,11 +14,14 @@ interface Elf {
   readonly loader?: string | undefined;
   readonly bits?: 32 | 64;
   readonly isLittle?: boolean;
+  /** Where its table of segments is; default right behind the header. The loader's name follows it. */
+  readonly tableAt?: number;
 }
 
 /** The head of an ELF program, byte by byte as elf(5) has it. */
-function elf({ machine = 62, loader, bits = 64, isLittle = true }: Elf = {}): Buffer {
-  const head = Buffer.alloc(512);
+function elf({ machine = 62, loader, bits = 64, isLittle = true, ...more }: Elf = {}): Buffer {
+  const tableAt = more.tableAt ?? (bits === 64 ? 64 : 52);
+  const head = Buffer.alloc(tableAt + 512);
   const u16 = (value: number, at: number) =>
     isLittle ? head.writeUInt16LE(value, at) : head.writeUInt16BE(value, at);
   const u32 = (value: number, at: number) =>
@@ -32,7 +35,7 @@ function elf({ machine = 62, loader, bits = 64, isLittle = true }: Elf = {}): Bu
   head[4] = bits === 64 ? 2 : 1;
   head[5] = isLittle ? 1 : 2;
   u16(machine, 18);
-  const [tableAt, entrySize] = bits === 64 ? [64, 56] : [52, 32];
+  const entrySize = bits === 64 ? 56 : 32;
   word(tableAt, bits === 64 ? 32 : 28);
   u16(entrySize, bits === 64 ? 54 : 42);
   u16(2, bits === 64 ? 56 : 44);
@@ -40,14 +43,19 @@ function elf({ machine = 62, loader, bits = 64, isLittle = true }: Elf = {}): Bu
   if (loader !== undefined) {
     const at = tableAt + entrySize;
     u32(3, at); // PT_INTERP
-    word(300, at + (bits === 64 ? 8 : 4));
+    word(tableAt + 240, at + (bits === 64 ? 8 : 4));
     word(loader.length + 1, at + (bits === 64 ? 32 : 16));
-    head.write(`${loader}\0`, 300, 'latin1');
+    head.write(`${loader}\0`, tableAt + 240, 'latin1');
   }
   return head;
 }
 
 const GLIBC = '/lib64/ld-linux-x86-64.so.2';
+
+const reader =
+  (bytes: Buffer): ReadAt =>
+  (position, size) =>
+    bytes.subarray(position, position + size);
 
 for (const [name, head, arch, reason] of [
   ['a glibc program of this machine', elf({ loader: GLIBC }), 'x64', undefined],
@@ -68,6 +76,18 @@ for (const [name, head, arch, reason] of [
     elf({ machine: 40, loader: '/lib/ld-linux-armhf.so.3', bits: 32 }),
     'arm',
     undefined,
+  ],
+  [
+    'a program whose headers were moved to its end',
+    elf({ loader: GLIBC, tableAt: 3_000_000 }),
+    'x64',
+    undefined,
+  ],
+  [
+    'a musl program whose headers were moved to its end',
+    elf({ loader: '/lib/ld-musl-x86_64.so.1', tableAt: 3_000_000 }),
+    'x64',
+    /^it is built for musl/,
   ],
   ['a machine that we do not know', elf({ machine: 4711, loader: GLIBC }), 'mips', undefined],
   ['a script', Buffer.from('#!/bin/sh\n'), 'x64', undefined],
@@ -101,19 +121,20 @@ for (const [name, head, arch, reason] of [
   ['a cut header', elf({ loader: GLIBC }).subarray(0, 40), 'x64', /not a program/],
 ] as const)
   test(`${name}: ${reason === undefined ? 'taken' : 'refused'}`, () => {
-    const told = reasonNotToPreload(head, arch);
+    const told = reasonNotToPreload(reader(head), arch);
     if (reason === undefined) assert.equal(told, undefined);
     else assert.match(told ?? '', reason);
   });
 
 test('a header cut or changed anywhere gives an answer, never an exception', () => {
   const whole = elf({ loader: GLIBC });
-  for (let length = 0; length < whole.length; length++) reasonNotToPreload(whole.subarray(0, length), 'x64');
+  for (let length = 0; length < whole.length; length++)
+    reasonNotToPreload(reader(whole.subarray(0, length)), 'x64');
   fc.assert(
-    fc.property(fc.nat(120), fc.uint8Array({ minLength: 1, maxLength: 9 }), (at, bytes) => {
+    fc.property(fc.nat(400), fc.uint8Array({ minLength: 1, maxLength: 9 }), (at, bytes) => {
       const changed = Buffer.from(whole);
       Buffer.from(bytes).copy(changed, at);
-      reasonNotToPreload(changed, 'x64');
+      reasonNotToPreload(reader(changed), 'x64');
     }),
   );
 });
