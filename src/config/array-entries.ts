@@ -7,8 +7,3 @@ import type { KeyValue } from './config.js';
 export function inOrderOfApplication(entries: readonly KeyValue[]): KeyValue[] {
   return entries.toReversed();
 }
-
-/** What is left of a list after it was applied: the entry that was written first for each key. */
-export function effectiveEntries(entries: readonly KeyValue[]): Map<string, string> {
-  return new Map(inOrderOfApplication(entries).map(({ key, value }) => [key, value]));
-}

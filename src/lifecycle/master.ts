@@ -1,9 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Config } from '../config/config.js';
-import { controlPath } from '../control/path.js';
-import { type ControlServer, startControlServer } from '../control/server.js';
 import { StartFailure, unreachable } from '../errors.js';
-import { type HttpDoor, startHttpDoor } from '../http/door.js';
 import type { InheritedStock } from '../listen/inherited.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
@@ -23,6 +20,7 @@ import type { Count, Fd, Milliseconds } from '../units.js';
 import { ownVersion } from '../version.js';
 import { controlTarget } from './control-target.js';
 import { doorSource } from './door-source.js';
+import { Doors } from './doors.js';
 import type { ErrorLog } from './error-log.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { ZYGOTE_PATIENCE_MS } from './patience.js';
@@ -92,8 +90,7 @@ export class Master {
   #waiting: ((outcome: MasterOutcome) => void)[] = [];
   #pidFileInUse: string | undefined;
   #killTimer: NodeJS.Timeout | undefined;
-  #door: { readonly listen: string; readonly server: HttpDoor } | undefined;
-  #control: { readonly path: string; readonly server: ControlServer } | undefined;
+  readonly #doors: Doors;
   readonly #systemd: SystemdService;
   #lastUpgrade: MasterOutcome | undefined;
   #onStopAsked: () => void = () => {};
@@ -127,6 +124,17 @@ export class Master {
     });
     if (options.predecessor !== undefined)
       this.#lastUpgrade = { isComplete: true, summary: `upgraded; tsfpm ${options.version} serves` };
+    this.#doors = new Doors({
+      log: options.log,
+      target: controlTarget(this),
+      source: doorSource({
+        version: options.version,
+        startEpochMs: this.#startEpochMs,
+        pools: () => this.#pools.pools(),
+        state: () => this.#state,
+        reloads: () => this.#reloads,
+      }),
+    });
     this.#stopAsked = new Promise((resolve) => {
       this.#onStopAsked = resolve;
     });
@@ -185,9 +193,9 @@ export class Master {
       for (const line of directivesIgnoredWithoutRoot(this.#config)) this.#log.notice(line);
     await Promise.race([this.#pools.start(this.#config), this.#stopAsked]);
     if (this.isStopping) return;
-    await this.#openDoor(this.#config.global.httpListen);
+    await this.#doors.openHttp(this.#config.global.httpListen);
     this.#usePidFile(this.#config.global.pid ?? this.#options.pidFile);
-    await this.#openControl(this.#config.global.controlListen);
+    await this.#doors.openControl(this.#config.global.controlListen, this.#pidFileInUse);
   }
 
   /** A signal has asked for the end. */
@@ -426,8 +434,8 @@ export class Master {
     };
     await attempt('error_log', () => this.#options.errorLog.change(global));
     await attempt('pid', () => this.#usePidFile(global.pid ?? this.#options.pidFile));
-    await attempt('http.listen', () => this.#openDoor(global.httpListen));
-    await attempt('control.listen', () => this.#openControl(global.controlListen));
+    await attempt('http.listen', () => this.#doors.openHttp(global.httpListen));
+    await attempt('control.listen', () => this.#doors.openControl(global.controlListen, this.#pidFileInUse));
     return problems;
   }
 
@@ -438,33 +446,6 @@ export class Master {
     const old = this.#pidFileInUse;
     this.#pidFileInUse = path;
     if (old !== undefined) removePidFile(old);
-  }
-
-  /** Where the master answers by itself. @throws ListenError */
-  async #openDoor(listen: string | undefined): Promise<void> {
-    if (listen === this.#door?.listen) return;
-    await this.#door?.server.close();
-    this.#door = undefined;
-    if (!listen) return;
-    const source = doorSource({
-      version: this.#options.version,
-      startEpochMs: this.#startEpochMs,
-      pools: () => this.#pools.pools(),
-      state: () => this.#state,
-      reloads: () => this.#reloads,
-    });
-    this.#door = { listen, server: await startHttpDoor({ listen, source, log: this.#log }) };
-  }
-
-  /** @throws ControlError */
-  async #openControl(listen: string | undefined): Promise<void> {
-    const path = controlPath(listen, this.#pidFileInUse);
-    if (path === this.#control?.path) return;
-    await this.#control?.server.close();
-    this.#control = undefined;
-    if (path === undefined) return;
-    const server = await startControlServer({ path, target: controlTarget(this), log: this.#log });
-    this.#control = { path, server };
   }
 
   /** @param boundMs 0 is none */
@@ -492,8 +473,7 @@ export class Master {
 
   async #cleanUp({ keepsInherited = false } = {}): Promise<void> {
     this.#systemd.close();
-    await this.#control?.server.close();
-    await this.#door?.server.close();
+    await this.#doors.close();
     await this.#pools.close({ keepsInherited });
     closeSync(this.#libraryFd);
     if (this.#pidFileInUse === undefined) return;

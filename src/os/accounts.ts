@@ -66,9 +66,6 @@ const c = {
   getgrnam_r: libcFunction<RecordLookup<string>>(
     'int getgrnam_r(const char *name, void *grp, void *buf, size_t buflen, void *result)',
   ),
-  getgrgid_r: libcFunction<RecordLookup<number>>(
-    'int getgrgid_r(uint32_t gid, void *grp, void *buf, size_t buflen, void *result)',
-  ),
   getgrouplist: libcFunction<(user: string, gid: number, groups: Uint32Array, count: Int32Array) => number>(
     'int getgrouplist(const char *user, uint32_t group, void *groups, void *ngroups)',
   ),
@@ -91,11 +88,6 @@ export function userById(uid: number): UserAccount | undefined {
 /** As {@link userByName}, for groups. */
 export function groupByName(name: string): GroupAccount | undefined {
   return lookup({ syscall: 'getgrnam_r', call: c.getgrnam_r, key: name, type: group, read: readGroup });
-}
-
-/** As {@link groupByName}, by number. */
-export function groupById(gid: number): GroupAccount | undefined {
-  return lookup({ syscall: 'getgrgid_r', call: c.getgrgid_r, key: gid, type: group, read: readGroup });
 }
 
 /**

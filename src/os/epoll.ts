@@ -1,4 +1,4 @@
-import { readSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import { checked, hasCode, lastErrno, libcFunction, systemError } from './libc.js';
@@ -93,18 +93,6 @@ export function raiseEventCounter(fd: Fd): void {
     writeSync(fd, new Uint8Array(BigUint64Array.of(1n).buffer));
   } catch (error) {
     // EAGAIN: the counter is at its top, so whoever waits is awake already.
-    if (!hasCode(error, 'EAGAIN')) {
-      throw error;
-    }
-  }
-}
-
-/** Sets the counter back, so that {@link waitEpoll} sleeps again. */
-export function clearEventCounter(fd: Fd): void {
-  try {
-    readSync(fd, new Uint8Array(8));
-  } catch (error) {
-    // EAGAIN: it was not raised.
     if (!hasCode(error, 'EAGAIN')) {
       throw error;
     }

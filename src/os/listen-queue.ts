@@ -1,4 +1,4 @@
-import { closeSync, fstatSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import type { Count, Fd } from '../units.js';
 import { checked, hasCode, libcFunction } from './libc.js';
 import { readUInt16, readUInt32, writeUInt16, writeUInt32 } from './native-integers.js';
@@ -58,14 +58,6 @@ export interface ListenQueue {
  */
 export function listenQueue(fd: Fd): ListenQueue | undefined {
   return socketName(fd)?.family === 'unix' ? unixQueue(fd) : tcpQueue(fd);
-}
-
-/** Closes what {@link listenQueue} keeps open between calls; the next call opens it again. */
-export function closeListenQueueProbe(): void {
-  if (diagSocket !== undefined) {
-    closeSync(diagSocket);
-    diagSocket = undefined;
-  }
 }
 
 function tcpQueue(fd: Fd): ListenQueue | undefined {

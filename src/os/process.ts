@@ -12,9 +12,6 @@ const RLIMIT_SIZE = 16;
 
 const c = {
   prctl: libcFunction<(option: number, ...typed: unknown[]) => number>('int prctl(int option, ...)'),
-  setsid: libcFunction<() => number>('int setsid()'),
-  getpgid: libcFunction<(pid: Pid) => number>('int getpgid(int pid)'),
-  getsid: libcFunction<(pid: Pid) => number>('int getsid(int pid)'),
   setpriority: libcFunction<(which: number, who: number, value: number) => number>(
     'int setpriority(int which, uint32_t who, int prio)',
   ),
@@ -36,26 +33,6 @@ const c = {
  */
 export function becomeSubreaper(): void {
   checked(c.prctl(PR_SET_CHILD_SUBREAPER, 'ulong', 1), { syscall: 'prctl' });
-}
-
-/**
- * Leaves the terminal: a session and process group of our own.
- *
- * @returns the session's id
- * @throws SystemError EPERM if this process leads a process group already, as one started by a shell does
- */
-export function startSession(): Pid {
-  return checked(c.setsid(), { syscall: 'setsid' });
-}
-
-/** @param pid 0 is this process. @throws SystemError ESRCH */
-export function processGroupOf(pid: Pid): Pid {
-  return checked(c.getpgid(pid), { syscall: 'getpgid', pid });
-}
-
-/** @param pid 0 is this process. @throws SystemError ESRCH */
-export function sessionOf(pid: Pid): Pid {
-  return checked(c.getsid(pid), { syscall: 'getsid', pid });
 }
 
 /**

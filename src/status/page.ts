@@ -96,12 +96,6 @@ export function pingPage(
   return plainPage(200, method === 'HEAD' ? '' : response, settings);
 }
 
-/** The answer where there are no numbers to show: php-fpm's, which has a line in the log beside it. */
-export function unavailablePage({ method }: Pick<PageRequest, 'method'>, settings: PageSettings = {}): Page {
-  const body = 'Internal error. Please review log file for errors.';
-  return plainPage(500, method === 'HEAD' ? '' : body, settings);
-}
-
 /** The page as a CGI answer, which is what FCGI_STDOUT carries. */
 export function encodeCgiPage({ status, headers, body }: Page): Buffer {
   const statusLine = status === 200 ? [] : [`Status: ${status} ${REASONS[status] ?? 'Unknown'}`];

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { test } from 'node:test';
 import {
-  clearEventCounter,
   controlEpoll,
   createEpoll,
   createEventCounter,
@@ -23,8 +22,7 @@ test('tells which descriptor has something', () => {
     raiseEventCounter(counters[1]);
     raiseEventCounter(counters[1]);
     assert.deepEqual(waitEpoll(epoll, 1000), [{ fd: counters[1], events: EPOLLIN }]);
-    clearEventCounter(counters[1]);
-    clearEventCounter(counters[1]);
+    readSync(counters[1], new Uint8Array(8));
     assert.deepEqual(waitEpoll(epoll, 0), []);
 
     controlEpoll(epoll, 'change', counters[0], EPOLLIN | EPOLLONESHOT);

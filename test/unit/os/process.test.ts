@@ -6,10 +6,8 @@ import {
   becomeSubreaper,
   decodeWaitStatus,
   type EndedChild,
-  processGroupOf,
   reapChild,
   resourceLimit,
-  sessionOf,
   setPriority,
   setResourceLimit,
 } from '../../../src/os/process.js';
@@ -33,12 +31,6 @@ test('inherits and reaps the child of a child', async () => {
   }
   assert.deepEqual(ended, { pid, status: { kind: 'exited', code: 7 } });
   assert.equal(reapChild(pid), undefined);
-});
-
-test('knows group and session', () => {
-  assert.ok(processGroupOf(0) > 0);
-  assert.ok(sessionOf(process.pid) >= 0);
-  assert.throws(() => processGroupOf(0x7ffffff0), { code: 'ESRCH', pid: 0x7ffffff0 });
 });
 
 test('sets a priority', () => {

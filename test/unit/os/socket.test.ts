@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { closeListenQueueProbe, decodeUnixDiagAnswer, listenQueue } from '../../../src/os/listen-queue.js';
+import { decodeUnixDiagAnswer, listenQueue } from '../../../src/os/listen-queue.js';
 import {
   acceptIpv4Too,
   bindSocket,
@@ -20,7 +20,6 @@ const folder = mkdtempSync(join(tmpdir(), 'tsfpm-os-'));
 const opened: number[] = [];
 after(() => {
   opened.forEach(closeSync);
-  closeListenQueueProbe();
   rmSync(folder, { recursive: true });
 });
 
