@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type HttpDoor, type HttpDoorLimits, startHttpDoor } from '../../../src/http/door.js';
+import { until } from '../../helpers/wait.js';
 import { METRICS, POOL, poolMetrics } from '../status/sample.js';
 import { FakeLog, fakeSource, READY } from './fake-source.js';
 
@@ -140,13 +141,20 @@ test('a client that is stuck is closed, whatever it waits for', async () => {
 test('a client that does not take its answer is closed', async () => {
   // More than the kernel would hold for it.
   const huge = { ...METRICS, pools: [poolMetrics({ ...POOL, name: 'x'.repeat(500_000) })] };
-  const source = { ...fakeSource(), metrics: () => huge };
+  let isAsked = false;
+  const metrics = () => {
+    isAsked = true;
+    return huge;
+  };
+  const source = { ...fakeSource(), metrics };
   const { port } = await open({ source, limits: { answerTimeoutMs: 300 } });
   const socket = await connected({ port, host: '127.0.0.1' });
   socket.pause();
   socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
-  await sleep(1000);
-  const closed = closedWithin(socket, 5000);
+  await until('the page is asked for', () => isAsked);
+  // In this process too: what follows waits until it is rendered.
+  await sleep(1500);
+  const closed = closedWithin(socket, 30_000);
   socket.resume();
   assert.doesNotMatch(await closed, /# EOF\n$/);
 });
