@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import type { Config } from './config.js';
 import { phpConstant } from './constants.js';
@@ -17,6 +17,8 @@ const MAX_FILES_DEEP = 5;
 export interface ConfigDisk extends GlobDisk {
   /** @throws what the system refuses, with `code` and `errno` */
   readonly read: (path: string) => Uint8Array;
+  /** Makes sure that the file can be appended to; creates it for its owner alone. @throws as `read` */
+  readonly touch: (path: string) => void;
 }
 
 export interface LoadOptions {
@@ -66,10 +68,28 @@ export function loadConfig(options: LoadOptions): LoadResult {
       problems: [...reader.problems, ...told, fatal(`failed to load configuration file '${options.file}'`)],
     };
   }
-  const problems = [...reader.problems, ...afterReading];
-  return config === undefined
+  const problems = [
+    ...reader.problems,
+    ...afterReading,
+    ...(config === undefined ? [] : openSlowlogs(config, disk)),
+  ];
+  return config === undefined || problems.some(isFatal)
     ? { problems: [...problems, fatal('failed to post process the configuration')] }
     : { config, problems };
+}
+
+/** As php-fpm, which opens them at each use and finds out here that it can. */
+function openSlowlogs({ pools }: Config, disk: ConfigDisk): Problem[] {
+  return pools.flatMap(({ name, slowlog, requestSlowlogTimeout }) => {
+    if (requestSlowlogTimeout === 0 || !slowlog) return [];
+    try {
+      disk.touch(slowlog);
+      return [];
+    } catch (error) {
+      const message = `Unable to create or open slowlog(${slowlog})${reasonOf(error)}`;
+      return [fatal(message, { section: name, directive: 'slowlog', value: slowlog })];
+    }
+  });
 }
 
 /**
@@ -196,8 +216,13 @@ function reasonOf(error: unknown): string {
   return `: ${reason} (${Math.abs(errno)})`;
 }
 
+/** A pipe that nobody reads is an error, not something to wait for. */
+const APPEND =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
+
 const MACHINE_DISK: ConfigDisk = {
   read: (path) => readFileSync(path),
+  touch: (path) => closeSync(openSync(path, APPEND, 0o600)),
   list: (directory) => readdirSync(directory),
   exists: (path) => statOf(path) !== undefined,
   isDirectory: (path) => statOf(path)?.isDirectory() ?? false,

@@ -1,5 +1,5 @@
 import type { LogLevel } from '../log/levels.js';
-import type { Bytes, Seconds } from '../units.js';
+import type { Bytes, Milliseconds, Seconds } from '../units.js';
 import { toInteger } from './integer.js';
 
 export type ProcessManager = 'static' | 'dynamic' | 'ondemand';
@@ -39,6 +39,8 @@ export interface ValueTypes {
   integer: number;
   time: Seconds;
   size: Bytes;
+  /** Fractions allowed, down to a millisecond. */
+  fineTime: Seconds;
   boolean: boolean;
   level: LogLevel;
   /** Octal digits, kept as text; see {@link octalMode}. */
@@ -69,6 +71,7 @@ const CODECS: { readonly [K in ValueKind]: Codec<ValueTypes[K]> } = {
   integer: { parse: parseInteger, print: String },
   time: { parse: parseTime, print: (value) => `${value}s` },
   size: { parse: parseSize, print: sizeText },
+  fineTime: { parse: parseFineTime, print: (value) => `${value}s` },
   boolean: { parse: parseBoolean, print: (value) => (value ? 'yes' : 'no') },
   level: { parse: parseLevel, print: (value) => value },
   mode: { parse: (text) => ({ value: text }), print: (value) => value },
@@ -163,6 +166,21 @@ function parseSize(text: string): Parsed<Bytes> {
 function sizeText(value: Bytes): string {
   const [unit, factor] = BYTES_PER_UNIT.find(([, bytes]) => value > 0 && value % bytes === 0) ?? ['', 1];
   return `${value / factor}${unit}`;
+}
+
+const FINE_TIME = /^([0-9]{1,9}(?:\.[0-9]+)?)(ms|[smhd])?$/;
+const MILLISECONDS_PER_UNIT: Readonly<Record<string, Milliseconds>> = {
+  ms: 1,
+  ...Object.fromEntries(Object.entries(SECONDS_PER_UNIT).map(([unit, seconds]) => [unit, seconds * 1000])),
+};
+
+/** `1500ms` and `1.5s` are what they look like; whole numbers and all other texts are read as {@link parseTime} does. */
+function parseFineTime(text: string): Parsed<Seconds> {
+  const [, number = '', unit = 's'] = FINE_TIME.exec(text) ?? [];
+  if (number === '' || (unit !== 'ms' && !number.includes('.'))) return parseTime(text);
+  const ms = Number(number) * (MILLISECONDS_PER_UNIT[unit] ?? 0);
+  // What is not 0 must not become 0, which is off.
+  return { value: Math.max(Math.round(ms), ms > 0 ? 1 : 0) / 1000 };
 }
 
 const TRUE_WORDS: readonly string[] = ['1', 'yes', 'true', 'on'];

@@ -71,7 +71,8 @@ function levelWord(level: LogLevel): string {
   return level.toUpperCase();
 }
 
-function formatTime(timeUs: number, isFine: boolean): string {
+/** `22-Nov-2026 18:46:13`, or with microseconds. */
+export function formatTime(timeUs: number, isFine: boolean): string {
   const date = new Date(Math.floor(timeUs / 1000));
   const two = (value: number) => String(value).padStart(2, '0');
   const day = `${two(date.getDate())}-${MONTHS[date.getMonth()]}-${date.getFullYear()}`;

@@ -37,6 +37,8 @@ export const FRAME_TYPES = {
   ANSWER: 22,
   FORK_PROBE: 23,
   ECHO: 24,
+  TIME_OUT: 36,
+  KILL_REQUEST: 37,
 } as const;
 
 /** `enum tsfpm_setting_key` */

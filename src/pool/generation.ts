@@ -5,13 +5,15 @@ import type { MasterLog } from '../log/master-log.js';
 import { errorReason } from '../os/libc.js';
 import { decodeWaitStatus, type ExitStatus } from '../os/process.js';
 import { Scoreboard } from '../scoreboard/scoreboard.js';
-import type { Count, Fd, Milliseconds, Pid } from '../units.js';
+import { CannotTrace, type Trace, Tracer } from '../slowlog/tracer.js';
+import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
 import type { OutputStream, PhpFacts, Question, Setting, ZygoteMessage } from './control-frames.js';
 import { exitText } from './exit-text.js';
 import { fingerprint } from './fingerprint.js';
 import type { Orphans } from './orphans.js';
 import { OutputLines } from './output-lines.js';
 import { proveWorker } from './proof.js';
+import { RequestWatch } from './request-watch.js';
 import { Zygote, type ZygoteEnd, type ZygoteHandle } from './zygote.js';
 
 /** What every generation of every pool of this master uses. */
@@ -50,6 +52,8 @@ export interface EndedWorker {
   readonly wasRetired: boolean;
   /** Why, where that was not for want of work. */
   readonly endReason: string | undefined;
+  /** Its request took longer than `request_terminate_timeout`, and had to end. */
+  readonly wasTimedOut: boolean;
 }
 
 export interface GenerationListener {
@@ -60,6 +64,8 @@ export interface GenerationListener {
   onAsked(question: Question, answer: (bytes: Buffer) => void): void;
   onWorkerStarted(pid: Pid): void;
   onWorkerEnded(worker: EndedWorker): void;
+  /** A request takes longer than `request_slowlog_timeout`. */
+  onSlowRequest(): void;
   onForkFailed(reason: string): void;
   /** The zygote has ended and nobody asked it to: no more forks; its workers finish what they have in hand. */
   onZygoteLost(reason: string): void;
@@ -114,6 +120,10 @@ export class Generation {
   readonly #tools: GenerationTools;
   readonly #listener: GenerationListener;
   readonly #workersBySlot = new Map<number, WorkerState>();
+  readonly #watch: RequestWatch;
+  /** Or why there is none; looked for once. */
+  #tracer: Tracer | CannotTrace | undefined;
+  #isTracingChecked = false;
   #zygote: Zygote | undefined;
   #standIn: StandInSocket | undefined;
   #startedFrom: string | undefined;
@@ -132,6 +142,17 @@ export class Generation {
     this.#tools = tools;
     this.#listener = listener;
     this.scoreboard = new Scoreboard(`tsfpm ${plan.pool.name}`, plan.pool.pmMaxChildren);
+    this.#watch = new RequestWatch({
+      pool: plan.pool,
+      log: tools.log,
+      workers: () => this.workers(),
+      glance: (slot) => this.scoreboard.glance(slot),
+      snapshot: (slot) => this.scoreboard.snapshot(slot),
+      trace: (pid, depth) => this.trace(pid, depth),
+      timeOut: (slot, pid, startNs) => this.#timeOut(slot, pid, startNs),
+      kill: (slot, pid, startNs) => this.#zygote?.killRequest(slot, pid, startNs),
+      onSlow: () => listener.onSlowRequest(),
+    });
   }
 
   /** Binary and ini files are still what this generation was started from. */
@@ -286,6 +307,17 @@ export class Generation {
     if (this.#state === 'running') this.#zygote?.arm(idleWanted);
   }
 
+  /**
+   * Where PHP is in that worker, at most `depth` functions.
+   *
+   * @throws CannotTrace
+   */
+  async trace(pid: Pid, depth: Count): Promise<Trace> {
+    const tracer = this.#findTracer();
+    if (tracer instanceof CannotTrace) throw tracer;
+    return tracer.trace(pid, depth);
+  }
+
   /** Every worker finishes what it has in hand; then the generation ends. */
   drain(): void {
     if (this.#state === 'running') this.#state = 'draining';
@@ -306,6 +338,42 @@ export class Generation {
   kill(): void {
     if (this.#state === 'starting' || this.#state === 'running') this.#state = 'draining';
     this.#zygote?.kill();
+  }
+
+  /** By way of the zygote, which knows its workers; without one the kernel has made them the master's own. */
+  #timeOut(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
+    if (this.#state === 'orphaned') this.#tools.orphans.kill(pid);
+    else this.#zygote?.timeOut(slot, pid, requestStartNs);
+  }
+
+  #findTracer(): Tracer | CannotTrace {
+    this.#tracer ??= this.#newTracer();
+    return this.#tracer;
+  }
+
+  #newTracer(): Tracer | CannotTrace {
+    const pid = this.#zygote?.pid;
+    if (pid === undefined || this.php === undefined) return new CannotTrace('its zygote is not ready');
+    try {
+      return Tracer.of(pid, this.php.version);
+    } catch (error) {
+      if (error instanceof CannotTrace) return error;
+      throw error;
+    }
+  }
+
+  /** Once, with its first worker: slow requests that come without a backtrace must not surprise. */
+  #checkTracing(pid: Pid): void {
+    const { name, requestSlowlogTimeout } = this.plan.pool;
+    if (this.#isTracingChecked || requestSlowlogTimeout === 0) return;
+    this.#isTracingChecked = true;
+    const tracer = this.#findTracer();
+    const failure = tracer instanceof CannotTrace ? tracer : tracer.permissionFailure(pid);
+    if (failure !== undefined)
+      this.#tools.log.warning(
+        `[pool ${name}] slow requests will be logged without a backtrace: ${failure.message}`,
+        { pool: name },
+      );
   }
 
   #fingerprint(): string {
@@ -395,6 +463,7 @@ export class Generation {
 
   #onWorkerReady(worker: RunningWorker): void {
     worker.isReady = true;
+    if (!worker.isProbe) this.#checkTracing(worker.pid);
     if (!worker.isProbe) this.#listener.onWorkerReady(worker.pid);
   }
 
@@ -415,7 +484,9 @@ export class Generation {
       endReason: undefined,
       isProbe,
     });
-    if (!isProbe) this.#listener.onWorkerStarted(pid);
+    if (isProbe) return;
+    this.#watch.wake();
+    this.#listener.onWorkerStarted(pid);
   }
 
   #expect(slot: number, at: WorkerState['at']): WorkerState {
@@ -448,6 +519,7 @@ export class Generation {
       accepted,
       wasRetired: worker.isLeaving,
       endReason: worker.endReason,
+      wasTimedOut: this.#watch.hasTimedOut(slot, worker.pid),
     });
   }
 
@@ -509,6 +581,7 @@ export class Generation {
   #endIfEmpty(): void {
     if (this.#state !== 'orphaned' || this.#workersBySlot.size > 0) return;
     this.#state = 'ended';
+    this.#watch.stop();
     this.#listener.onEnded();
     this.scoreboard.close();
     this.#standIn?.remove();

@@ -1,6 +1,7 @@
 import type { SlotSnapshot } from '../scoreboard/scoreboard.js';
 import { lineText } from '../status/escape.js';
 import { requestFields } from '../status/from-params.js';
+import type { Nanoseconds } from '../units.js';
 
 const IN_HAND: readonly SlotSnapshot['stage'][] = ['info', 'executing', 'finished'];
 
@@ -10,13 +11,23 @@ const IN_HAND: readonly SlotSnapshot['stage'][] = ['info', 'executing', 'finishe
  */
 export function lostRequestText(snapshot: SlotSnapshot | undefined): string {
   if (snapshot === undefined || !IN_HAND.includes(snapshot.stage)) return '';
-  const seconds = (Number(process.hrtime.bigint() - snapshot.requestStartNs) / 1e9).toFixed(6);
-  return `, ${requestText(snapshot)} was lost after ${seconds} sec`;
+  return `, ${requestText(snapshot)} was lost after ${secondsText(process.hrtime.bigint() - snapshot.requestStartNs)} sec`;
 }
 
-/** The present or last request in php-fpm's words: `script '/srv/x.php' (request: "GET /x.php?a")`. */
+/** `script '/srv/a.php' (request: "GET /a.php?x=1")`, as php-fpm names a request; printable. */
 export function requestText({ params }: Pick<SlotSnapshot, 'params'>): string {
-  const { method, uri, query, script } = requestFields(params);
+  const { script } = requestFields(params);
+  return `script '${lineText(script)}' (request: "${requestLine(params)}")`;
+}
+
+/** `GET /a.php?x=1` */
+export function requestLine(params: Buffer): string {
+  const { method, uri, query } = requestFields(params);
   const target = query.length === 0 ? uri : Buffer.concat([uri, Buffer.from('?'), query]);
-  return `script '${lineText(script)}' (request: "${lineText(method)} ${lineText(target)}")`;
+  return `${lineText(method)} ${lineText(target)}`;
+}
+
+/** With microseconds: `1.500000`. */
+export function secondsText(duration: Nanoseconds): string {
+  return (Number(duration) / 1e9).toFixed(6);
 }

@@ -13,7 +13,9 @@ const SIGNAL_NAMES = new Map(
 export class PoolHistory {
   readonly startEpochMs: Milliseconds;
   forks: Count = 0;
-  /** By why: `retired`, `max_memory`, `exit 0`, `signal SEGV`. */
+  /** Requests that took longer than request_slowlog_timeout. */
+  slowRequests = 0n;
+  /** By why: `retired`, `max_memory`, `timed out`, `exit 0`, `signal SEGV`. */
   readonly deaths = new Map<string, Count>();
   /** Of generations that have ended. */
   accepted = 0n;
@@ -28,9 +30,10 @@ export class PoolHistory {
   addDeath({
     status,
     wasRetired,
+    wasTimedOut,
     endReason,
-  }: Pick<EndedWorker, 'status' | 'wasRetired' | 'endReason'>): void {
-    const reason = endReason ?? (wasRetired ? 'retired' : deathReason(status));
+  }: Pick<EndedWorker, 'status' | 'wasRetired' | 'wasTimedOut' | 'endReason'>): void {
+    const reason = endReason ?? (wasRetired ? 'retired' : wasTimedOut ? 'timed out' : deathReason(status));
     this.deaths.set(reason, (this.deaths.get(reason) ?? 0) + 1);
   }
 

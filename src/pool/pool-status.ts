@@ -36,7 +36,7 @@ function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Mil
     total: workers.length,
     maxActive: Math.max(history.maxActive, header?.maxActive ?? 0),
     maxChildrenReached: scaler.maxChildrenReached,
-    slowRequests: 0n,
+    slowRequests: history.slowRequests,
     memoryPeak: larger(larger(history.memoryPeak, header?.pastMemoryPeak ?? 0n), peak),
     processes: workers.map(({ worker, snapshot }) => workerStatus(worker, snapshot, nowMs)),
   };

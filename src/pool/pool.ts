@@ -407,6 +407,10 @@ export class Pool {
           this.#decideFor(generation);
         },
         onWorkerEnded: (worker) => this.#onWorkerEnded(worker, generation),
+        onSlowRequest: () => {
+          // A pool that was renewed counts from its renewal.
+          if (generation === this.#current) this.#history.slowRequests++;
+        },
         onFewIdle: () => {
           if (generation === this.#current) this.#scaler.onFewIdle();
         },
@@ -414,7 +418,6 @@ export class Pool {
         onForkFailed: (reason) => this.#onForkFailed(reason),
         onZygoteLost: (reason) => this.#onZygoteLost(reason, generation),
         onEnded: () => {
-          // A pool that was renewed counts from its renewal.
           if (generation === this.#current || this.#current === undefined)
             this.#history.addGeneration(generation.scoreboard);
           if (generation === this.#current) this.#current = undefined;
@@ -460,8 +463,11 @@ export class Pool {
       this.#decideFor(generation);
       return;
     }
-    const lost = isInOrder ? '' : lostRequestText(generation.scoreboard.snapshot(worker.slot));
-    const message = `[pool ${name}] child ${worker.pid} exited ${exitText(worker.status)} after ${seconds} seconds from start${lost}`;
+    // Of a request that timed out all has been told.
+    const lost =
+      isInOrder || worker.wasTimedOut ? '' : lostRequestText(generation.scoreboard.snapshot(worker.slot));
+    const why = worker.wasTimedOut ? ', its request had timed out' : '';
+    const message = `[pool ${name}] child ${worker.pid} exited ${exitText(worker.status)} after ${seconds} seconds from start${lost}${why}`;
     if (this.#state !== 'running' || generation !== this.#current) {
       this.#log.debug(message, fields);
       return;
@@ -469,10 +475,15 @@ export class Pool {
     if (isInOrder) this.#log.notice(message, fields);
     else this.#log.warning(message, fields);
 
-    const end = { ageMs: worker.ageMs, isInOrder, hasServed: worker.accepted > 0 };
+    const end = {
+      ageMs: worker.ageMs,
+      isInOrder: isInOrder || worker.wasTimedOut,
+      hasServed: worker.accepted > 0 || worker.wasTimedOut,
+    };
     this.#failures = failuresAfter(this.#failures, end);
     this.#replacementsDue++;
-    if (isCrash(worker.status) && this.#crashes.add(this.#tools.nowMs())) void this.#renewInEmergency();
+    if (!worker.wasTimedOut && isCrash(worker.status) && this.#crashes.add(this.#tools.nowMs()))
+      void this.#renewInEmergency();
     this.#decideAfter(replacementDelay(this.#failures, end, Math.random()));
   }
 

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../errors.js';
-import { nativeInt32 } from '../os/native-integers.js';
+import { nativeInt32, nativeUInt64 } from '../os/native-integers.js';
 import type { ExitStatus } from '../os/process.js';
-import type { Count, Fd, Pid } from '../units.js';
+import type { Count, Fd, Nanoseconds, Pid } from '../units.js';
 import {
   encodeFrame,
   encodeSettings,
@@ -129,6 +129,16 @@ export class Zygote {
   /** Through the zygote, which is the parent: it never hits another process that got the same pid. */
   signalWorker(slot: number, pid: Pid, signal: NodeJS.Signals): void {
     this.#send(encodeFrame('SIGNAL', { slot, pid }, nativeInt32(constants.signals[signal])));
+  }
+
+  /** The worker ends that request, with a 504 where nothing was sent yet, and itself; not any other request. */
+  timeOut(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
+    this.#send(encodeFrame('TIME_OUT', { slot, pid }, nativeUInt64(requestStartNs)));
+  }
+
+  /** For a worker that does not obey: killed, if it has that request still in hand. */
+  killRequest(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
+    this.#send(encodeFrame('KILL_REQUEST', { slot, pid }, nativeUInt64(requestStartNs)));
   }
 
   /**

@@ -50,6 +50,10 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; tell once when fewer than n workers are idle, at once if it is so */
     TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, where only the master comes */
     TSFPM_FRAME_ECHO = 24,      /* whether the zygote still listens */
+    /* slot, pid; payload: uint64 request_start_ns. That request is to end now, with an answer; see timeout.c */
+    TSFPM_FRAME_TIME_OUT = 36,
+    /* the same; the worker that still has that request in hand is killed */
+    TSFPM_FRAME_KILL_REQUEST = 37,
     TSFPM_FRAME_ANSWER = 22,    /* slot, pid; payload: uint32 id of the question, then the answer */
 };
 

@@ -123,6 +123,21 @@ void tsfpm_worker_answer_early(void);
 bool tsfpm_worker_may_answer_early(void);               /* what the function returns to PHP */
 void tsfpm_worker_hide_broken_connection(bool is_hidden); /* PHP's writes succeed, whatever the client did */
 void tsfpm_worker_write_stderr(const char *text, size_t length); /* a record of its own; at most 65535 bytes */
+bool tsfpm_worker_take_rest(void); /* what the client still sends, without waiting; true when that is all */
+
+/*
+ * timeout.c: what the handler needs to know of the present request, kept by worker.c. The slot will not do: whoever owns
+ * a sibling worker can write there.
+ */
+extern volatile uint64_t tsfpm_request_start_ns;       /* as in the slot; 0: nothing is in hand */
+extern volatile sig_atomic_t tsfpm_request_id;         /* -1: it has not begun, or its END_REQUEST is written */
+extern volatile sig_atomic_t tsfpm_response_has_begun; /* a byte of its answer was handed to the kernel, or may be */
+void tsfpm_timeout_begin(void);                        /* in a new worker */
+/* In the zygote: obeys TSFPM_FRAME_TIME_OUT and _KILL_REQUEST. */
+struct tsfpm_slot;
+void tsfpm_timeout_order(bool is_last_measure, pid_t pid, const struct tsfpm_slot *slot, const void *payload,
+                         size_t length);
+
 extern int tsfpm_connection; /* the client that this worker serves, or -1 */
 
 #endif

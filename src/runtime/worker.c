@@ -110,6 +110,7 @@ static uint64_t become_idle(enum tsfpm_stage stage)
     slot->stage = stage;
     slot->idle_since_ns = now;
     tsfpm_slot_end(slot);
+    tsfpm_request_start_ns = 0;
     return now;
 }
 
@@ -171,6 +172,7 @@ bool tsfpm_worker_ends_in_order(void)
 void tsfpm_worker_begin(uint32_t slot_index, int listen, int channel, const sigset_t *mask)
 {
     tsfpm_ask_begin(channel);
+    tsfpm_timeout_begin();
     listen_fd = listen;
     mask_to_restore = mask;
     yield_pause_ms = 1 + (int)(slot_index % 4);
@@ -215,10 +217,13 @@ void tsfpm_worker_request_ends(uint64_t memory_peak)
 
 static void request_arrives(void)
 {
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
     arrival_noted = true;
+    tsfpm_request_id = -1;
+    tsfpm_request_start_ns = now;
     tsfpm_slot_begin(slot);
     slot->stage = TSFPM_STAGE_READING_HEADERS;
-    slot->request_start_ns = clock_ns(CLOCK_MONOTONIC);
+    slot->request_start_ns = now;
     slot->request_start_epoch_us = clock_ns(CLOCK_REALTIME) / 1000;
     tsfpm_slot_end(slot);
 }
@@ -228,6 +233,8 @@ static void request_begins(void)
     if (!arrival_noted) request_arrives(); /* pipelined behind another one */
     arrival_noted = false;
     request_open = in_request = true;
+    tsfpm_response_has_begun = 0;
+    tsfpm_request_id = stream.id;
     is_answered = answered_early = false;
     params_length = params_kept = 0;
     tsfpm_slot_begin(slot);
@@ -491,6 +498,7 @@ static bool is_time_to_part(void)
 
 static bool write_all(const uint8_t *bytes, size_t length)
 {
+    tsfpm_response_has_begun = 1;
     while (length > 0) {
         ssize_t written = tsfpm_libc()->write(tsfpm_connection, bytes, length);
         if (written < 0 && errno == EINTR) continue;
@@ -557,6 +565,7 @@ static bool answer_page(void)
     tsfpm_worker_request_ends(0);
     write_all(end, sizeof end);
     in_request = false;
+    tsfpm_request_id = -1;
     skips_body = true;
     let_go = !request.keeps_connection || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
@@ -636,6 +645,7 @@ void tsfpm_worker_answer_early(void)
     make_header(end, FCGI_END_REQUEST, stream.id, FCGI_HEADER_LEN);
     write_all(end, sizeof end);
     answered_early = true;
+    tsfpm_request_id = -1;
     /* The client is to see the end, whatever this request goes on with; what it still sends is received. */
     if ((stream.flags & FCGI_KEEP_CONN) == 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     set_stage(TSFPM_STAGE_FINISHED);
@@ -655,11 +665,13 @@ static bool ends_with_end_request(const uint8_t *bytes, size_t size)
  */
 ssize_t tsfpm_worker_write(const void *buffer, size_t size)
 {
+    tsfpm_response_has_begun = 1;
     ssize_t written = answered_early ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
     if (written < 0 && errno != EINTR && client_may_be_gone) written = (ssize_t)size;
     if (!in_request || request_open || written != (ssize_t)size || !ends_with_end_request(buffer, size)) return written;
     in_request = answered_early = false;
     is_answered = true;
+    tsfpm_request_id = -1;
     let_go = !at_record_start() || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     return written;
@@ -671,6 +683,18 @@ static bool all_received(void)
     follow(input + input_start, input_end - input_start, false);
     input_start = input_end = 0;
     return input_eof || (stream.stdin_ended && at_record_start());
+}
+
+/* In a signal handler, before the end: touches nothing that it may have interrupted but the buffer. */
+bool tsfpm_worker_take_rest(void)
+{
+    ssize_t received = -1;
+    if (stream.stdin_ended && input_start == input_end) return true;
+    for (int tries = 0; tries < 64; tries++) {
+        received = tsfpm_libc()->recv(tsfpm_connection, input, sizeof input, MSG_DONTWAIT);
+        if (received <= 0) break;
+    }
+    return received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 int tsfpm_worker_shutdown(int how)

@@ -47,6 +47,9 @@ export interface SlotSnapshot {
   readonly isParamsCut: boolean;
 }
 
+/** The part of a {@link SlotSnapshot} that tells how long a request has been running. */
+export type SlotGlance = Pick<SlotSnapshot, 'stage' | 'requestStartNs' | 'idleSinceNs'>;
+
 /** Requests ended, by how long they took. */
 export interface Durations {
   readonly sumNs: Nanoseconds;
@@ -81,6 +84,7 @@ export class Scoreboard {
   readonly slotCount: Count;
   readonly #slot = Buffer.alloc(SLOT_SIZE);
   readonly #header = Buffer.alloc(HEADER_FIELDS.armed.offset + 4);
+  readonly #glance = Buffer.alloc(SLOT_FIELDS.params_length.offset);
   readonly #again = Buffer.alloc(SLOT_FIELDS.stage.offset);
 
   /**
@@ -110,6 +114,27 @@ export class Scoreboard {
       if (sequence % 2 !== 0) continue;
       readSync(this.fd, this.#again, 0, this.#again.length, position);
       if (readUInt32(this.#again, SLOT_FIELDS.sequence.offset) === sequence) return decodeSlot(slot, bytes);
+    }
+    return undefined;
+  }
+
+  /** As {@link snapshot}, without what the request is about: cheap enough to ask often. */
+  glance(slot: number): SlotGlance | undefined {
+    const position = HEADER_SIZE + slot * SLOT_SIZE;
+    const bytes = this.#glance;
+    for (let attempt = 0; attempt < SNAPSHOT_TRIES; attempt++) {
+      readSync(this.fd, bytes, 0, bytes.length, position);
+      const sequence = readUInt32(bytes, SLOT_FIELDS.sequence.offset);
+      if (sequence % 2 !== 0) continue;
+      readSync(this.fd, this.#again, 0, this.#again.length, position);
+      if (readUInt32(this.#again, SLOT_FIELDS.sequence.offset) !== sequence) continue;
+      const stage = STAGES[readUInt32(bytes, SLOT_FIELDS.stage.offset)];
+      if (stage === undefined || stage === 'free') return undefined;
+      return {
+        stage,
+        requestStartNs: readUInt64(bytes, SLOT_FIELDS.request_start_ns.offset),
+        idleSinceNs: readUInt64(bytes, SLOT_FIELDS.idle_since_ns.offset),
+      };
     }
     return undefined;
   }

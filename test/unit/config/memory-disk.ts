@@ -23,6 +23,12 @@ export function memoryDisk(
       const below = Object.keys(files).filter((file) => file.startsWith(inside));
       return [...new Set(below.map((file) => file.slice(inside.length).split('/')[0] ?? ''))];
     },
+    // Files that a configuration names are none of the test's, but for one folder that is not there.
+    touch: (path) => {
+      if (path.startsWith('/nowhere/')) {
+        throw systemError('ENOENT', 2);
+      }
+    },
     read: (path) => {
       const content = files[path];
       if (content === undefined) {

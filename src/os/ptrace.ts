@@ -1,0 +1,94 @@
+import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Milliseconds, Pid } from '../units.js';
+import { lastErrno, libcFunction, systemError } from './libc.js';
+
+/** `<sys/ptrace.h>` */
+const PTRACE_DETACH = 17;
+const PTRACE_SEIZE = 0x4206;
+const PTRACE_INTERRUPT = 0x4207;
+const PTRACE_EVENT_STOP = 128;
+/** `<sys/wait.h>` */
+const WNOHANG = 1;
+const WALL = 0x40000000;
+
+/** A process that sleeps, or runs on another processor, stops within microseconds: that is waited for on the spot. */
+const SPIN_MS: Milliseconds = 1;
+/** One that waits for a processor stops when it gets it; one that the kernel cannot interrupt is given up. */
+const PATIENCE_MS: Milliseconds = 200;
+const LOOK_AGAIN_MS: Milliseconds = 1;
+
+const c = {
+  ptrace: libcFunction<(request: number, pid: Pid, address: number, data: number) => number>(
+    'long ptrace(int request, int pid, long addr, long data)',
+  ),
+  waitpid: libcFunction<(pid: Pid, status: Int32Array, options: number) => number>(
+    'int waitpid(int pid, void *wstatus, int options)',
+  ),
+};
+
+/** What was done while a process was stopped, and for how long it was. */
+export interface Stopped<T> {
+  readonly value: T;
+  readonly stoppedMs: Milliseconds;
+}
+
+/**
+ * Stops another process, does something, and lets it go on, as if nothing had happened: its parent is not told, no system
+ * call of it is cut short but those that may be at any time, signals that come meanwhile come later.
+ *
+ * @returns undefined where it has ended, or is in a wait of the kernel that nothing interrupts
+ * @throws SystemError EPERM where it may not be traced, or is traced by somebody else; whatever `work` throws
+ * @see ptrace(2) PTRACE_SEIZE
+ */
+export async function whileStopped<T>(pid: Pid, work: () => T): Promise<Stopped<T> | undefined> {
+  if (c.ptrace(PTRACE_SEIZE, pid, 0, 0) !== 0) {
+    const errno = lastErrno();
+    if (errno === constants.errno.ESRCH) return undefined;
+    throw systemError(errno, { syscall: 'ptrace', pid });
+  }
+  c.ptrace(PTRACE_INTERRUPT, pid, 0, 0); // fails only where it has ended, and then waitpid tells
+  const startMs = performance.now();
+  for (;;) {
+    const stop = look(pid);
+    if (stop === 'gone') return undefined;
+    if (stop !== 'running') {
+      const sinceMs = performance.now();
+      try {
+        return { value: work(), stoppedMs: performance.now() - sinceMs };
+      } finally {
+        c.ptrace(PTRACE_DETACH, pid, 0, stop.signal);
+      }
+    }
+    const waitedMs = performance.now() - startMs;
+    if (waitedMs > PATIENCE_MS) {
+      detachLater(pid);
+      return undefined;
+    }
+    if (waitedMs > SPIN_MS) await sleep(LOOK_AGAIN_MS);
+  }
+}
+
+type Look = 'running' | 'gone' | { readonly signal: number };
+
+/** Its stop is taken, if it has come; the signal is the one that stopped it, which it still has to get. */
+function look(pid: Pid): Look {
+  const status = new Int32Array(1);
+  const found = c.waitpid(pid, status, WNOHANG | WALL);
+  if (found === 0) return 'running';
+  if (found < 0) return lastErrno() === constants.errno.EINTR ? 'running' : 'gone';
+  const word = status[0] ?? 0;
+  if ((word & 0xff) !== 0x7f) return 'gone';
+  return { signal: word >> 16 === PTRACE_EVENT_STOP ? 0 : (word >> 8) & 0xff };
+}
+
+/** It will stop when the kernel lets it, and must not stay so; and its parent is not told of its end before we are. */
+function detachLater(pid: Pid): void {
+  const timer = setInterval(() => {
+    const stop = look(pid);
+    if (stop === 'running') return;
+    clearInterval(timer);
+    if (stop !== 'gone') c.ptrace(PTRACE_DETACH, pid, 0, stop.signal);
+  }, LOOK_AGAIN_MS);
+  timer.unref();
+}

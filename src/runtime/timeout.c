@@ -1,0 +1,96 @@
+/*
+ * request_terminate_timeout: the end of a request that takes too long, and of its worker.
+ *
+ * The master watches the scoreboard and names a request by the moment it began. Its order goes by the zygote, which knows
+ * its workers, so that it never meets a stranger with the same pid; as the value of a queued signal it reaches the
+ * worker, which obeys only while it has that very request in hand. Then it answers 504 where it can, and dies of SIGTERM,
+ * which is what php-fpm's workers die of. Only async-signal-safe calls: PHP may be anywhere.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime.h"
+#include "scoreboard.h"
+
+/* A real-time signal that neither libc nor PHP has a use for. */
+#define TIME_OUT_SIGNAL (SIGRTMAX - 3)
+/* How long a client that is still sending its request is listened to, so that it sees the answer; the master waits 1 s. */
+#define LISTEN_MS 300
+#define PAUSE_MS 5
+
+volatile uint64_t tsfpm_request_start_ns;
+volatile sig_atomic_t tsfpm_request_id = -1;
+volatile sig_atomic_t tsfpm_response_has_begun;
+
+static const char page[] = "Status: 504 Gateway Timeout\r\n"
+                           "Content-Type: text/plain;charset=UTF-8\r\n"
+                           "Cache-Control: no-store\r\n\r\n"
+                           "504 Gateway Timeout: the request took too long and was ended.\n";
+
+/* FastCGI 1.0, sections 3.3 and 5.5: one STDOUT record, its empty end, END_REQUEST. In one call, so that none is torn. */
+static void answer(uint16_t id)
+{
+    const uint8_t high = (uint8_t)(id >> 8), low = (uint8_t)id;
+    const size_t length = sizeof page - 1;
+    uint8_t bytes[8 + sizeof page - 1 + 8 + 16];
+    const uint8_t head[8] = {1, 6, high, low, (uint8_t)(length >> 8), (uint8_t)length, 0, 0};
+    const uint8_t end[8 + 16] = {1, 6, high, low, 0, 0, 0, 0, 1, 3, high, low, 0, 8, 0, 0};
+    memcpy(bytes, head, sizeof head);
+    memcpy(bytes + sizeof head, page, length);
+    memcpy(bytes + sizeof head + length, end, sizeof end);
+    send(tsfpm_connection, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void on_time_out(int signal_number, siginfo_t *info, void *context)
+{
+    (void)signal_number;
+    (void)context;
+    uint64_t start_ns = (uint64_t)(uintptr_t)info->si_value.sival_ptr;
+    if (tsfpm_role != TSFPM_ROLE_WORKER || start_ns == 0 || start_ns != tsfpm_request_start_ns) return;
+    if (tsfpm_connection >= 0) {
+        if (tsfpm_request_id >= 0 && !tsfpm_response_has_begun) {
+            answer((uint16_t)tsfpm_request_id);
+            tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
+            /* A connection that is closed with something unread takes its answer back. */
+            const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000l};
+            for (int waited_ms = 0; waited_ms < LISTEN_MS && !tsfpm_worker_take_rest(); waited_ms += PAUSE_MS)
+                nanosleep(&pause, NULL);
+        }
+        /* Programs that the script started may hold the connection as well: for the client it ends now. */
+        tsfpm_libc()->shutdown(tsfpm_connection, SHUT_RDWR);
+    }
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigaction(SIGTERM, &plain, NULL);
+    kill(getpid(), SIGTERM);
+    sigprocmask(SIG_UNBLOCK, &term, NULL);
+    _exit(143); /* not reached */
+}
+
+void tsfpm_timeout_begin(void)
+{
+    struct sigaction ours = {.sa_sigaction = on_time_out, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigfillset(&ours.sa_mask);
+    sigaction(TIME_OUT_SIGNAL, &ours, NULL);
+}
+
+void tsfpm_timeout_order(bool is_last_measure, pid_t pid, const struct tsfpm_slot *slot, const void *payload,
+                         size_t length)
+{
+    uint64_t start_ns;
+    if (length != sizeof start_ns) return;
+    memcpy(&start_ns, payload, sizeof start_ns);
+    if (!is_last_measure) {
+        sigqueue(pid, TIME_OUT_SIGNAL, (union sigval){.sival_ptr = (void *)(uintptr_t)start_ns});
+        return;
+    }
+    /* Between the look and the blow lie microseconds, for a worker that had a second. */
+    if (__atomic_load_n(&slot->request_start_ns, __ATOMIC_ACQUIRE) == start_ns) kill(pid, SIGKILL);
+}

@@ -1,0 +1,276 @@
+import type { Bytes, Count } from '../units.js';
+import { BadMemory, type Memory } from './memory.js';
+import {
+  CLASS_ENTRY,
+  EXECUTE_DATA,
+  FUNCTION,
+  GENERATOR_NODE,
+  IS_OBJECT,
+  OPCODE,
+  type PhpLayout,
+  STRING,
+  ZEND_CALL_CODE,
+  ZEND_CALL_TOP,
+  ZEND_EVAL_CODE,
+  ZEND_INTERNAL_FUNCTION,
+  ZEND_USER_FUNCTION,
+} from './php-layout.js';
+
+/** A function that is being executed, and the place that it was called from. */
+export interface Frame {
+  /** Of PHP's own frame, as php-fpm shows it. */
+  readonly address: number;
+  /** `Class::method`, `function`, `[INCLUDE_OR_EVAL]`; printable. */
+  readonly name: string;
+  /** undefined: PHP itself called it, as it does shutdown functions. */
+  readonly calledFrom: Place | undefined;
+}
+
+export interface Place {
+  /** Printable. */
+  readonly file: string;
+  /** 0 where it is not known. */
+  readonly line: number;
+}
+
+export interface Backtrace {
+  /** Innermost first, without the main script's own, as php-fpm has it. */
+  readonly frames: readonly Frame[];
+  /** Where PHP code is being executed, and not a function of PHP that it has called. */
+  readonly running: Place | undefined;
+  /** The stack is deeper. */
+  readonly isCut: boolean;
+}
+
+/** PHP's chain of frames, before anything that they point at is read. */
+interface RawFrame {
+  readonly address: number;
+  readonly opline: number;
+  readonly func: number;
+  readonly typeInfo: number;
+  readonly prev: number;
+}
+
+/** Frames of PHP's own, which are not shown, and callers that only a line is needed of. */
+const MORE_THAN_SHOWN: Count = 64;
+const MOST_DELEGATIONS: Count = 1000;
+const LONGEST_NAME: Bytes = 512;
+const LONGEST_FILE: Bytes = 4096;
+
+/** What has to be the same before and after for the reading to be of one moment. */
+export interface Chain {
+  readonly frames: readonly RawFrame[];
+}
+
+/**
+ * The chain of frames, innermost first; empty where PHP executes nothing.
+ *
+ * @param globals address of `executor_globals`
+ * @param depth frames that will be shown
+ * @throws BadMemory
+ */
+export function readChain(memory: Memory, globals: number, layout: PhpLayout, depth: Count): Chain {
+  const frames: RawFrame[] = [];
+  const seen = new Set<number>();
+  const most = depth + MORE_THAN_SHOWN;
+  let address = memory.pointer(globals + layout.currentExecuteData);
+  while (address !== 0 && frames.length < most) {
+    if (seen.has(address)) throw new BadMemory('a stack that bites its tail');
+    seen.add(address);
+    const frame = readFrame(memory, address);
+    const delegating = frame.func === 0 ? delegatingGenerators(memory, frame, layout) : undefined;
+    if (delegating === undefined) frames.push(frame);
+    else frames.push(...delegating);
+    address = frame.prev;
+  }
+  return { frames };
+}
+
+/** The innermost frame's own place may move on: it is still in the same functions. */
+export function isSameChain(a: Chain, b: Chain): boolean {
+  return (
+    a.frames.length === b.frames.length &&
+    a.frames.every((frame, index) => {
+      const other = b.frames[index] as RawFrame;
+      return (
+        frame.address === other.address &&
+        frame.func === other.func &&
+        frame.typeInfo === other.typeInfo &&
+        (index === 0 || frame.opline === other.opline)
+      );
+    })
+  );
+}
+
+/**
+ * What the chain means.
+ *
+ * @param memory that the chain was read from: the same look at it
+ * @throws BadMemory
+ */
+export function describeChain(
+  memory: Memory,
+  { frames }: Chain,
+  globals: number,
+  layout: PhpLayout,
+  depth: Count,
+): Backtrace {
+  const reader = new StackReader(memory, globals, layout);
+  const shown: Frame[] = [];
+  let running: Place | undefined;
+  let isInnermost = true;
+  for (const [index, frame] of frames.entries()) {
+    const func = reader.function(frame);
+    if (func === undefined) continue;
+    if (isInnermost && func.isUserCode) running = reader.place(frame);
+    isInnermost = false;
+    const isMain = func.isMain && frames.slice(index + 1).every((outer) => outer.func === 0);
+    if (isMain || func.name === undefined) continue;
+    if (shown.length >= depth) return { frames: shown, running, isCut: true };
+    shown.push({
+      address: frame.address,
+      name: func.name,
+      calledFrom: reader.callSite(frames, index),
+    });
+  }
+  return { frames: shown, running, isCut: false };
+}
+
+function readFrame(memory: Memory, address: number): RawFrame {
+  return {
+    address,
+    // Of an internal function's frame it is whatever was there before.
+    opline: Number(memory.word(address + EXECUTE_DATA.opline)),
+    func: memory.pointer(address + EXECUTE_DATA.func),
+    typeInfo: memory.u32(address + EXECUTE_DATA.thisType),
+    prev: memory.pointer(address + EXECUTE_DATA.prev),
+  };
+}
+
+/**
+ * With `yield from` only the innermost generator is linked to the caller, by a frame without a function that stands for
+ * all of those in between. Their objects know each other: from the outermost to the one that it delegates to, and on.
+ *
+ * @returns them, innermost first and without the innermost, or undefined for any other frame without a function
+ */
+function delegatingGenerators(memory: Memory, frame: RawFrame, layout: PhpLayout): RawFrame[] | undefined {
+  const { generator } = layout;
+  if (generator === undefined || (frame.typeInfo & 0xff) !== IS_OBJECT) return undefined;
+  const outermost = memory.pointer(frame.address + EXECUTE_DATA.thisValue);
+  // The placeholder is a part of its generator's object; other frames without a function are copies of a caller's.
+  if (outermost + generator.executeFake !== frame.address) return undefined;
+  const frames: RawFrame[] = [];
+  let object = outermost;
+  for (let left = MOST_DELEGATIONS; left > 0; left--) {
+    const parent = memory.pointer(object + generator.node + GENERATOR_NODE.parent);
+    if (parent === 0) return frames.reverse();
+    const executeData = memory.pointer(object + generator.executeData);
+    if (executeData !== 0) frames.push(readFrame(memory, executeData));
+    object = parent;
+  }
+  throw new BadMemory('generators without an end');
+}
+
+interface FunctionInfo {
+  /** undefined: PHP's own, without a name. */
+  readonly name: string | undefined;
+  readonly isUserCode: boolean;
+  /** It may be the main script; an include that an internal function does looks the same. */
+  readonly isMain: boolean;
+}
+
+class StackReader {
+  readonly #memory: Memory;
+  readonly #globals: number;
+  readonly #layout: PhpLayout;
+
+  constructor(memory: Memory, globals: number, layout: PhpLayout) {
+    this.#memory = memory;
+    this.#globals = globals;
+    this.#layout = layout;
+  }
+
+  /** @returns undefined for a frame that stands for none */
+  function({ func, typeInfo }: RawFrame): FunctionInfo | undefined {
+    if (func === 0) return undefined;
+    const isUserCode = this.#isUserCode(func);
+    const name = this.#memory.pointer(func + FUNCTION.name);
+    if (name !== 0) return { name: this.#qualified(func, name), isUserCode, isMain: false };
+    if (!isUserCode) return { name: undefined, isUserCode, isMain: false };
+    const isCode = (typeInfo & ZEND_CALL_CODE) !== 0;
+    const isMain = isCode && (typeInfo & ZEND_CALL_TOP) !== 0;
+    return { name: isCode ? '[INCLUDE_OR_EVAL]' : '???', isUserCode, isMain };
+  }
+
+  /** The next PHP code outwards; what internal functions call has their caller's place. */
+  callSite(frames: readonly RawFrame[], index: number): Place | undefined {
+    for (let outer = index + 1; outer < frames.length; outer++) {
+      const frame = frames[outer] as RawFrame;
+      if (frame.func !== 0 && this.#isUserCode(frame.func)) return this.place(frame);
+    }
+    return undefined;
+  }
+
+  /** Of a frame of PHP code. */
+  place({ func, opline }: RawFrame): Place {
+    const file = this.#memory.pointer(func + this.#layout.filename);
+    return { file: this.#text(file, LONGEST_FILE), line: this.#line(func, opline) };
+  }
+
+  /**
+   * JIT code leaves an older opline where it needs none, and a thrown exception puts another in its place: only one of
+   * this very function counts.
+   */
+  #line(func: number, opline: number): number {
+    const memory = this.#memory;
+    const start = memory.pointer(func + this.#layout.opcodes);
+    const end = start + memory.u32(func + this.#layout.opcodeCount) * OPCODE.size;
+    const isWithin = (at: number) => at >= start && at < end;
+    const before = isWithin(opline)
+      ? opline
+      : memory.pointer(this.#globals + this.#layout.oplineBeforeException);
+    return isWithin(before) ? memory.u32(before + OPCODE.line) : 0;
+  }
+
+  #isUserCode(func: number): boolean {
+    const type = this.#memory.u8(func + FUNCTION.type);
+    if (type === ZEND_INTERNAL_FUNCTION) return false;
+    if (type === ZEND_USER_FUNCTION || type === ZEND_EVAL_CODE) return true;
+    throw new BadMemory('a function of an unknown type');
+  }
+
+  #qualified(func: number, name: number): string {
+    const scope = this.#memory.pointer(func + FUNCTION.scope);
+    const own = this.#text(name, LONGEST_NAME);
+    if (scope === 0) return own;
+    return `${this.#text(this.#memory.pointer(scope + CLASS_ENTRY.name), LONGEST_NAME)}::${own}`;
+  }
+
+  /** A zend_string up to its first NUL, which names of anonymous classes have inside. */
+  #text(string: number, most: Bytes): string {
+    const memory = this.#memory;
+    const length = Number(memory.word(string + STRING.length));
+    const bytes = memory.bytes(string + STRING.value, Math.min(length, most));
+    const end = bytes.indexOf(0);
+    const text = printable(end < 0 ? bytes : bytes.subarray(0, end));
+    return length > most && end < 0 ? `${text}...` : text;
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+const LINE_BREAKERS = /[\0-\x1f\x7f-\x9f\u2028\u2029]/g;
+
+/** Nothing in it ends a line or drives a terminal: such bytes, and those that are no UTF-8, become `\x1b`. */
+export function printable(bytes: Buffer): string {
+  const text = bytes.toString('utf8');
+  const isUtf8 = Buffer.from(text).equals(bytes);
+  const readable = isUtf8 ? text : [...bytes].map(characterOf).join('');
+  return readable.replace(LINE_BREAKERS, (character) =>
+    [...Buffer.from(character)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join(''),
+  );
+}
+
+/** Of text in an unknown code: what is ASCII. */
+function characterOf(byte: number): string {
+  return byte < 0x80 ? String.fromCharCode(byte) : `\\x${byte.toString(16)}`;
+}
