@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { checkAccounts } from './config/accounts-check.js';
-import type { Config } from './config/config.js';
+import type { Config, GlobalConfig } from './config/config.js';
 import { directivesNotInForce } from './config/in-force.js';
 import { type LoadResult, loadConfig } from './config/load.js';
 import { isFatal, type Problem } from './config/problem.js';
@@ -16,6 +16,7 @@ import { createMasterLog, type MasterLog } from './log/master-log.js';
 import { groupByName, userByName } from './os/accounts.js';
 import { setCloseOnExec } from './os/descriptor.js';
 import { setProcessTitle } from './os/title.js';
+import { type Environment, SOFT_FILES_VARIABLE } from './pool/environment.js';
 import type { PhpOptions } from './pool/php-arguments.js';
 import { phpIniLookup } from './pool/php-ini.js';
 import { provePools } from './reload/trial.js';
@@ -109,7 +110,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
     errorLog,
     pidFile: options.pidFile,
     php: options.php,
-    environment: { ...process.env },
+    environment: poolEnvironment(config.global),
     isRoot: isRoot(),
     allowRoot: options.allowRoot,
     version: ownVersion(),
@@ -158,10 +159,15 @@ export async function proveMaster(options: LoadOptions): Promise<number> {
   const isProven = await provePools(config, {
     log,
     php: options.php,
-    environment: { ...process.env },
+    environment: poolEnvironment(config.global),
     privilege: { isRoot: isRoot(), allowRoot: options.allowRoot },
   });
   return isProven ? EXIT_OK : failStart(log);
+}
+
+/** The global `rlimit_files` takes the place of the limit that tsfpm was started with, for workers too. */
+function poolEnvironment({ rlimitFiles }: GlobalConfig): Environment {
+  return { ...process.env, ...(rlimitFiles > 0 ? { [SOFT_FILES_VARIABLE]: undefined } : {}) };
 }
 
 /** What a process before this one has left for the master, by its environment; taken out of there. */

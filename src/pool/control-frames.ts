@@ -62,6 +62,8 @@ export const SETTING_KEYS = {
   PING_PATH: 17,
   LIMIT_EXTENSIONS: 18,
   ALLOWED_CLIENTS: 19,
+  APPARMOR_HAT: 40,
+  SOFT_FILES: 41,
 } as const;
 
 /** `enum tsfpm_question_kind` */

@@ -5,6 +5,12 @@ import { LIBRARY_PATH } from './php-arguments.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/**
+ * Set by bin/tsfpm: the soft limit of descriptors that tsfpm was started with, which Node has raised since. It stays in
+ * the master's own environment, for one that takes over; workers and zygotes do not see it.
+ */
+export const SOFT_FILES_VARIABLE = 'TSFPM_SOFT_FILES';
+
 /** With these php-cgi would take itself for a CGI program and run a script. */
 const CGI_VARIABLES =
   /^(?:AUTH_TYPE|CONTENT_(?:LENGTH|TYPE)|DOCUMENT_(?:ROOT|URI)|GATEWAY_INTERFACE|HTTP_.*|HTTPS|ORIG_.*|PATH_(?:INFO|TRANSLATED)|QUERY_STRING|REDIRECT_.*|REMOTE_.*|REQUEST_.*|SCRIPT_(?:FILENAME|NAME|URI|URL)|SERVER_.*|FCGI_.*|PHP_FCGI_.*)$/;
@@ -13,7 +19,7 @@ const CGI_VARIABLES =
 export function withoutCgiVariables(environment: Environment): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment))
-    if (value !== undefined && !CGI_VARIABLES.test(name)) kept[name] = value;
+    if (value !== undefined && !CGI_VARIABLES.test(name) && name !== SOFT_FILES_VARIABLE) kept[name] = value;
   return kept;
 }
 
@@ -47,7 +53,8 @@ export function workerEnvironment(
 ): string[] {
   const variables = new Map<string, string>();
   if (!pool.clearEnv)
-    for (const [name, value] of Object.entries(master)) if (value !== undefined) variables.set(name, value);
+    for (const [name, value] of Object.entries(master))
+      if (value !== undefined && name !== SOFT_FILES_VARIABLE) variables.set(name, value);
   if (account !== undefined) {
     variables.set('USER', account.name);
     variables.set('HOME', account.home);

@@ -1,6 +1,6 @@
 import type { PoolConfig } from '../config/config.js';
 import { ConfigError } from '../errors.js';
-import { groupByName, groupIdsOfUser, type UserAccount, userById, userByName } from '../os/accounts.js';
+import { groupByName, groupIdsOfUser, userById, userByName } from '../os/accounts.js';
 import type { HomeAccount } from './environment.js';
 
 /** Whom a pool's workers become; undefined where the master is not root and they stay what it is. */
@@ -34,11 +34,7 @@ export function poolAccount(pool: PoolConfig, { isRoot, allowRoot }: Privilege):
     const own = userById(process.getuid?.() ?? 0);
     return { identity: undefined, home: own };
   }
-  if (pool.user === undefined || pool.user === '') {
-    if (!allowRoot)
-      throw new ConfigError(`[pool ${pool.name}] please specify user and group other than root`);
-    return { identity: undefined, home: userById(0) };
-  }
+  if (pool.user === undefined || pool.user === '') return accountOfRoot(pool, allowRoot);
   const isNumber = DIGITS.test(pool.user);
   const account = isNumber ? userById(Number(pool.user)) : userByName(pool.user);
   if (account === undefined && !isNumber)
@@ -48,9 +44,9 @@ export function poolAccount(pool: PoolConfig, { isRoot, allowRoot }: Privilege):
       value: pool.user,
     });
   const uid = account?.uid ?? Number(pool.user);
-  const gid = groupOf(pool, account, uid);
-  if ((uid === 0 || gid === 0) && !allowRoot)
-    throw new ConfigError(`[pool ${pool.name}] please specify user and group other than root`);
+  // Nothing says the group of a number that nobody has: then it stays the master's, which has to be allowed.
+  const gid = groupOf(pool) ?? account?.gid ?? 0;
+  if ((uid === 0 || gid === 0) && !allowRoot) throw rootRefused(pool);
   return {
     identity: {
       uid,
@@ -62,8 +58,24 @@ export function poolAccount(pool: PoolConfig, { isRoot, allowRoot }: Privilege):
   };
 }
 
-function groupOf(pool: PoolConfig, account: UserAccount | undefined, uid: number): number {
-  if (pool.group === undefined || pool.group === '') return account?.gid ?? uid;
+/** A pool without a user: root, and at most another group. */
+function accountOfRoot(pool: PoolConfig, allowRoot: boolean): PoolAccount {
+  if (!allowRoot) throw rootRefused(pool);
+  const gid = groupOf(pool);
+  const groups = process.getgroups?.() ?? [];
+  return {
+    identity: gid === undefined ? undefined : { uid: 0, gid, groups, user: 'root' },
+    home: userById(0),
+  };
+}
+
+function rootRefused(pool: PoolConfig): ConfigError {
+  return new ConfigError(`[pool ${pool.name}] please specify user and group other than root`);
+}
+
+/** What `group` says; undefined where it is not set. */
+function groupOf(pool: PoolConfig): number | undefined {
+  if (pool.group === undefined || pool.group === '') return undefined;
   if (DIGITS.test(pool.group)) return Number(pool.group);
   const group = groupByName(pool.group);
   if (group === undefined)

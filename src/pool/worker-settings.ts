@@ -2,7 +2,7 @@ import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import type { Setting } from './control-frames.js';
-import { type Environment, workerEnvironment } from './environment.js';
+import { type Environment, SOFT_FILES_VARIABLE, workerEnvironment } from './environment.js';
 import type { PoolAccount } from './identity.js';
 
 const text = (key: Setting['key'], value: string): Setting => ({ key, value: Buffer.from(value) });
@@ -26,13 +26,18 @@ export function workerSettings(pool: PoolConfig, account: PoolAccount, master: E
       key: 'GROUPS',
       value: Buffer.concat(identity.groups.map(nativeInt32)),
     });
+  const softFiles = master[SOFT_FILES_VARIABLE];
+  if (softFiles !== undefined && /^[0-9]{1,15}$/.test(softFiles))
+    // else unlimited: then Node had nothing to raise
+    settings.push(int64('SOFT_FILES', Number(softFiles)));
   if (pool.rlimitFiles > 0) settings.push(int64('RLIMIT_FILES', pool.rlimitFiles));
   if (pool.rlimitCore !== 0)
     settings.push(int64('RLIMIT_CORE', pool.rlimitCore === 'unlimited' ? -1 : pool.rlimitCore));
   if (isRoot && pool.processPriority !== undefined) settings.push(int32('PRIORITY', pool.processPriority));
   if (pool.processDumpable) settings.push(int32('DUMPABLE', 1));
-  if (isRoot && pool.chroot !== undefined) settings.push(text('CHROOT', pool.chroot));
-  if (pool.chdir !== undefined) settings.push(text('CHDIR', pool.chdir));
+  if (isRoot && pool.chroot) settings.push(text('CHROOT', pool.chroot));
+  if (pool.chdir) settings.push(text('CHDIR', pool.chdir));
+  if (pool.apparmorHat) settings.push(text('APPARMOR_HAT', pool.apparmorHat));
   if (pool.pmStatusPath) settings.push(text('STATUS_PATH', pool.pmStatusPath));
   if (pool.pingPath) settings.push(text('PING_PATH', pool.pingPath));
   if (pool.securityLimitExtensions) settings.push(text('LIMIT_EXTENSIONS', pool.securityLimitExtensions));

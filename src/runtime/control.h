@@ -114,6 +114,8 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_PING_PATH = 17,
     TSFPM_SETTING_LIMIT_EXTENSIONS = 18, /* separated by blanks; absent: any */
     TSFPM_SETTING_ALLOWED_CLIENTS = 19,  /* separated by commas; absent: everybody; empty: nobody */
+    TSFPM_SETTING_APPARMOR_HAT = 40,     /* name */
+    TSFPM_SETTING_SOFT_FILES = 41,       /* int64, soft limit of descriptors for workers; absent: as the zygote's */
 };
 
 /* Where the master puts descriptors for the zygote, as it numbers them in the spawned process. */

@@ -8,12 +8,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +24,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "identity.h"
 #include "relay.h"
 #include "runtime.h"
 #include "scoreboard.h"
@@ -49,16 +47,10 @@ struct worker {
 };
 
 static struct settings {
-    const char *pool, *user, *chroot, *chdir, *zygote_title, *worker_title, *status_path, *ping_path,
-        *limit_extensions, *allowed_clients;
-    bool has_uid, has_gid, has_priority, dumpable;
-    uid_t uid;
-    gid_t gid;
-    gid_t *groups;
-    size_t group_count;
-    int64_t rlimit_files, rlimit_core; /* 0: untouched */
-    int32_t priority;
-} settings = {.pool = "?", .user = "?"};
+    struct tsfpm_identity identity;
+    const char *zygote_title, *worker_title, *status_path, *ping_path, *limit_extensions, *allowed_clients;
+    int64_t soft_files; /* -1: as the zygote found it */
+} settings = {.identity = {.pool = "?", .user = "?"}, .soft_files = -1};
 static bool configured;
 
 static struct worker *workers;
@@ -68,7 +60,6 @@ static int control_fd, listen_fd, probe_fd, epoll_fd, signal_fd;
 static bool draining;
 static bool drain_ordered; /* by the master, not because it has gone */
 static sigset_t original_mask;
-static struct rlimit original_files; /* of descriptors, for the workers; the zygote itself may need more */
 
 void tsfpm_zygote_watch(int fd, enum tsfpm_source source, uint32_t slot, bool for_writing)
 {
@@ -125,13 +116,13 @@ static int64_t read_integer(const uint8_t *bytes, size_t length)
 
 static void read_groups(const uint8_t *bytes, size_t length)
 {
-    settings.group_count = length / sizeof(uint32_t);
-    settings.groups = calloc(settings.group_count + 1, sizeof *settings.groups);
-    if (settings.groups == NULL) tsfpm_die("no memory for the pool's settings");
-    for (size_t i = 0; i < settings.group_count; i++) {
+    settings.identity.group_count = length / sizeof(uint32_t);
+    settings.identity.groups = calloc(settings.identity.group_count + 1, sizeof *settings.identity.groups);
+    if (settings.identity.groups == NULL) tsfpm_die("no memory for the pool's settings");
+    for (size_t i = 0; i < settings.identity.group_count; i++) {
         uint32_t gid;
         memcpy(&gid, bytes + i * sizeof gid, sizeof gid);
-        settings.groups[i] = gid;
+        settings.identity.groups[i] = gid;
     }
 }
 
@@ -176,26 +167,28 @@ static void configure(const uint8_t *payload, size_t length)
         const uint8_t *bytes = payload + at + sizeof setting;
         if (setting.length > length - at - sizeof setting) tsfpm_die("the settings from the master are cut off");
         switch ((enum tsfpm_setting_key)setting.key) {
-        case TSFPM_SETTING_POOL: settings.pool = copy_text(bytes, setting.length); break;
-        case TSFPM_SETTING_USER: settings.user = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_POOL: settings.identity.pool = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_USER: settings.identity.user = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_UID:
-            settings.uid = (uid_t)read_integer(bytes, setting.length);
-            settings.has_uid = true;
+            settings.identity.uid = (uid_t)read_integer(bytes, setting.length);
+            settings.identity.has_uid = true;
             break;
         case TSFPM_SETTING_GID:
-            settings.gid = (gid_t)read_integer(bytes, setting.length);
-            settings.has_gid = true;
+            settings.identity.gid = (gid_t)read_integer(bytes, setting.length);
+            settings.identity.has_gid = true;
             break;
         case TSFPM_SETTING_GROUPS: read_groups(bytes, setting.length); break;
-        case TSFPM_SETTING_RLIMIT_FILES: settings.rlimit_files = read_integer(bytes, setting.length); break;
-        case TSFPM_SETTING_RLIMIT_CORE: settings.rlimit_core = read_integer(bytes, setting.length); break;
+        case TSFPM_SETTING_RLIMIT_FILES: settings.identity.rlimit_files = read_integer(bytes, setting.length); break;
+        case TSFPM_SETTING_RLIMIT_CORE: settings.identity.rlimit_core = read_integer(bytes, setting.length); break;
         case TSFPM_SETTING_PRIORITY:
-            settings.priority = (int32_t)read_integer(bytes, setting.length);
-            settings.has_priority = true;
+            settings.identity.priority = (int32_t)read_integer(bytes, setting.length);
+            settings.identity.has_priority = true;
             break;
-        case TSFPM_SETTING_DUMPABLE: settings.dumpable = read_integer(bytes, setting.length) != 0; break;
-        case TSFPM_SETTING_CHROOT: settings.chroot = copy_text(bytes, setting.length); break;
-        case TSFPM_SETTING_CHDIR: settings.chdir = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_DUMPABLE: settings.identity.dumpable = read_integer(bytes, setting.length) != 0; break;
+        case TSFPM_SETTING_CHROOT: settings.identity.chroot = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_CHDIR: settings.identity.chdir = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_APPARMOR_HAT: settings.identity.apparmor_hat = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_SOFT_FILES: settings.soft_files = read_integer(bytes, setting.length); break;
         case TSFPM_SETTING_ZYGOTE_TITLE: settings.zygote_title = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_WORKER_TITLE: settings.worker_title = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_STATUS_PATH: settings.status_path = copy_text(bytes, setting.length); break;
@@ -207,7 +200,9 @@ static void configure(const uint8_t *payload, size_t length)
         default: tsfpm_die("unknown setting %u from the master", setting.key);
         }
     }
-    if (settings.has_uid != settings.has_gid) tsfpm_die("the master named a user or a group, not both");
+    if (settings.identity.has_uid != settings.identity.has_gid) tsfpm_die("the master named a user or a group, not both");
+    struct rlimit *files = &settings.identity.files;
+    if (settings.soft_files >= 0 && (rlim_t)settings.soft_files < files->rlim_cur) files->rlim_cur = (rlim_t)settings.soft_files;
     read_lists(payload, length);
     tsfpm_relay_configure(settings.status_path, settings.ping_path);
     tsfpm_main_script_configure(settings.limit_extensions);
@@ -217,76 +212,6 @@ static void configure(const uint8_t *payload, size_t length)
 }
 
 /* ---- a new worker, still with the zygote's rights ---- */
-
-/* php-fpm's words for a step that failed: in the worker's own stderr, which is the log. Then its end, before accept. */
-static _Noreturn void worker_fails(const char *step)
-{
-    int error = errno;
-    dprintf(STDERR_FILENO, "ERROR: [pool %s] %s: %s (%d)\n", settings.pool, step, strerror(error), error);
-    dprintf(STDERR_FILENO, "ERROR: [pool %s] child failed to initialize\n", settings.pool);
-    _exit(70);
-}
-
-__attribute__((format(printf, 1, 2))) static const char *step_text(const char *format, ...)
-{
-    static char text[PATH_MAX + 64];
-    va_list arguments;
-    va_start(arguments, format);
-    int error = errno;
-    vsnprintf(text, sizeof text, format, arguments);
-    errno = error;
-    va_end(arguments);
-    return text;
-}
-
-static void limit(int resource, int64_t value, const char *name)
-{
-    struct rlimit wanted;
-    if (value == 0) return;
-    wanted.rlim_cur = wanted.rlim_max = value < 0 ? RLIM_INFINITY : (rlim_t)value;
-    if (setrlimit(resource, &wanted) != 0) /* not fatal under php-fpm either */
-        dprintf(STDERR_FILENO,
-                "ERROR: [pool %s] failed to set %s for this pool. Please check your system limits or decrease %s. "
-                "setrlimit(%s, %lld): %s (%d)\n",
-                settings.pool, name, name, resource == RLIMIT_CORE ? "RLIMIT_CORE" : "RLIMIT_NOFILE",
-                (long long)value, strerror(errno), errno);
-}
-
-static void take_identity(void)
-{
-    if (!settings.has_uid) return;
-    if (setgroups(settings.group_count, settings.groups) != 0)
-        worker_fails(step_text("failed to initgroups(%s, %u)", settings.user, settings.gid));
-    if (setresgid(settings.gid, settings.gid, settings.gid) != 0)
-        worker_fails(step_text("failed to setgid(%u)", settings.gid));
-    if (setresuid(settings.uid, settings.uid, settings.uid) != 0)
-        worker_fails(step_text("failed to setuid(%u)", settings.uid));
-    uid_t real, effective, saved;
-    if (getresuid(&real, &effective, &saved) != 0 || real != settings.uid || effective != settings.uid ||
-        saved != settings.uid)
-        worker_fails(step_text("failed to setuid(%u)", settings.uid));
-}
-
-/* Every step in php-fpm's order; one that fails ends the worker. */
-static void restrict_worker(void)
-{
-    setrlimit(RLIMIT_NOFILE, &original_files);
-    limit(RLIMIT_NOFILE, settings.rlimit_files, "rlimit_files");
-    limit(RLIMIT_CORE, settings.rlimit_core, "rlimit_core");
-    if (settings.chroot != NULL) {
-        if (chroot(settings.chroot) != 0) worker_fails(step_text("failed to chroot(%s)", settings.chroot));
-        if (chdir(settings.chdir != NULL ? settings.chdir : "/") != 0)
-            worker_fails(step_text("failed to chdir(%s)", settings.chdir != NULL ? settings.chdir : "/"));
-    } else if (settings.chdir != NULL && chdir(settings.chdir) != 0) {
-        worker_fails(step_text("failed to chdir(%s)", settings.chdir));
-    }
-    if (settings.has_priority && setpriority(PRIO_PROCESS, 0, settings.priority) != 0)
-        worker_fails("Unable to set priority for this new process");
-    take_identity();
-    if (settings.dumpable && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
-        dprintf(STDERR_FILENO, "ERROR: [pool %s] failed to set dumpable: %s (%d)\n", settings.pool, strerror(errno),
-                errno);
-}
 
 static void close_zygotes_descriptors(void)
 {
@@ -300,9 +225,10 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     if (dup2(pipes[0][1], STDOUT_FILENO) < 0 || dup2(pipes[1][1], STDERR_FILENO) < 0) _exit(70);
     int listen = fcntl(is_probe ? probe_fd : listen_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     int kept_channel = fcntl(channel, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (listen < 0 || kept_channel < 0) worker_fails("cannot keep the listening socket");
+    if (listen < 0 || kept_channel < 0)
+        tsfpm_worker_fails(settings.identity.pool, "cannot keep the listening socket");
     close_zygotes_descriptors();
-    restrict_worker();
+    tsfpm_identity_take(&settings.identity);
     /* After the identity, which clears it: a zygote that is killed takes its workers along, after their requests. */
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (getppid() != zygote) _exit(0);
@@ -635,8 +561,9 @@ static void on_signals(void)
 /* Two pipes for each worker: where a usual soft limit of 1024 is too low for that, up to the hard one. */
 static void raise_descriptor_limit(void)
 {
-    if (getrlimit(RLIMIT_NOFILE, &original_files) != 0) tsfpm_die("getrlimit: %s", strerror(errno));
-    struct rlimit wanted = original_files;
+    struct rlimit wanted;
+    if (getrlimit(RLIMIT_NOFILE, &wanted) != 0) tsfpm_die("getrlimit: %s", strerror(errno));
+    settings.identity.files = wanted; /* for the workers */
     rlim_t needed = TSFPM_OWN_FDS_FROM + OWN_FDS_SPARE + 3 * (rlim_t)slot_count;
     if (wanted.rlim_cur >= needed) return;
     wanted.rlim_cur = needed < wanted.rlim_max ? needed : wanted.rlim_max;

@@ -88,6 +88,18 @@ void tsfpm_allowed_clients_configure(const char *list)
     (void)list;
 }
 
+void tsfpm_identity_take(const struct tsfpm_identity *wanted)
+{
+    (void)wanted;
+    abort();
+}
+
+_Noreturn void tsfpm_worker_fails(const char *pool, const char *format, ...)
+{
+    (void)pool, (void)format;
+    abort();
+}
+
 static size_t replies;
 
 int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const void *head, size_t head_length,
@@ -153,6 +165,7 @@ static size_t add_settings(uint8_t *payload, size_t room)
     size_t used = 0;
     for (size_t count = fuzz_below(8); count > 0; count--) {
         struct tsfpm_setting setting = {.key = (uint16_t)(1 + fuzz_below(19)), .length = (uint32_t)fuzz_size(600)};
+        if (fuzz_below(8) == 0) setting.key = TSFPM_SETTING_APPARMOR_HAT;
         if (setting.key == TSFPM_SETTING_UID || setting.key == TSFPM_SETTING_GID) setting.length = 4;
         if (used + sizeof setting + setting.length > room) break;
         memcpy(payload + used, &setting, sizeof setting);
@@ -211,13 +224,13 @@ static size_t forks_in_stream(void)
 /* What the zygote keeps for its life. Settings that a frame repeats, and those cut short by tsfpm_die, are lost: few. */
 static void free_settings(void)
 {
-    const char *texts[] = {settings.chroot,       settings.chdir,       settings.zygote_title,
-                           settings.worker_title, settings.status_path, settings.ping_path,
-                           settings.limit_extensions, settings.allowed_clients};
+    const char *texts[] = {settings.identity.chroot,  settings.identity.chdir, settings.identity.apparmor_hat,
+                           settings.zygote_title,     settings.worker_title,   settings.status_path,
+                           settings.ping_path,        settings.limit_extensions, settings.allowed_clients};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
-    if (strcmp(settings.pool, "?") != 0) free((char *)settings.pool);
-    if (strcmp(settings.user, "?") != 0) free((char *)settings.user);
-    free(settings.groups);
+    if (strcmp(settings.identity.pool, "?") != 0) free((char *)settings.identity.pool);
+    if (strcmp(settings.identity.user, "?") != 0) free((char *)settings.identity.user);
+    free(settings.identity.groups);
 }
 
 static void free_environment(char **environment)
@@ -237,7 +250,7 @@ static void forget_everything(void)
     alive = 0;
     configured = draining = drain_ordered = false;
     command_length = 0;
-    settings = (struct settings){.pool = "?", .user = "?"};
+    settings = (struct settings){.identity = {.pool = "?", .user = "?"}, .soft_files = -1};
     memset(tsfpm_scoreboard, 0, TSFPM_HEADER_SIZE + SLOTS * sizeof(struct tsfpm_slot));
 }
 

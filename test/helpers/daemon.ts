@@ -15,6 +15,8 @@ export const TSFPM = fileURLToPath(new URL('../../../bin/tsfpm', import.meta.url
 export interface DaemonOptions extends Pieces {
   /** After `--config FILE -F`. Default: `-O`, so that the log is stderr. */
   readonly arguments?: readonly string[];
+  /** The command before its arguments, where it is not `node bin/tsfpm`; it must keep its pid. */
+  readonly command?: readonly [string, ...string[]];
   /** Added to the environment of the master. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Listening sockets that the master inherits from 3 on, as from a socket unit of systemd; they stay the caller's. */
@@ -108,7 +110,8 @@ export async function runIn(folder: DaemonFolder, options: DaemonOptions = {}): 
 
 function spawnMaster(folder: DaemonFolder, options: DaemonOptions): ChildProcess {
   const { arguments: more = ['-O'], environment = {}, lent = [] } = options;
-  const command = [process.execPath, TSFPM, '--config', folder.configFile, '-F', ...more];
+  const launcher = options.command ?? [process.execPath, TSFPM];
+  const command = [...launcher, '--config', folder.configFile, '-F', ...more];
   const [program = '', ...argv] =
     lent.length === 0
       ? command

@@ -23,11 +23,25 @@ test('a name is looked up, with its groups', () => {
   assert.equal(home?.name, 'www-data');
 });
 
-test('a number that nobody has is taken as it is, without USER and HOME', () => {
-  assert.deepEqual(poolAccount(pool('64999'), AS_ROOT), {
-    identity: { uid: 64999, gid: 64999, groups: [64999], user: '64999' },
+test('a number that nobody has is taken as it is, without USER and HOME, and needs a group', () => {
+  assert.deepEqual(poolAccount(pool('64999', '64998'), AS_ROOT), {
+    identity: { uid: 64999, gid: 64998, groups: [64998], user: '64999' },
     home: undefined,
   });
+  assert.throws(() => poolAccount(pool('64999'), AS_ROOT), ROOT_REFUSED);
+});
+
+test('a number that somebody has brings that user’s groups, but neither USER nor HOME', () => {
+  const named = poolAccount(pool('www-data'), AS_ROOT);
+  const numbered = poolAccount(pool(String(named.identity?.uid)), AS_ROOT);
+  assert.deepEqual(numbered.identity, { ...named.identity, user: String(named.identity?.uid) });
+  assert.equal(numbered.home, undefined);
+});
+
+test('root without a user may have another group', () => {
+  assert.equal(poolAccount(pool(undefined), ROOT_ALLOWED).identity, undefined);
+  const { identity } = poolAccount(pool(undefined, 'daemon'), ROOT_ALLOWED);
+  assert.deepEqual([identity?.uid, identity?.gid], [0, 1]);
 });
 
 test('a group overrides, by name or number', () => {
