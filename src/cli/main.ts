@@ -43,6 +43,10 @@ async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
       const { control } = await import('./control.js');
       return control(command);
     }
+    case 'top': {
+      const { top } = await import('./top.js');
+      return top(command);
+    }
     default:
       return unreachable(command);
   }

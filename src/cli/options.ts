@@ -3,6 +3,7 @@ import type { ControlRequest } from '../control/protocol.js';
 import type { StopKind } from '../control/target.js';
 import { UsageError } from '../errors.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
+import { SORT_KEYS, type SortKey } from '../top/view.js';
 import type { Milliseconds } from '../units.js';
 import { normaliseArguments } from './normalise.js';
 import {
@@ -11,8 +12,10 @@ import {
   createControlCommand,
   createProgram,
   createServerCommand,
+  createTopCommand,
   type ParsedControlOptions,
   type ParsedOptions,
+  type ParsedTopOptions,
 } from './program.js';
 
 /** What of the command line is meant for the master. */
@@ -47,6 +50,18 @@ export interface ControlOptions {
   readonly timeoutMs: Milliseconds | undefined;
 }
 
+/** `tsfpm top`, and where its master is found. */
+export interface TopOptions
+  extends Pick<ControlOptions, 'socket' | 'configFile' | 'prefix' | 'pidFile' | 'json'> {
+  readonly once: boolean;
+  /** Between two looks; `undefined` for the default. */
+  readonly intervalMs: Milliseconds | undefined;
+  readonly sort: SortKey;
+  readonly filter: string;
+  /** Only this one. */
+  readonly pool: string | undefined;
+}
+
 /** What a command line asks for. */
 export type CommandLine =
   | ({ readonly verb: 'run' } & MasterOptions)
@@ -58,7 +73,8 @@ export type CommandLine =
   | { readonly verb: 'usage-error'; readonly progName: string; readonly error: UsageError }
   | { readonly verb: 'serve'; readonly docroot: string; readonly port: number }
   | { readonly verb: 'demo'; readonly port: number }
-  | ({ readonly verb: 'control' } & ControlOptions);
+  | ({ readonly verb: 'control' } & ControlOptions)
+  | ({ readonly verb: 'top' } & TopOptions);
 
 /**
  * Reads the command line, left to right, as php-fpm does.
@@ -70,6 +86,7 @@ export function parseCommandLine(argv: readonly string[], progName: string): Com
   const [first, ...rest] = argv;
   try {
     if (first === 'serve' || first === 'demo') return parseServerCommand(first, rest, progName);
+    if (first === 'top') return parseTopCommand(rest, progName);
     const verb = CONTROL_VERBS.find((name) => name === first);
     return verb === undefined
       ? parseDaemonOptions(argv, progName)
@@ -174,6 +191,44 @@ function parseControlCommand(name: ControlVerb, argv: readonly string[], progNam
     pidFile: options.pid,
     json: options.json ?? false,
     timeoutMs: timeoutMs(options.timeout, name),
+  };
+}
+
+const SHORTEST_INTERVAL_S = 0.1;
+const LONGEST_INTERVAL_S = 3600;
+
+function parseTopCommand(argv: readonly string[], progName: string): CommandLine {
+  if (argv.includes('-h') || argv.includes('--help')) {
+    return { verb: 'help', progName };
+  }
+  const command = createTopCommand();
+  command.parse(argv, { from: 'user' });
+  const options: ParsedTopOptions = command.opts();
+  const { interval, sort = SORT_KEYS[0] } = options;
+  const seconds =
+    interval === undefined || /^[0-9]+(?:\.[0-9]+)?$/.test(interval) ? Number(interval ?? 1) : 0;
+  if (!(seconds >= SHORTEST_INTERVAL_S && seconds <= LONGEST_INTERVAL_S)) {
+    throw new UsageError(
+      `invalid interval '${interval}' (${SHORTEST_INTERVAL_S} to ${LONGEST_INTERVAL_S} seconds)`,
+      '--interval',
+    );
+  }
+  const key = SORT_KEYS.find((known) => known === sort);
+  if (key === undefined) {
+    throw new UsageError(`invalid order '${sort}' (${SORT_KEYS.join(', ')})`, '--sort');
+  }
+  return {
+    verb: 'top',
+    socket: options.control,
+    configFile: options.config,
+    prefix: options.prefix,
+    pidFile: options.pid,
+    json: options.json ?? false,
+    once: options.once ?? false,
+    intervalMs: interval === undefined ? undefined : seconds * 1000,
+    sort: key,
+    filter: options.filter ?? '',
+    pool: options.pool,
   };
 }
 

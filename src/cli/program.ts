@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { SORT_KEYS } from '../top/view.js';
 
 /** Option values as commander keeps them. */
 export interface ParsedOptions {
@@ -36,6 +37,16 @@ export interface ParsedControlOptions {
   readonly timeout?: string;
   readonly terminate?: true;
   readonly kill?: true;
+}
+
+/** Option values of `top`, as commander keeps them. */
+export interface ParsedTopOptions
+  extends Pick<ParsedControlOptions, 'config' | 'prefix' | 'pid' | 'control' | 'json'> {
+  readonly once?: true;
+  readonly interval?: string;
+  readonly sort?: string;
+  readonly filter?: string;
+  readonly pool?: string;
 }
 
 /** Options that are obeyed at once, whatever follows them. */
@@ -77,15 +88,41 @@ export function createControlCommand(name: ControlVerb): Command {
   return command;
 }
 
-/** What all of them take. */
+/** The command that goes on looking. */
+export function createTopCommand(): Command {
+  const command = quiet(new Command('top')).helpOption(false);
+  for (const option of [...whereOptions(), ...topOptions()]) {
+    command.addOption(option);
+  }
+  return command;
+}
+
+export function topOptions(): Option[] {
+  return [
+    new Option('--once', 'show one interval, and end'),
+    new Option('--interval <s>', 'seconds between two looks (default: 2, with --once 1)'),
+    new Option('--sort <key>', `order of the workers: ${SORT_KEYS.join(', ')} (default: time)`),
+    new Option('--filter <text>', 'only workers with this text in pool, state, request or script'),
+    new Option('--pool <name>', 'only this pool'),
+  ];
+}
+
+/** What all commands for a master that runs take. */
 export function controlOptions(): Option[] {
+  return [
+    ...whereOptions(),
+    new Option('--timeout <s>', 'longest wait in seconds, 0 is for ever (default: 60, for stop 0)'),
+  ];
+}
+
+/** Which master. */
+function whereOptions(): Option[] {
   return [
     new Option('-y, --config <file>', 'configuration file of the master (default: /etc/tsfpm.conf)'),
     new Option('-p, --prefix <dir>', 'directory that relative paths start at, as given to the master'),
     new Option('-g, --pid <file>', 'pid file of the master, where the configuration names none'),
     new Option('--control <path>', 'control socket of the master; the configuration is not read then'),
     new Option('--json', 'answer in JSON'),
-    new Option('--timeout <s>', 'longest wait in seconds, 0 is for ever (default: 60, for stop 0)'),
   ];
 }
 

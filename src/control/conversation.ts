@@ -25,6 +25,8 @@ export interface ConversationParts {
 
 const REQUEST_TIMEOUT_MS: Milliseconds = 5000;
 const ANSWER_TIMEOUT_MS: Milliseconds = 10_000;
+/** Not worth a line in the log. */
+const LOOKING: readonly string[] = ['status', 'live', 'upgraded'];
 const MAX_PENDING_BYTES = 1024 * 1024;
 
 /**
@@ -87,7 +89,7 @@ export class Conversation {
   async #perform(request: ControlRequest): Promise<void> {
     const { log, peer, target } = this.#parts;
     const what = 'kind' in request ? `${request.verb} (${request.kind})` : request.verb;
-    const isLooking = request.verb === 'status' || request.verb === 'upgraded';
+    const isLooking = LOOKING.includes(request.verb);
     log[isLooking ? 'debug' : 'notice'](`control: ${what} asked for by uid ${peer.uid}, pid ${peer.pid}`);
     try {
       this.#end(await perform(request, target, (line) => this.#send({ line })));
@@ -121,6 +123,8 @@ async function perform(request: ControlRequest, target: ControlTarget, tell: Tel
   switch (request.verb) {
     case 'status':
       return { ok: true, exitCode: 0, lines: [], data: await target.status() };
+    case 'live':
+      return { ok: true, exitCode: 0, lines: [], data: await target.live() };
     case 'reload':
       return target.reload(tell);
     case 'reopen':

@@ -7,7 +7,7 @@ import type { ControlResult, StopKind } from './target.js';
 
 export const CONTROL_VERSION = 1;
 
-const PLAIN_VERBS = ['status', 'reload', 'reopen', 'upgrade', 'upgraded', 'test'] as const;
+const PLAIN_VERBS = ['status', 'live', 'reload', 'reopen', 'upgrade', 'upgraded', 'test'] as const;
 const STOP_KINDS: readonly StopKind[] = ['finish', 'terminate', 'kill'];
 
 export type ControlRequest =

@@ -1,3 +1,4 @@
+import type { LiveSnapshot } from '../status/live.js';
 import type { Count, Pid, Seconds } from '../units.js';
 
 /** How a command ended; the last thing that its sender hears. */
@@ -24,6 +25,8 @@ export type StopKind = 'finish' | 'terminate' | 'kill';
  */
 export interface ControlTarget {
   status(): Promise<ControlStatus>;
+  /** All pools and workers, for `tsfpm top`. */
+  live(): Promise<ControlLive>;
   /** Settles when the new generation serves, or when it is known that the old one goes on. */
   reload(tell: Tell): Promise<ControlResult>;
   reopen(): Promise<ControlResult>;
@@ -43,6 +46,10 @@ export interface ControlTarget {
 export interface ControlStatus {
   readonly master: ControlMasterStatus;
   readonly pools: readonly ControlPoolStatus[];
+}
+
+export interface ControlLive extends LiveSnapshot {
+  readonly master: ControlMasterStatus;
 }
 
 export interface ControlMasterStatus {

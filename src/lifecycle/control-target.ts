@@ -1,7 +1,13 @@
 import { poolSummary } from '../control/pool-summary.js';
-import type { ControlResult, ControlStatus, ControlTarget, StopKind } from '../control/target.js';
+import type {
+  ControlMasterStatus,
+  ControlResult,
+  ControlStatus,
+  ControlTarget,
+  StopKind,
+} from '../control/target.js';
 import { EXIT_CONFIG, EXIT_OK } from '../errors.js';
-import { poolStatus } from '../pool/pool-status.js';
+import { liveSnapshot, poolStatus } from '../pool/pool-status.js';
 import type { Master, MasterOutcome } from './master.js';
 import { readinessOf } from './readiness.js';
 import type { MasterSignal } from './transitions.js';
@@ -19,6 +25,10 @@ const STOP_SIGNALS: Readonly<Record<StopKind, MasterSignal>> = {
 export function controlTarget(master: Master): ControlTarget {
   return {
     status: async () => status(master),
+    live: async () => ({
+      ...liveSnapshot(master.pools.pools(), { version: master.version, withMemory: false }),
+      master: masterStatus(master),
+    }),
     reload: async (tell) => {
       tell('reloading: a new generation has to prove itself first');
       return result(await master.reload());
@@ -55,20 +65,24 @@ function result({ isComplete, summary }: MasterOutcome): ControlResult {
   return { ok: isComplete, exitCode: isComplete ? EXIT_OK : EXIT_NOT_DONE, lines: [summary] };
 }
 
-function status(master: Master): ControlStatus {
+function masterStatus(master: Master): ControlMasterStatus {
   const { ready, reason } = readinessOf(master.pools.pools(), master.state);
   const { succeeded, failed, isLastComplete } = master.reloads;
   return {
-    master: {
-      version: master.version,
-      pid: process.pid,
-      state: master.state,
-      configFile: master.configFile,
-      startSinceS: Math.floor((Date.now() - master.startEpochMs) / 1000),
-      ready,
-      reason,
-      reloads: { succeeded, failed, isLastSuccessful: isLastComplete },
-    },
+    version: master.version,
+    pid: process.pid,
+    state: master.state,
+    configFile: master.configFile,
+    startSinceS: Math.floor((Date.now() - master.startEpochMs) / 1000),
+    ready,
+    reason,
+    reloads: { succeeded, failed, isLastSuccessful: isLastComplete },
+  };
+}
+
+function status(master: Master): ControlStatus {
+  return {
+    master: masterStatus(master),
     pools: master.pools.pools().map((pool) =>
       poolSummary(poolStatus(pool, performance.now()), {
         listen: pool.config.listen,

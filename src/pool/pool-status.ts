@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import { DURATION_BOUNDS_S } from '../scoreboard/layout.js';
 import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
 import { NO_REQUEST, requestFields } from '../status/from-params.js';
+import { type LivePool, type LiveSnapshot, livePool, MOST_LIVE_WORKERS } from '../status/live.js';
 import type { PoolMetrics } from '../status/metrics-input.js';
 import { type PoolStatus, STATE_OF_STAGE, type WorkerStatus } from '../status/status.js';
-import type { Bytes, Milliseconds } from '../units.js';
+import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
 import type { Generation, KnownWorker } from './generation.js';
 import type { Pool } from './pool.js';
 import { addDurations, larger } from './pool-history.js';
@@ -44,6 +45,41 @@ function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Mil
 
 /** The same and more, for /metrics. */
 export function poolMetrics(pool: Pool, nowMs: Milliseconds): PoolMetrics {
+  return metricsOf(pool, nowMs, privateBytes);
+}
+
+/**
+ * For those who look on: `tsfpm top`, which measures memory by itself, and the live page.
+ *
+ * @param mostWorkers to tell of
+ */
+export function livePoolOf(
+  pool: Pool,
+  { mostWorkers, withMemory }: { readonly mostWorkers: Count; readonly withMemory: boolean },
+): LivePool {
+  const metrics = metricsOf(pool, performance.now(), withMemory ? privateBytes : () => undefined);
+  const { pmMaxChildren: maxChildren } = pool.config;
+  return livePool(metrics, { maxChildren, trouble: pool.trouble, mostWorkers });
+}
+
+/** All pools, within {@link MOST_LIVE_WORKERS}. */
+export function liveSnapshot(
+  pools: readonly Pool[],
+  { version, withMemory }: { readonly version: string; readonly withMemory: boolean },
+): LiveSnapshot {
+  let room = MOST_LIVE_WORKERS;
+  return {
+    version,
+    nowMs: performance.now(),
+    pools: pools.map((pool) => {
+      const live = livePoolOf(pool, { mostWorkers: room, withMemory });
+      room -= live.workers.length;
+      return live;
+    }),
+  };
+}
+
+function metricsOf(pool: Pool, nowMs: Milliseconds, memoryOf: (pid: Pid) => Bytes | undefined): PoolMetrics {
   const reading = readGeneration(pool.generation);
   const status = statusOf(pool, reading, nowMs);
   const { history } = pool;
@@ -59,7 +95,7 @@ export function poolMetrics(pool: Pool, nowMs: Milliseconds): PoolMetrics {
       counts: durations.buckets,
       sumS: Number(durations.sumNs) / 1e9,
     },
-    privateBytes: status.processes.map(({ pid }) => privateBytes(pid)),
+    privateBytes: status.processes.map(({ pid }) => memoryOf(pid)),
     forks: history.forks,
     deaths: history.deaths,
   };

@@ -18,6 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   systemd: ['os', 'log'],
   control: ['os', 'log', 'listen'],
   http: ['status', 'listen', 'os', 'log'],
+  top: ['status'],
   serve: ['fastcgi', 'os'],
   listen: ['os', 'log'],
   scoreboard: ['os', 'log'],
@@ -30,7 +31,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** Files that take neither clock nor disk nor log: what they need is passed in. */
-const PURE = ['config', 'fastcgi', 'status', 'pool/scaling'];
+const PURE = ['config', 'fastcgi', 'status', 'top', 'pool/scaling'];
 const IMPURE_EXCEPTIONS = ['config/load.ts', 'config/sample.ts'];
 const IMPURE_MODULES = /^node:(?!path|util|buffer)/;
 

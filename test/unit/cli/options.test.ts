@@ -160,3 +160,42 @@ test('one command line leaves nothing behind for the next', () => {
   parseCommandLine(['-tt', '-d', 'a'], 'tsfpm');
   assert.deepEqual(parseCommandLine(['-t'], 'tsfpm'), check(false));
 });
+
+const TOP = {
+  verb: 'top',
+  socket: undefined,
+  configFile: undefined,
+  prefix: undefined,
+  pidFile: undefined,
+  json: false,
+  once: false,
+  intervalMs: undefined,
+  sort: 'time',
+  filter: '',
+  pool: undefined,
+};
+
+test('top takes what it shows and how often', () => {
+  assert.deepEqual(parseCommandLine(['top'], 'tsfpm'), TOP);
+  const words = 'top -y f --once --json --interval 0.5 --sort memory --filter x --pool www'.split(' ');
+  assert.deepEqual(parseCommandLine(words, 'tsfpm'), {
+    ...TOP,
+    configFile: 'f',
+    json: true,
+    once: true,
+    intervalMs: 500,
+    sort: 'memory',
+    filter: 'x',
+    pool: 'www',
+  });
+  assert.equal(parseCommandLine(['top', '--help'], 'tsfpm').verb, 'help');
+  for (const wrong of [
+    ['--interval', '0'],
+    ['--interval', 'often'],
+    ['--interval', '99999'],
+    ['--sort', 'size'],
+    ['--timeout', '5'],
+    ['www'],
+  ])
+    assert.equal(parseCommandLine(['top', ...wrong], 'tsfpm').verb, 'usage-error', wrong.join(' '));
+});

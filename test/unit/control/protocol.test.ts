@@ -13,6 +13,7 @@ import { ProtocolError } from '../../../src/errors.js';
 
 const REQUESTS: readonly ControlRequest[] = [
   { verb: 'status' },
+  { verb: 'live' },
   { verb: 'reload' },
   { verb: 'reopen' },
   { verb: 'upgrade' },

@@ -1,0 +1,86 @@
+import pidusage from 'pidusage';
+import { askMaster } from '../control/client.js';
+import { printable } from '../control/status-table.js';
+import type { ControlLive } from '../control/target.js';
+import { privateMemory } from '../os/process-memory.js';
+import type { Usage } from '../top/figures.js';
+import type { Count, Milliseconds, Pid } from '../units.js';
+import { EXIT_UNAVAILABLE } from './control.js';
+
+/** What there is to see at one moment. */
+export type Look =
+  | { readonly kind: 'seen'; readonly live: ControlLive; readonly usage: ReadonlyMap<Pid, Usage> }
+  | { readonly kind: 'nothing'; readonly reason: string; readonly exitCode: number };
+
+const PATIENCE_MS: Milliseconds = 5000;
+/** pidusage keeps a descriptor open for each; the busiest workers come first. */
+const MOST_MEASURED: Count = 500;
+
+// It tells on the terminal that `getconf` is missing, and takes the usual numbers then.
+process.env.PIDUSAGE_SILENT = '1';
+
+/** Asks the master what it knows, and the kernel what the workers use. */
+export class LookingGlass {
+  readonly #path: string;
+
+  /** @param path of the control socket */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async look(): Promise<Look> {
+    const answer = await askMaster({
+      path: this.#path,
+      request: { verb: 'live' },
+      tell: () => {},
+      timeoutMs: PATIENCE_MS,
+    });
+    if (answer.kind === 'timeout') return nothing(`nobody answers at ${this.#path} in time`);
+    if (answer.kind !== 'answered') return nothing(`no master answers at ${this.#path}: ${answer.reason}`);
+    const { ok, exitCode, lines, data } = answer.result;
+    if (!ok) return nothing(`the master does not tell: ${printable(lines.join('; '))}`, exitCode);
+    if (!isControlLive(data)) return nothing('the master is of another version');
+    // In another pid namespace the numbers are those of other processes.
+    const isHere = data.master.pid === answer.master.pid;
+    return { kind: 'seen', live: data, usage: isHere ? await usageOf(data) : new Map() };
+  }
+}
+
+function nothing(reason: string, exitCode = EXIT_UNAVAILABLE): Look {
+  return { kind: 'nothing', reason, exitCode };
+}
+
+function isControlLive(data: unknown): data is ControlLive {
+  const { master, pools, nowMs } = (data ?? {}) as Partial<Record<string, unknown>>;
+  return (
+    typeof nowMs === 'number' &&
+    typeof master === 'object' &&
+    master !== null &&
+    Array.isArray(pools) &&
+    pools.every(
+      (pool) =>
+        typeof pool?.name === 'string' &&
+        Array.isArray(pool.workers) &&
+        Array.isArray(pool.durations?.counts) &&
+        Array.isArray(pool.durations.boundsS),
+    )
+  );
+}
+
+async function usageOf({ pools }: ControlLive): Promise<ReadonlyMap<Pid, Usage>> {
+  const pids = pools.flatMap(({ workers }) => workers.map(({ pid }) => pid)).slice(0, MOST_MEASURED);
+  const cpu = await cpuOf(pids);
+  return new Map(
+    pids.map((pid) => [pid, { cpuPercent: cpu[pid]?.cpu, privateBytes: privateMemory(pid) }] as const),
+  );
+}
+
+/** Since the last call; 0 at the first. A process that has ended is left out. */
+async function cpuOf(pids: readonly Pid[]): Promise<Record<string, { readonly cpu: number } | undefined>> {
+  if (pids.length === 0) return {};
+  try {
+    return await pidusage([...pids]);
+  } catch {
+    return {}; // the only one has just ended
+  }
+}
