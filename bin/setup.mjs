@@ -1,7 +1,7 @@
-// What `npm start`, `npm test` and `npm run bench` need before they can run: system packages, npm packages, the build.
+// What `npm start`, `npm test`, `npm run test:apps` and `npm run bench` need before they can run: system packages, npm packages, the build.
 // Plain JavaScript without dependencies: it runs in a fresh clone.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,9 +18,22 @@ const NGINX = { name: 'nginx', has: () => onPath('nginx'), packages: ['nginx-lig
 const FPM = { name: 'php-fpm', has: () => onPath('php-fpm8.2', 'php-fpm'), packages: ['php-fpm'] };
 const SPAWN = { name: 'spawn-fcgi', has: () => onPath('spawn-fcgi'), packages: ['spawn-fcgi'] };
 const STRACE = { name: 'strace', has: () => onPath('strace'), packages: ['strace'] };
+/** The applications of `npm run test:apps`, where Debian puts them, and the database that they use. */
+const APPS = [
+  { name: 'MariaDB', has: () => onPath('mariadbd'), packages: ['mariadb-server-core'] },
+  { name: "PHP's mysqli", has: () => hasPhpExtension('mysqli'), packages: ['php-mysql'] },
+  ...Object.entries({
+    mediawiki: ['mediawiki'],
+    wordpress: ['wordpress', 'wordpress-theme-twentytwentythree'],
+    // dbconfig-no-thanks keeps its installation away from databases of this machine.
+    phpmyadmin: ['phpmyadmin', 'dbconfig-no-thanks'],
+    dokuwiki: ['dokuwiki'],
+  }).map(([name, packages]) => ({ name, has: () => existsSync(`/usr/share/${name}/index.php`), packages })),
+];
 const NEEDS = {
   start: [...BUILD, ...PHP],
   test: [...BUILD, ...PHP, NGINX, STRACE],
+  apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
   bench: [...BUILD, ...PHP, FPM, SPAWN],
 };
 
@@ -43,6 +56,11 @@ function checkNode() {
 function onPath(...names) {
   const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   return names.some((name) => places.some((place) => isExecutable(join(place, name))));
+}
+
+function hasPhpExtension(name) {
+  const folder = '/usr/lib/php';
+  return existsSync(folder) && readdirSync(folder).some((api) => existsSync(join(folder, api, `${name}.so`)));
 }
 
 function isExecutable(path) {

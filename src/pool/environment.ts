@@ -55,11 +55,15 @@ export function workerEnvironment(
   if (!pool.clearEnv)
     for (const [name, value] of Object.entries(master))
       if (value !== undefined && name !== SOFT_FILES_VARIABLE) variables.set(name, value);
-  if (account !== undefined) {
-    variables.set('USER', account.name);
-    variables.set('HOME', account.home);
-  }
-  for (const { key, value } of inOrderOfApplication(pool.env))
+  // In php-fpm's order, which $_SERVER shows.
+  const own = new Set<string>();
+  for (const { key, value } of inOrderOfApplication(pool.env)) {
     variables.set(key, value.startsWith('$') ? (master[value.slice(1)] ?? '') : value);
+    own.add(key);
+  }
+  if (account !== undefined) {
+    if (!own.has('USER')) variables.set('USER', account.name);
+    if (!own.has('HOME')) variables.set('HOME', account.home);
+  }
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }

@@ -46,6 +46,8 @@ export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
     ...[...inOrderOfApplication(pool.phpValue), ...inOrderOfApplication(pool.phpAdminValue)].map(
       ({ key, value }) => `-d${key}=${quoteIni(value)}`,
     ),
+    // php-fpm knows no such setting: a script that begins with #! prints that line.
+    '-dcgi.check_shebang_line=0',
     `-dextension=${LIBRARY_PATH}`,
   ];
 }

@@ -7,12 +7,12 @@ const pool = (settings: Partial<PoolConfig>): PoolConfig =>
   ({ name: 'www', clearEnv: true, env: [], pmMaxChildren: 5, pmMaxRequests: 0, ...settings }) as PoolConfig;
 const account = { name: 'www-data', home: '/var/www' };
 
-test('clear_env leaves the account and env[]', () => {
+test('clear_env leaves env[] and the account', () => {
   const env = [{ key: 'A', value: '1' }];
   assert.deepEqual(workerEnvironment(pool({ env }), { PATH: '/bin' }, account), [
+    'A=1',
     'USER=www-data',
     'HOME=/var/www',
-    'A=1',
   ]);
 });
 

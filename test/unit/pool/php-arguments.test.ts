@@ -16,7 +16,14 @@ test('values come after what the command line defines, admin values last', () =>
     pool({ phpValue: [entry('a', '1'), entry('b', '2')], phpAdminValue: [entry('a', '3')] }),
     { ...NO_OPTIONS, defines: ['x=0'] },
   );
-  assert.deepEqual(made, ['-dx=0', `-db='2'`, `-da='1'`, `-da='3'`, `-dextension=${LIBRARY_PATH}`]);
+  assert.deepEqual(made, [
+    '-dx=0',
+    `-db='2'`,
+    `-da='1'`,
+    `-da='3'`,
+    '-dcgi.check_shebang_line=0',
+    `-dextension=${LIBRARY_PATH}`,
+  ]);
 });
 
 test('a pool’s php_ini replaces -c and -n', () => {
