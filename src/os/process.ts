@@ -74,7 +74,9 @@ export function reapChild(pid: Pid): EndedChild | undefined {
     }
     throw systemError(errno, { syscall: 'waitpid', pid });
   }
-  return ended === 0 ? undefined : { pid: ended, status: decodeWaitStatus(status[0] ?? 0) };
+  // One that is being traced shows its stops as well.
+  const isStop = ((status[0] ?? 0) & 0xff) === 0x7f;
+  return ended === 0 || isStop ? undefined : { pid: ended, status: decodeWaitStatus(status[0] ?? 0) };
 }
 
 /** The number that wait(2) fills in, or that a runtime passes on as it got it. */

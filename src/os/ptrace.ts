@@ -1,12 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Milliseconds, Pid } from '../units.js';
 import { lastErrno, libcFunction, systemError } from './libc.js';
+import { readInt32 } from './native-integers.js';
 
 /** `<sys/ptrace.h>` */
 const PTRACE_DETACH = 17;
 const PTRACE_SEIZE = 0x4206;
 const PTRACE_INTERRUPT = 0x4207;
+const PTRACE_GETSIGINFO = 0x4202;
+const SIGINFO_SIZE = 128;
 const PTRACE_EVENT_STOP = 128;
 /** `<sys/wait.h>` */
 const WNOHANG = 1;
@@ -21,6 +25,9 @@ const LOOK_AGAIN_MS: Milliseconds = 1;
 const c = {
   ptrace: libcFunction<(request: number, pid: Pid, address: number, data: number) => number>(
     'long ptrace(int request, int pid, long addr, long data)',
+  ),
+  ptraceInto: libcFunction<(request: number, pid: Pid, address: number, data: Buffer) => number>(
+    'long ptrace(int request, int pid, long addr, void *data)',
   ),
   waitpid: libcFunction<(pid: Pid, status: Int32Array, options: number) => number>(
     'int waitpid(int pid, void *wstatus, int options)',
@@ -71,15 +78,33 @@ export async function whileStopped<T>(pid: Pid, work: () => T): Promise<Stopped<
 
 type Look = 'running' | 'gone' | { readonly signal: number };
 
-/** Its stop is taken, if it has come; the signal is the one that stopped it, which it still has to get. */
+/** Its stop, if it has come; the signal is the one that stopped it, which it still has to get. */
 function look(pid: Pid): Look {
   const status = new Int32Array(1);
   const found = c.waitpid(pid, status, WNOHANG | WALL);
-  if (found === 0) return 'running';
-  if (found < 0) return lastErrno() === constants.errno.EINTR ? 'running' : 'gone';
   const word = status[0] ?? 0;
-  if ((word & 0xff) !== 0x7f) return 'gone';
-  return { signal: word >> 16 === PTRACE_EVENT_STOP ? 0 : (word >> 8) & 0xff };
+  if (found === pid && (word & 0xff) === 0x7f)
+    return { signal: word >> 16 === PTRACE_EVENT_STOP ? 0 : (word >> 8) & 0xff };
+  if (found !== 0) return found < 0 && lastErrno() === constants.errno.EINTR ? 'running' : 'gone';
+  // Of a child of this process somebody else may have taken the word of its stop.
+  return isStopped(pid) ? { signal: stoppingSignal(pid) } : 'running';
+}
+
+/** State `t` of proc_pid_stat(5). */
+function isStopped(pid: Pid): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.charAt(stat.lastIndexOf(')') + 2) === 't';
+  } catch {
+    return false; // gone: waitpid tells
+  }
+}
+
+/** `siginfo_t`: si_signo, si_errno, si_code. */
+function stoppingSignal(pid: Pid): number {
+  const info = Buffer.alloc(SIGINFO_SIZE);
+  if (c.ptraceInto(PTRACE_GETSIGINFO, pid, 0, info) !== 0) return 0;
+  return readInt32(info, 8) >> 8 === PTRACE_EVENT_STOP ? 0 : readInt32(info, 0);
 }
 
 /** It will stop when the kernel lets it, and must not stay so; and its parent is not told of its end before we are. */
