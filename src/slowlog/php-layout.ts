@@ -1,6 +1,7 @@
 /**
  * Where PHP keeps what a backtrace needs: offsets in bytes, of builds without thread safety on 64-bit machines. Each
- * column was printed by test/php-layout/offsets.c from the headers of the version named here.
+ * column was printed by test/fixtures/php-offsets.c from the headers of the version named above it; a test does so again where it
+ * finds headers, in /usr/include/php or in the folders that TSFPM_PHP_HEADERS names.
  */
 export interface PhpLayout {
   /** `zend_executor_globals` */
@@ -17,8 +18,8 @@ export interface PhpLayout {
 }
 
 /** The same from PHP 7.4 to 8.5. */
-export const EXECUTE_DATA = { opline: 0, func: 24, thisValue: 32, thisType: 40, prev: 48, size: 56 } as const;
-export const FUNCTION = { type: 0, flags: 4, name: 8, scope: 16 } as const;
+export const EXECUTE_DATA = { opline: 0, func: 24, thisValue: 32, thisType: 40, prev: 48 } as const;
+export const FUNCTION = { type: 0, name: 8, scope: 16 } as const;
 export const CLASS_ENTRY = { name: 8 } as const;
 export const STRING = { length: 16, value: 24 } as const;
 export const OPCODE = { line: 24, size: 32 } as const;
