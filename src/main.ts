@@ -3,7 +3,7 @@ import { checkAccounts } from './config/accounts-check.js';
 import type { Config, GlobalConfig } from './config/config.js';
 import { directivesNotInForce } from './config/in-force.js';
 import { type LoadResult, loadConfig } from './config/load.js';
-import { isFatal, type Problem } from './config/problem.js';
+import { fatal, isFatal, type Problem } from './config/problem.js';
 import { EXIT_CONFIG, EXIT_OK, StartFailure } from './errors.js';
 import { ErrorLog } from './lifecycle/error-log.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
@@ -11,6 +11,7 @@ import { Master, type MasterOptions } from './lifecycle/master.js';
 import { Predecessor } from './lifecycle/predecessor.js';
 import { addressKey } from './listen/bind.js';
 import { type InheritedSocket, InheritedStock } from './listen/inherited.js';
+import { accessLogProblem } from './log/access-logs.js';
 import { createStderrSink } from './log/descriptor-sink.js';
 import { createMasterLog, type MasterLog } from './log/master-log.js';
 import { groupByName, userByName } from './os/accounts.js';
@@ -80,13 +81,18 @@ export function loadFile(options: LoadOptions): LoadResult {
   });
 }
 
-/** What can only be asked of the machine: whether the users and groups exist. */
+/** What can only be asked of the machine: whether the users and groups exist, and the access logs can be opened. */
 export function checkMachine(config: Config): Problem[] {
-  if (!isRoot()) return [];
-  return checkAccounts(config, {
-    uidOf: (user) => userByName(user)?.uid,
-    gidOf: (group) => groupByName(group)?.gid,
-  });
+  const accounts = isRoot()
+    ? checkAccounts(config, {
+        uidOf: (user) => userByName(user)?.uid,
+        gidOf: (group) => groupByName(group)?.gid,
+      })
+    : [];
+  const logs = config.pools.flatMap(({ accessLog }) =>
+    accessLog ? (accessLogProblem(accessLog) ?? []) : [],
+  );
+  return [...accounts, ...logs.map((line) => fatal(line))];
 }
 
 /**

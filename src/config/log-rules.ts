@@ -1,4 +1,4 @@
-import { accessFormatMistake } from './access-format-check.js';
+import { accessFormatMistake, DEFAULT_FORMAT } from '../accesslog/parse-format.js';
 import type { UncheckedPool } from './config.js';
 import { directive } from './directives.js';
 import type { PoolDraft } from './draft.js';
@@ -51,7 +51,7 @@ export function checkAccessFormat(pool: UncheckedPool): Problem[] {
   if (!isSet(pool.accessLog)) {
     return [];
   }
-  pool.accessFormat ??= '%R - %u %t "%m %r" %s';
+  pool.accessFormat ??= DEFAULT_FORMAT;
   const mistake = accessFormatMistake(pool.accessFormat);
   if (mistake === undefined) {
     return [];

@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { StartFailure, unreachable } from '../errors.js';
 import type { InheritedStock } from '../listen/inherited.js';
+import { AccessLogs } from '../log/access-logs.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
 import { becomeSubreaper } from '../os/process.js';
@@ -79,6 +80,7 @@ export class Master {
   readonly #log: MasterLog;
   readonly #orphans: Orphans;
   readonly #libraryFd: Fd;
+  readonly #accessLogs: AccessLogs;
   readonly #pools: PoolSet;
   readonly #startEpochMs = Date.now();
   #config: Config;
@@ -102,11 +104,13 @@ export class Master {
     this.#log = options.log;
     this.#config = options.config;
     this.#libraryFd = openLibrary(options.log);
+    this.#accessLogs = new AccessLogs(options.log);
     this.#orphans = new Orphans((pid) => this.#pools.zygotePids().includes(pid));
     this.#pools = new PoolSet({
       log: options.log,
       tools: {
         log: options.log,
+        accessLogs: this.#accessLogs,
         orphans: this.#orphans,
         libraryFd: this.#libraryFd,
         nowMs: () => performance.now(),
@@ -294,17 +298,26 @@ export class Master {
     return outcome;
   }
 
+  /** As php-fpm: the access logs follow, unless the error log has failed. */
   reopenLogs(): MasterOutcome {
     try {
       this.#options.errorLog.reopen();
       this.#log.notice('error log file re-opened');
-      return { isComplete: true, summary: 'error log file re-opened' };
     } catch (error) {
       if (!(error instanceof LogOpenError)) throw error;
       this.#log.error(error.message);
       this.#log.error('unable to re-opened error log file');
       return { isComplete: false, summary: error.message };
     }
+    if (this.#accessLogs.isEmpty) return { isComplete: true, summary: 'error log file re-opened' };
+    const failures = this.#accessLogs.reopen();
+    for (const line of failures) this.#log.error(line);
+    if (failures.length === 0) this.#log.notice('access log file re-opened');
+    else this.#log.error('unable to re-opened access log file');
+    return {
+      isComplete: failures.length === 0,
+      summary: failures[0] ?? 'error log file re-opened; access log file re-opened',
+    };
   }
 
   #isNewVersionInstalled(): boolean {
@@ -475,6 +488,7 @@ export class Master {
     this.#systemd.close();
     await this.#doors.close();
     await this.#pools.close({ keepsInherited });
+    await this.#accessLogs.close();
     closeSync(this.#libraryFd);
     if (this.#pidFileInUse === undefined) return;
     try {

@@ -37,6 +37,8 @@ export const FRAME_TYPES = {
   ANSWER: 22,
   FORK_PROBE: 23,
   ECHO: 24,
+  LOGGED: 30,
+  LOGS_READ: 31,
   TIME_OUT: 36,
   KILL_REQUEST: 37,
 } as const;
@@ -62,12 +64,20 @@ export const SETTING_KEYS = {
   PING_PATH: 17,
   LIMIT_EXTENSIONS: 18,
   ALLOWED_CLIENTS: 19,
+  LOG_FIELD: 20,
   APPARMOR_HAT: 40,
   SOFT_FILES: 41,
 } as const;
 
 /** `enum tsfpm_question_kind` */
-export const QUESTION_KINDS = { TAKEN: 0, PING: 1, STATUS: 2, GET_STATUS: 3, STARTED: 4 } as const;
+export const QUESTION_KINDS = {
+  TAKEN: 0,
+  PING: 1,
+  STATUS: 2,
+  GET_STATUS: 3,
+  STARTED: 4,
+  LOGGED: 10,
+} as const;
 
 const QUESTION_SIZE = 8;
 const LONGEST_QUESTION = 1024;
@@ -106,6 +116,8 @@ export type ZygoteMessage =
       readonly stream: OutputStream;
       readonly bytes: Buffer;
     }
+  /** Something is in the rings of finished requests; told once for each LOGS_READ. */
+  | { readonly type: 'logged' }
   /** It has reached accept for the first time. */
   | { readonly type: 'started'; readonly slot: number; readonly pid: Pid }
   /** Fewer workers are idle than was asked for; told once for each ARM. */
@@ -239,6 +251,9 @@ function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
     case FRAME_TYPES.TAKEN:
       expectSize(payload, 'TAKEN', payload.length === 0);
       return { type: 'taken' };
+    case FRAME_TYPES.LOGGED:
+      expectSize(payload, 'LOGGED', payload.length === 0);
+      return { type: 'logged' };
     case FRAME_TYPES.STARTED:
       expectSize(payload, 'STARTED', payload.length === 0);
       return { type: 'started', slot, pid };

@@ -1,6 +1,8 @@
 import type { PoolConfig } from '../config/config.js';
 import { ProtocolError, unreachable } from '../errors.js';
 import { StandInSocket } from '../listen/stand-in.js';
+import type { AccessLogs } from '../log/access-logs.js';
+import type { LineFile } from '../log/line-file.js';
 import type { MasterLog } from '../log/master-log.js';
 import { errorReason } from '../os/libc.js';
 import { decodeWaitStatus, type ExitStatus } from '../os/process.js';
@@ -13,12 +15,14 @@ import { fingerprint } from './fingerprint.js';
 import type { Orphans } from './orphans.js';
 import { OutputLines } from './output-lines.js';
 import { proveWorker } from './proof.js';
+import { accessFormatOf, LOG_RING_SIZE, RequestLog } from './request-log.js';
 import { RequestWatch } from './request-watch.js';
 import { Zygote, type ZygoteEnd, type ZygoteHandle } from './zygote.js';
 
 /** What every generation of every pool of this master uses. */
 export interface GenerationTools {
   readonly log: MasterLog;
+  readonly accessLogs: AccessLogs;
   readonly orphans: Orphans;
   readonly libraryFd: Fd;
   /** Monotonic. */
@@ -124,6 +128,8 @@ export class Generation {
   /** Or why there is none; looked for once. */
   #tracer: Tracer | CannotTrace | undefined;
   #isTracingChecked = false;
+  readonly #accessLog: LineFile | undefined;
+  readonly #requestLog: RequestLog | undefined;
   #zygote: Zygote | undefined;
   #standIn: StandInSocket | undefined;
   #startedFrom: string | undefined;
@@ -136,12 +142,19 @@ export class Generation {
   #lastLine = '';
   #settleStart: ((failure?: string) => void) | undefined;
 
-  /** @throws SystemError when there is no memory or descriptor for the scoreboard */
+  /**
+   * @throws SystemError when there is no memory or descriptor for the scoreboard
+   * @throws AccessLogOpenError
+   */
   constructor(plan: GenerationPlan, tools: GenerationTools, listener: GenerationListener) {
     this.plan = plan;
     this.#tools = tools;
     this.#listener = listener;
-    this.scoreboard = new Scoreboard(`tsfpm ${plan.pool.name}`, plan.pool.pmMaxChildren);
+    const { name, accessLog, pmMaxChildren } = plan.pool;
+    const format = accessFormatOf(plan.pool);
+    this.#accessLog = format && accessLog ? tools.accessLogs.acquire(accessLog) : undefined;
+    const ringSize = this.#accessLog === undefined ? 0 : LOG_RING_SIZE;
+    this.scoreboard = new Scoreboard(`tsfpm ${name}`, pmMaxChildren, ringSize);
     this.#watch = new RequestWatch({
       pool: plan.pool,
       log: tools.log,
@@ -152,6 +165,15 @@ export class Generation {
       timeOut: (slot, pid, startNs) => this.#timeOut(slot, pid, startNs),
       kill: (slot, pid, startNs) => this.#zygote?.killRequest(slot, pid, startNs),
       onSlow: () => listener.onSlowRequest(),
+    });
+    if (format === undefined || this.#accessLog === undefined) return;
+    this.#requestLog = new RequestLog({
+      pool: name,
+      scoreboard: this.scoreboard,
+      format,
+      file: this.#accessLog,
+      log: tools.log,
+      askToBeTold: () => this.#zygote?.logsRead(),
     });
   }
 
@@ -334,6 +356,11 @@ export class Generation {
     this.drain();
   }
 
+  /** Access log: what its workers have told so far is on its way to the file. */
+  flushRequestLog(): void {
+    this.#requestLog?.flush();
+  }
+
   /** For a zygote that does not answer. */
   kill(): void {
     if (this.#state === 'starting' || this.#state === 'running') this.#state = 'draining';
@@ -428,6 +455,9 @@ export class Generation {
       case 'echoed':
         this.#echoesMissing = 0;
         break;
+      case 'logged':
+        this.#requestLog?.onLogged();
+        break;
       case 'taken':
         this.#listener.onFewIdle();
         break;
@@ -486,6 +516,7 @@ export class Generation {
     });
     if (isProbe) return;
     this.#watch.wake();
+    this.#requestLog?.open(slot, { pid, zygotePid: this.zygotePid ?? 0 });
     this.#listener.onWorkerStarted(pid);
   }
 
@@ -505,6 +536,7 @@ export class Generation {
   #onWorkerEnd(slot: number, worker: RunningWorker, status: ExitStatus | undefined, accepted: Count): void {
     worker.output.stdout.end();
     worker.output.stderr.end();
+    this.#requestLog?.close(slot);
     this.#workersBySlot.delete(slot);
     if (worker.isProbe) {
       this.#onProbeEnd?.(`it exited ${exitText(status)}`);
@@ -551,6 +583,7 @@ export class Generation {
         `[pool ${this.plan.pool.name}] ${reason}; its workers ${this.#isKilled ? 'are killed' : 'finish'}`,
       );
     this.#state = 'orphaned';
+    this.#requestLog?.onOrphaned();
     for (const [slot, state] of [...this.#workersBySlot])
       if (state.at === 'running') {
         this.#tools.orphans.adopt(state.pid, (status) => {
@@ -583,6 +616,8 @@ export class Generation {
     this.#state = 'ended';
     this.#watch.stop();
     this.#listener.onEnded();
+    this.#requestLog?.end();
+    if (this.#accessLog !== undefined) this.#tools.accessLogs.release(this.#accessLog);
     this.scoreboard.close();
     this.#standIn?.remove();
   }

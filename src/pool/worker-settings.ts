@@ -4,6 +4,7 @@ import { nativeInt32 } from '../os/native-integers.js';
 import type { Setting } from './control-frames.js';
 import { type Environment, SOFT_FILES_VARIABLE, workerEnvironment } from './environment.js';
 import type { PoolAccount } from './identity.js';
+import { accessFormatOf, logFieldSettings } from './request-log.js';
 
 const text = (key: Setting['key'], value: string): Setting => ({ key, value: Buffer.from(value) });
 const int32 = (key: Setting['key'], value: number): Setting => ({ key, value: nativeInt32(value) });
@@ -43,6 +44,7 @@ export function workerSettings(pool: PoolConfig, account: PoolAccount, master: E
   if (pool.securityLimitExtensions) settings.push(text('LIMIT_EXTENSIONS', pool.securityLimitExtensions));
   if (pool.listenAllowedClients !== undefined)
     settings.push(text('ALLOWED_CLIENTS', pool.listenAllowedClients));
+  settings.push(...logFieldSettings(accessFormatOf(pool)?.fields ?? []));
   for (const variable of workerEnvironment(pool, master, account.home)) settings.push(text('ENV', variable));
   for (const { key, value } of inOrderOfApplication(pool.phpAdminValue))
     settings.push(text('ADMIN_VALUE', `${key}\0${value}`));

@@ -122,6 +122,11 @@ export class Zygote {
     this.#send(encodeFrame('ARM', {}, nativeInt32(idleWanted)));
   }
 
+  /** Asks for a `logged` when the next request ends. */
+  logsRead(): void {
+    this.#send(encodeFrame('LOGS_READ'));
+  }
+
   answer(slot: number, pid: Pid, questionId: number, answer: Buffer): void {
     this.#send(encodeFrame('ANSWER', { slot, pid }, Buffer.concat([nativeInt32(questionId | 0), answer])));
   }

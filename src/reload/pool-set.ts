@@ -82,6 +82,10 @@ export class PoolSet {
     this.#budget = new ProcessBudget(0, () => this.#countWorkers());
   }
 
+  #keepAccessLogs({ pools }: Config): string[] {
+    return this.#parts.tools.accessLogs.keep(pools.flatMap(({ accessLog }) => accessLog || []));
+  }
+
   /** In the order of the configuration. */
   pools(): Pool[] {
     return [...this.#poolsByName.values()];
@@ -101,6 +105,7 @@ export class PoolSet {
     this.#budget.max = config.global.processMax;
     for (const pool of config.pools)
       this.#poolsByName.set(pool.name, this.#makePool(this.#plan(pool, config)));
+    for (const line of this.#keepAccessLogs(config)) throw new Error(line);
     const failures = await Promise.all(this.pools().map((pool) => pool.start()));
     const told = failures.flatMap((failure, index) =>
       failure === undefined ? [] : `[pool ${config.pools[index]?.name}] ${failure}`,
@@ -155,6 +160,7 @@ export class PoolSet {
     this.#coming.clear();
     this.#orderAs(config);
     for (const { candidate } of going) this.#tryStatusDoor(candidate.plan.config, fail);
+    for (const line of this.#keepAccessLogs(config)) this.#parts.log.error(line);
     this.#closeUnusedSockets();
     if (going.length === 0 && config.pools.length > 0 && failed.length > 0) this.#budget.max = previousMax;
     const names = (isNew: boolean) =>

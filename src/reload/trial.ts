@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { StandInSocket } from '../listen/stand-in.js';
+import { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import { Arrivals } from '../os/arrivals.js';
 import type { Environment } from '../pool/environment.js';
@@ -27,6 +28,7 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
   const { log } = parts;
   const libraryFd = openSync(RUNTIME_LIBRARY, 'r');
   const socket = new StandInSocket();
+  const accessLogs = new AccessLogs(log);
   try {
     const failures = await Promise.all(
       config.pools.map((pool) =>
@@ -45,7 +47,7 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
               onBudgetSpent: () => {},
               onFork: () => {},
             },
-            { log, orphans: new Orphans(() => true), libraryFd, nowMs: () => performance.now() },
+            { log, accessLogs, orphans: new Orphans(() => true), libraryFd, nowMs: () => performance.now() },
           ),
         ),
       ),
@@ -54,6 +56,7 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
     for (const failure of told) log.error(failure);
     return told.length === 0;
   } finally {
+    await accessLogs.close();
     socket.handOver();
     socket.remove();
     closeSync(libraryFd);

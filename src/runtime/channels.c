@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "access-log.h"
 #include "control.h"
 #include "runtime.h"
 #include "scoreboard.h"
@@ -28,6 +29,7 @@ static struct channel {
     size_t answer_length, answer_sent;
 } *channels;
 
+static bool is_log_told; /* the master has not read the rings of finished requests since */
 static bool is_armed; /* the master has not been told since it asked to be */
 
 int tsfpm_channels_prepare(uint32_t slot_count)
@@ -95,6 +97,21 @@ void tsfpm_channels_arm(uint32_t idle_wanted)
     if (__atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_SEQ_CST) < (int64_t)idle_wanted) tell_taken();
 }
 
+/* The rings hold finished requests; once, until the master says that it has read them. */
+static void tell_logged(void)
+{
+    if (is_log_told) return;
+    is_log_told = true;
+    tsfpm_zygote_send(TSFPM_FRAME_LOGGED, -1, 0, NULL, 0);
+}
+
+void tsfpm_channels_logs_read(void)
+{
+    is_log_told = false;
+    /* A worker may have told while the master's word was on its way. */
+    if (tsfpm_access_log_is_pending()) tell_logged();
+}
+
 static void send_answer(uint32_t slot)
 {
     struct channel *channel = &channels[slot];
@@ -145,6 +162,7 @@ static void on_packet(uint32_t slot, const uint8_t *packet, size_t length)
     memcpy(&question, packet, sizeof question);
     switch ((enum tsfpm_question_kind)question.kind) {
     case TSFPM_QUESTION_TAKEN: tell_taken(); return;
+    case TSFPM_QUESTION_LOGGED: tell_logged(); return;
     case TSFPM_QUESTION_STARTED:
         if (channel->has_started) return;
         channel->has_started = true;

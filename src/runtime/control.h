@@ -39,6 +39,7 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_TAKEN = 6,       /* fewer workers are idle than ARM said. At most one for each ARM */
     TSFPM_FRAME_ECHOED = 9,      /* to an ECHO */
     TSFPM_FRAME_STARTED = 8,     /* slot, pid: it has reached accept for the first time */
+    TSFPM_FRAME_LOGGED = 30,     /* there is something in the rings of finished requests. Once for each LOGS_READ */
     TSFPM_FRAME_ASKED = 7,       /* slot, pid; payload: struct tsfpm_question and what follows it, as the worker sent it */
 
     /* master to zygote */
@@ -49,6 +50,7 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_RETIRE = 20,    /* slot, pid: that worker ends once it is idle */
     TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; tell once when fewer than n workers are idle, at once if it is so */
     TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, where only the master comes */
+    TSFPM_FRAME_LOGS_READ = 31, /* the rings are empty, and LOGGED is wanted again */
     TSFPM_FRAME_ECHO = 24,      /* whether the zygote still listens */
     /* slot, pid; payload: uint64 request_start_ns. That request is to end now, with an answer; see timeout.c */
     TSFPM_FRAME_TIME_OUT = 36,
@@ -73,6 +75,7 @@ enum tsfpm_question_kind {
     TSFPM_QUESTION_TAKEN = 0, /* no question: too few workers are idle */
     TSFPM_QUESTION_PING = 1,
     TSFPM_QUESTION_STATUS = 2,     /* followed by the query string */
+    TSFPM_QUESTION_LOGGED = 10,    /* no question: something is in the rings of finished requests */
     TSFPM_QUESTION_STARTED = 4,    /* no question: ready for its first client */
     TSFPM_QUESTION_GET_STATUS = 3, /* fpm_get_status(); the answer is a value for PHP, see ask.c */
 };
@@ -114,9 +117,26 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_PING_PATH = 17,
     TSFPM_SETTING_LIMIT_EXTENSIONS = 18, /* separated by blanks; absent: any */
     TSFPM_SETTING_ALLOWED_CLIENTS = 19,  /* separated by commas; absent: everybody; empty: nobody */
+    TSFPM_SETTING_LOG_FIELD = 20,        /* struct tsfpm_log_field and a name, repeated: what the access log needs */
     TSFPM_SETTING_APPARMOR_HAT = 40,     /* name */
     TSFPM_SETTING_SOFT_FILES = 41,       /* int64, soft limit of descriptors for workers; absent: as the zygote's */
 };
+
+/* The texts of a request for the access log, in the order of its record; response headers come last. */
+enum tsfpm_log_field_kind {
+    TSFPM_LOG_PARAM = 1,  /* the FastCGI param of that name */
+    TSFPM_LOG_HEADER = 2, /* the response header of that name */
+    TSFPM_LOG_URI = 3,    /* SCRIPT_NAME as PHP has made it out */
+    TSFPM_LOG_SCRIPT = 4, /* the file that PHP is to run */
+    TSFPM_LOG_PEER = 5,   /* the web server's address: 4 or 16 bytes */
+    TSFPM_LOG_CPU = 6,    /* no text: CPU time is to be measured */
+};
+
+struct tsfpm_log_field {
+    uint16_t kind;
+    uint16_t most; /* bytes of the text that are kept */
+};
+static_assert(sizeof(struct tsfpm_log_field) == 4, "layout");
 
 /* Where the master puts descriptors for the zygote, as it numbers them in the spawned process. */
 enum tsfpm_descriptor {

@@ -15,17 +15,6 @@
 #include "php-types.h"
 #include "runtime.h"
 
-/* main/SAPI.h, the start of sapi_globals, in builds without thread safety */
-struct sapi_globals {
-    void *server_context;
-    const char *request_method;
-    char *query_string;
-    char *cookie_data;
-    long content_length;
-    char *path_translated;
-    char *request_uri;
-};
-
 /* main/SAPI.h */
 struct header_line {
     const char *line;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access-log.h"
 #include "php-types.h"
 #include "runtime.h"
 
@@ -128,6 +129,7 @@ static int request_startup(int type, int module_number)
     for (size_t i = 0; i < locked_count; i++)
         alter_ini(locked[i].name, locked[i].value, locked[i].length, ZEND_INI_SYSTEM, ZEND_INI_STAGE_ACTIVATE);
     tsfpm_worker_request_starts();
+    tsfpm_access_log_request_starts();
     tsfpm_main_script_check();
     return 0;
 }
@@ -224,6 +226,7 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     php_version = standard->version;
     register_functions(&module, standard);
     tsfpm_sapi_name_set();
+    tsfpm_access_log_prepare();
     tsfpm_main_script_prepare();
     tsfpm_request_ini_prepare();
     return &module;

@@ -39,6 +39,58 @@ struct execute_data {
     uint32_t argument_count;
 };
 
+/* main/SAPI.h, the start of sapi_module_struct; PHP 8 changed only how it writes these types */
+struct sapi_headers;
+struct sapi_module {
+    const char *name, *pretty_name;
+    int (*startup)(void *);
+    int (*shutdown)(void *);
+    int (*activate)(void);
+    int (*deactivate)(void);
+    size_t (*write)(const char *, size_t);
+    void (*flush)(void *);
+    void *(*get_stat)(void);
+    char *(*getenv)(const char *name, size_t length);
+    void (*error)(int type, const char *format, ...);
+    int (*header_handler)(void *header, int operation, struct sapi_headers *);
+    int (*send_headers)(struct sapi_headers *);
+};
+
+/* main/SAPI.h sapi_headers_struct; Zend/zend_llist.h for the list that it starts with */
+struct header_element {
+    struct header_element *next, *previous;
+    char *line; /* not terminated for certain */
+    size_t length;
+};
+struct sapi_headers {
+    struct header_element *first, *last;
+    size_t count, element_size;
+    void *destructor;
+    unsigned char is_persistent;
+    void *position;
+    int http_response_code;
+};
+
+/* main/SAPI.h, the start of sapi_globals, in builds without thread safety */
+struct sapi_globals {
+    void *server_context;
+    const char *request_method;
+    char *query_string;
+    char *cookie_data;
+    long content_length;
+    char *path_translated;
+    char *request_uri;
+    void *request_body;
+    const char *content_type;
+    bool headers_only, no_headers, headers_read;
+    void *post_entry;
+    char *content_type_copy, *auth_user, *auth_password, *auth_digest, *argv0, *current_user;
+    int current_user_length, argc;
+    char **argv;
+    int proto_num;
+    struct sapi_headers headers;
+};
+
 /* module.c: for the life of the process; no memory ends it. */
 struct zend_string *tsfpm_permanent_string(const char *text);
 

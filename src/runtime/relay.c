@@ -115,3 +115,35 @@ enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, st
         at += content + padding;
     }
 }
+
+static const char *find_param(const uint8_t *at, size_t length, const char *name, size_t *value_length)
+{
+    const uint8_t *end = at + length;
+    const char *found = NULL;
+    while (at < end) {
+        size_t name_length, length_of_it;
+        if (!read_length(&at, end, &name_length) || !read_length(&at, end, &length_of_it)) break;
+        if (name_length > (size_t)(end - at) || length_of_it > (size_t)(end - at) - name_length) break;
+        if (equals((struct text){(const char *)at, name_length}, name)) {
+            found = (const char *)at + name_length;
+            *value_length = length_of_it;
+        }
+        at += name_length + length_of_it;
+    }
+    return found;
+}
+
+const char *tsfpm_relay_param(const uint8_t *bytes, size_t length, const char *name, size_t *value_length)
+{
+    const char *found = NULL;
+    for (size_t at = 0; length - at >= FCGI_HEADER_LEN;) {
+        const uint8_t *header = bytes + at;
+        size_t content = (size_t)header[4] << 8 | header[5];
+        at += FCGI_HEADER_LEN;
+        if (length - at < content + header[6]) break;
+        const char *value = header[1] == FCGI_PARAMS ? find_param(bytes + at, content, name, value_length) : NULL;
+        if (value != NULL) found = value;
+        at += content + header[6];
+    }
+    return found;
+}

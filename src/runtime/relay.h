@@ -32,4 +32,7 @@ struct tsfpm_relay_request {
 /* Looks at a client's bytes from the start of a request on. */
 enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, struct tsfpm_relay_request *request);
 
+/* The value of a param in bytes that matched, or NULL; of one sent twice the last. Not terminated. */
+const char *tsfpm_relay_param(const uint8_t *bytes, size_t length, const char *name, size_t *value_length);
+
 #endif

@@ -16,14 +16,6 @@
 #include "php-types.h"
 #include "runtime.h"
 
-/* main/SAPI.h, the start of sapi_module_struct */
-struct sapi_module {
-    const char *name, *pretty_name;
-    int (*startup)(void *);
-    int (*shutdown)(void *);
-    int (*activate)(void);
-};
-
 /* Zend/zend_ini.h, zend_ini_scanner.h */
 #define ZEND_INI_USER 1
 #define ZEND_INI_SYSTEM 4

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "log-ring.h"
+
 struct tsfpm_scoreboard_header *tsfpm_scoreboard;
 
 int tsfpm_scoreboard_map(int fd)
@@ -20,7 +22,8 @@ int tsfpm_scoreboard_map(int fd)
     struct tsfpm_scoreboard_header *header = memory;
     if (header->magic != TSFPM_SCOREBOARD_MAGIC || header->version != TSFPM_SCOREBOARD_VERSION ||
         header->slot_size != TSFPM_SLOT_SIZE || header->total_size != (uint64_t)size ||
-        header->total_size != TSFPM_HEADER_SIZE + (uint64_t)header->slot_count * TSFPM_SLOT_SIZE) {
+        header->total_size != TSFPM_HEADER_SIZE + (uint64_t)header->slot_count * TSFPM_SLOT_SIZE +
+                                  tsfpm_log_area_size(header->slot_count, header->log_ring_size)) {
         munmap(memory, (size_t)size);
         errno = EPROTO;
         return -1;

@@ -52,7 +52,7 @@ struct tsfpm_scoreboard_header {
     uint32_t slot_count;
 
     uint32_t draining; /* set by the zygote: finish what is in hand, accept nothing more */
-    uint32_t reserved;
+    uint32_t log_ring_size; /* bytes of each ring behind the slots, see log-ring.h; 0: there are none */
 
     /* Sums over workers that have ended; written by the zygote when it reaps. */
     uint64_t past_accepted; /* requests begun */

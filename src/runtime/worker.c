@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access-log.h"
 #include "ask.h"
 #include "relay.h"
 #include "runtime.h"
@@ -211,6 +212,7 @@ void tsfpm_worker_request_ends(uint64_t memory_peak)
     tsfpm_slot_end(slot);
     cpu_ns_at_last_end = cpu_ns;
     request_open = false;
+    tsfpm_access_log_request_ends(slot->request_start_epoch_us, duration, memory_peak);
 }
 
 /* ---- the client's stream ---- */
@@ -370,6 +372,7 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
         socklen_t client_length = sizeof client;
         fd = accept4(listen_fd, (struct sockaddr *)&client, &client_length, SOCK_CLOEXEC);
         if (fd >= 0 && tsfpm_allowed_clients_permit(&client)) {
+            tsfpm_access_log_client(&client);
             memcpy(address, &client, client_length < *length ? client_length : *length);
             *length = client_length;
             break;
@@ -522,6 +525,7 @@ static bool pass_on(void *context, const uint8_t *bytes, size_t length)
 {
     uint8_t header[FCGI_HEADER_LEN];
     if (length == 0) return true;
+    tsfpm_access_log_page_answer(bytes, length);
     make_header(header, FCGI_STDOUT, *(const uint16_t *)context, length);
     return write_all(header, sizeof header) && write_all(bytes, length);
 }
@@ -554,6 +558,7 @@ static bool answer_page(void)
     do match = tsfpm_relay_match(input + input_start, input_end - input_start, &request);
     while (match == TSFPM_RELAY_INCOMPLETE && receive_more());
     if (match != TSFPM_RELAY_YES) return false;
+    tsfpm_access_log_page_starts(input + input_start, request.length);
     follow(input + input_start, request.length, true);
     input_start += request.length;
     connection_used = true;

@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access-log.h"
 #include "control.h"
 #include "identity.h"
 #include "relay.h"
@@ -195,6 +196,9 @@ static void configure(const uint8_t *payload, size_t length)
         case TSFPM_SETTING_PING_PATH: settings.ping_path = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_LIMIT_EXTENSIONS: settings.limit_extensions = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_ALLOWED_CLIENTS: settings.allowed_clients = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_LOG_FIELD:
+            if (!tsfpm_access_log_add_field(bytes, setting.length)) tsfpm_die("the access log needs too many fields");
+            break;
         case TSFPM_SETTING_ENV:
         case TSFPM_SETTING_ADMIN_VALUE: break; /* read_lists */
         default: tsfpm_die("unknown setting %u from the master", setting.key);
@@ -234,6 +238,7 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     if (getppid() != zygote) _exit(0);
     tsfpm_role = TSFPM_ROLE_WORKER;
     if (settings.worker_title != NULL) tsfpm_set_title(settings.worker_title);
+    if (!is_probe) tsfpm_access_log_begin(slot);
     tsfpm_worker_begin(slot, listen, kept_channel, &original_mask);
 }
 
@@ -286,6 +291,7 @@ static pid_t fork_worker(uint32_t slot, bool is_probe)
     if (make_pipes(pipes) != 0) return -1;
     if (tsfpm_channel_make(channel) != 0) goto no_channel;
     clear_slot(slot);
+    tsfpm_access_log_clear(slot);
     /* Workers can write there too: whatever one has left there is not for the next. */
     __atomic_store_n(&tsfpm_scoreboard->draining, draining ? 1u : 0u, __ATOMIC_SEQ_CST);
     pid_t zygote = getpid();
@@ -493,6 +499,7 @@ static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
                                 tsfpm_scoreboard_slot((uint32_t)frame->slot), payload, frame->length);
         return false;
     case TSFPM_FRAME_ARM: tsfpm_channels_arm((uint32_t)read_integer(payload, frame->length)); return false;
+    case TSFPM_FRAME_LOGS_READ: tsfpm_channels_logs_read(); return false;
     case TSFPM_FRAME_ANSWER:
         if (worker != NULL) tsfpm_channel_answer((uint32_t)frame->slot, payload, frame->length);
         return false;

@@ -33,5 +33,6 @@ void tsfpm_channel_close(uint32_t slot);
 void tsfpm_channel_event(uint32_t slot);
 void tsfpm_channel_answer(uint32_t slot, const uint8_t *answer, size_t length);
 void tsfpm_channels_arm(uint32_t idle_wanted);
+void tsfpm_channels_logs_read(void);
 
 #endif

@@ -38,6 +38,7 @@ export const HEADER_FIELDS = {
   slot_size: u32(16),
   slot_count: u32(20),
   draining: u32(24),
+  log_ring_size: u32(28),
   past_accepted: u64(32),
   past_finished: u64(40),
   past_memory_peak: u64(48),

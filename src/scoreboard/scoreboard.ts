@@ -8,7 +8,7 @@ import {
   writeUInt32,
   writeUInt64,
 } from '../os/native-integers.js';
-import type { Count, Fd, Nanoseconds, Pid } from '../units.js';
+import type { Bytes, Count, Fd, Nanoseconds, Pid } from '../units.js';
 import {
   DURATION_BUCKETS,
   type Field,
@@ -22,6 +22,7 @@ import {
   STAGES,
   type Stage,
 } from './layout.js';
+import { logAreaSize } from './log-rings.js';
 
 /** What one worker tells of itself. Hostile input: a tenant may write anything into its slot. */
 export interface SlotSnapshot {
@@ -89,10 +90,11 @@ export class Scoreboard {
 
   /**
    * @param name shown in /proc/PID/maps
+   * @param logRingSize of each ring of finished requests, see log-rings.ts; 0: there are none
    * @throws SystemError when the machine has no memory or descriptor for it
    */
-  constructor(name: string, slotCount: Count) {
-    const size = HEADER_SIZE + slotCount * SLOT_SIZE;
+  constructor(name: string, slotCount: Count, logRingSize: Bytes = 0) {
+    const size = HEADER_SIZE + slotCount * SLOT_SIZE + logAreaSize(slotCount, logRingSize);
     this.fd = createMemoryFile(name, size);
     this.slotCount = slotCount;
     const header = Buffer.alloc(64);
@@ -101,6 +103,7 @@ export class Scoreboard {
     writeUInt64(header, BigInt(size), HEADER_FIELDS.total_size.offset);
     writeUInt32(header, SLOT_SIZE, HEADER_FIELDS.slot_size.offset);
     writeUInt32(header, slotCount, HEADER_FIELDS.slot_count.offset);
+    writeUInt32(header, logRingSize, HEADER_FIELDS.log_ring_size.offset);
     writeSync(this.fd, header, 0, header.length, 0);
   }
 

@@ -9,6 +9,7 @@ import { renderTables, renderVerdict } from './report.js';
 import { judgeTargets, problemsOf, type ScenarioResult } from './results.js';
 import { runScenario } from './rounds.js';
 import type { Scenario } from './scenario.js';
+import { accessLog } from './scenarios/access-log.js';
 import { burstDynamic, burstOndemand } from './scenarios/burst.js';
 import { crashUnderLoad } from './scenarios/crash-under-load.js';
 import { helloKeepAlive } from './scenarios/hello-keep-alive.js';
@@ -28,6 +29,7 @@ import { tsfpm } from './subjects/tsfpm.js';
 const SCENARIOS: readonly Scenario[] = [
   helloNewConnection,
   helloKeepAlive,
+  accessLog,
   manyIncludes,
   idleMemory,
   burstDynamic,

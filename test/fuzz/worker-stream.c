@@ -49,6 +49,27 @@ bool tsfpm_ask(enum tsfpm_question_kind kind, bool is_head, const char *text, si
     abort();
 }
 
+void tsfpm_access_log_client(const struct sockaddr_storage *client)
+{
+    (void)client;
+    abort();
+}
+void tsfpm_access_log_page_starts(const uint8_t *records, size_t size)
+{
+    (void)records, (void)size;
+    abort();
+}
+void tsfpm_access_log_page_answer(const uint8_t *piece, size_t size)
+{
+    (void)piece, (void)size;
+    abort();
+}
+void tsfpm_access_log_request_ends(uint64_t start, uint64_t duration, uint64_t memory)
+{
+    (void)start, (void)duration, (void)memory;
+    abort();
+}
+
 static uint8_t bytes[40000];
 static size_t length;
 

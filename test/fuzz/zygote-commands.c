@@ -100,6 +100,28 @@ _Noreturn void tsfpm_worker_fails(const char *pool, const char *format, ...)
     abort();
 }
 
+bool tsfpm_access_log_add_field(const uint8_t *setting, size_t size)
+{
+    (void)setting;
+    return size >= 4;
+}
+
+void tsfpm_access_log_clear(uint32_t slot)
+{
+    if (slot >= SLOTS) fuzz_fail("cleared ring %u", slot);
+}
+
+void tsfpm_access_log_begin(uint32_t slot)
+{
+    (void)slot;
+    abort();
+}
+
+bool tsfpm_access_log_is_pending(void)
+{
+    return fuzz_below(2) == 0;
+}
+
 static size_t replies;
 
 int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const void *head, size_t head_length,
@@ -164,7 +186,7 @@ static size_t add_settings(uint8_t *payload, size_t room)
 {
     size_t used = 0;
     for (size_t count = fuzz_below(8); count > 0; count--) {
-        struct tsfpm_setting setting = {.key = (uint16_t)(1 + fuzz_below(19)), .length = (uint32_t)fuzz_size(600)};
+        struct tsfpm_setting setting = {.key = (uint16_t)(1 + fuzz_below(20)), .length = (uint32_t)fuzz_size(600)};
         if (fuzz_below(8) == 0) setting.key = TSFPM_SETTING_APPARMOR_HAT;
         if (setting.key == TSFPM_SETTING_UID || setting.key == TSFPM_SETTING_GID) setting.length = 4;
         if (used + sizeof setting + setting.length > room) break;
@@ -182,7 +204,7 @@ static void add_frame(void)
     static const uint16_t types[] = {TSFPM_FRAME_CONFIGURE, TSFPM_FRAME_FORK,   TSFPM_FRAME_FORK,   TSFPM_FRAME_DRAIN,
                                      TSFPM_FRAME_SIGNAL,    TSFPM_FRAME_RETIRE, TSFPM_FRAME_SIGNAL, TSFPM_FRAME_ARM,
                                      TSFPM_FRAME_ANSWER,    TSFPM_FRAME_FORK_PROBE, TSFPM_FRAME_ECHO,
-                                     TSFPM_FRAME_TIME_OUT,  TSFPM_FRAME_KILL_REQUEST};
+                                     TSFPM_FRAME_TIME_OUT,  TSFPM_FRAME_KILL_REQUEST, TSFPM_FRAME_LOGS_READ};
     struct tsfpm_frame frame = {
         .type = types[fuzz_below(sizeof types / sizeof *types)],
         .version = TSFPM_CONTROL_VERSION,

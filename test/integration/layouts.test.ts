@@ -4,8 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { LOG_FIELD_KINDS } from '../../src/accesslog/record.js';
 import * as frames from '../../src/pool/control-frames.js';
 import * as layout from '../../src/scoreboard/layout.js';
+import * as rings from '../../src/scoreboard/log-rings.js';
 
 /** dist/test/integration/ -> src/runtime/ */
 const RUNTIME = fileURLToPath(new URL('../../../src/runtime/', import.meta.url));
@@ -19,6 +21,7 @@ function valuesInC(expressions: readonly string[]): Map<string, number> {
       '#include <stdio.h>',
       '#include "scoreboard.h"',
       '#include "control.h"',
+      '#include "log-ring.h"',
       'int main(void) {',
       ...expressions.map((text) => `printf("%llu\\n", (unsigned long long)(${text}));`),
       '}',
@@ -83,6 +86,32 @@ test('sizes, versions and the magic number of the scoreboard are the same in C',
   assert.deepEqual(Object.fromEntries(valuesInC(Object.keys(expected))), expected);
 });
 
+test('the rings of finished requests are where log-rings.ts says', () => {
+  const expected: Record<string, number> = {
+    'sizeof(struct tsfpm_log_board)': rings.LOG_BOARD_SIZE,
+    'sizeof(struct tsfpm_log_index)': rings.LOG_INDEX_SIZE,
+    'sizeof(struct tsfpm_log_record)': rings.LOG_RECORD_SIZE,
+    TSFPM_LOG_RECORD_MAX: rings.LOG_RECORD_MAX,
+    TSFPM_LOG_STAMP: rings.LOG_STAMP,
+    'tsfpm_log_area_size(1, 0)': rings.logAreaSize(1, 0),
+    'tsfpm_log_area_size(1, 4096)': rings.logAreaSize(1, 4096),
+    'tsfpm_log_area_size(1000, 262144)': rings.logAreaSize(1000, 262144),
+    'offsetof(struct tsfpm_log_record, status)': 12,
+    'offsetof(struct tsfpm_log_record, start_epoch_us)': 16,
+    'offsetof(struct tsfpm_log_record, duration_ns)': 24,
+    'offsetof(struct tsfpm_log_record, memory_peak)': 32,
+    'offsetof(struct tsfpm_log_record, cpu_user_us)': 40,
+    'offsetof(struct tsfpm_log_record, cpu_system_us)': 48,
+    ...Object.fromEntries(
+      Object.entries(rings.LOG_INDEX_FIELDS).map(([name, offset]) => [
+        `offsetof(struct tsfpm_log_index, ${name})`,
+        offset,
+      ]),
+    ),
+  };
+  assert.deepEqual(Object.fromEntries(valuesInC(Object.keys(expected))), expected);
+});
+
 test('stages have the same numbers and names', () => {
   const names = enumNames('scoreboard.h', 'tsfpm_stage', 'TSFPM_STAGE_');
   const numbers = valuesInC(names.map((name) => `TSFPM_STAGE_${name}`));
@@ -112,6 +141,7 @@ test('a control frame has the same header, version and bounds', () => {
 for (const [table, enumName, prefix] of [
   [frames.FRAME_TYPES, 'tsfpm_frame_type', 'TSFPM_FRAME_'],
   [frames.SETTING_KEYS, 'tsfpm_setting_key', 'TSFPM_SETTING_'],
+  [LOG_FIELD_KINDS, 'tsfpm_log_field_kind', 'TSFPM_LOG_'],
   [frames.DESCRIPTORS, 'tsfpm_descriptor', 'TSFPM_FD_'],
 ] as const)
   test(`enum ${enumName} has the same names and numbers`, () => {

@@ -14,7 +14,7 @@ const FREE = ['errors.ts', 'units.ts', 'version.ts'];
 const MAY_IMPORT: Record<string, readonly string[]> = {
   lifecycle: ['reload', 'systemd', 'control', 'pool', 'listen', 'config', 'http', 'log', 'os'],
   reload: ['pool', 'listen', 'config', 'systemd', 'log', 'os'],
-  pool: ['config', 'slowlog', 'scoreboard', 'status', 'fastcgi', 'listen', 'os', 'log'],
+  pool: ['config', 'slowlog', 'scoreboard', 'status', 'accesslog', 'fastcgi', 'listen', 'os', 'log'],
   systemd: ['os', 'log'],
   control: ['os', 'log', 'listen'],
   http: ['status', 'listen', 'os', 'log'],
@@ -25,13 +25,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   slowlog: ['os', 'log'],
   log: ['os'],
   os: [],
-  config: [],
+  accesslog: ['status'],
+  config: ['accesslog'],
   status: ['fastcgi'],
   fastcgi: [],
 };
 
 /** Files that take neither clock nor disk nor log: what they need is passed in. */
-const PURE = ['config', 'fastcgi', 'status', 'top', 'pool/scaling'];
+const PURE = ['config', 'accesslog', 'fastcgi', 'status', 'top', 'pool/scaling'];
 const IMPURE_EXCEPTIONS = ['config/load.ts', 'config/sample.ts'];
 const IMPURE_MODULES = /^node:(?!path|util|buffer)/;
 

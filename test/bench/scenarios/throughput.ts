@@ -26,6 +26,7 @@ export interface ThroughputOptions {
   readonly expect: string;
   readonly connections: Count;
   readonly keepAlive: boolean;
+  readonly directives?: Readonly<Record<string, string>>;
   readonly targets?: Scenario['targets'];
   readonly prepare?: NonNullable<Scenario['prepare']>;
   /** A further check once warm. @returns problems */
@@ -41,7 +42,11 @@ export function throughputScenario(options: ThroughputOptions): Scenario {
   return {
     name: options.name,
     title: options.title,
-    pool: { pm: 'static', maxChildren: WORKERS },
+    pool: {
+      pm: 'static',
+      maxChildren: WORKERS,
+      ...(options.directives && { directives: options.directives }),
+    },
     metrics: THROUGHPUT_METRICS,
     targets: options.targets ?? [],
     ...(options.prepare && { prepare: options.prepare }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { accessFormatMistake } from '../../../src/config/access-format-check.js';
+import { accessFormatMistake } from '../../../src/accesslog/parse-format.js';
 
 const CLOSING = 'missing closing embrace in the access.format';
 

@@ -1,0 +1,95 @@
+import type { Bytes, Pid } from '../units.js';
+
+/** `enum tsfpm_log_field_kind` of runtime/control.h; a test compares both. */
+export const LOG_FIELD_KINDS = { PARAM: 1, HEADER: 2, URI: 3, SCRIPT: 4, PEER: 5, CPU: 6 } as const;
+
+export type LogFieldKind = keyof typeof LOG_FIELD_KINDS;
+
+/** One text of a request that the worker is to note. */
+export interface LogField {
+  readonly kind: LogFieldKind;
+  /** Of the param or header. */
+  readonly name: string;
+  /** Bytes of it that are kept. */
+  readonly most: Bytes;
+}
+
+/** What a worker tells of a request that has ended. All of it is hostile but pid and parent. */
+export interface RequestRecord {
+  readonly pid: Pid;
+  readonly parentPid: Pid;
+  readonly status: number;
+  /** Microseconds since 1970. */
+  readonly startEpochUs: number;
+  readonly durationNs: number;
+  readonly memoryPeak: Bytes;
+  readonly cpuUserUs: number;
+  readonly cpuSystemUs: number;
+  /** By the place of their field; Latin-1, so that no byte is lost. `undefined`: the request has none. */
+  readonly texts: readonly (string | undefined)[];
+}
+
+/** Bytes of records and their two other views: words of native order, and Latin-1 text. */
+export interface RecordBytes {
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly text: string;
+}
+
+/** Who wrote the record, as the master knows it. */
+export interface RecordOrigin {
+  readonly pid: Pid;
+  readonly parentPid: Pid;
+}
+
+// struct tsfpm_log_record of runtime/log-ring.h, in words.
+const STATUS = 3;
+const START = 4;
+const DURATION = 6;
+const MEMORY = 8;
+const CPU_USER = 10;
+const CPU_SYSTEM = 12;
+const TEXTS_FROM: Bytes = 56;
+const ABSENT = 0xffff;
+const WORD: Bytes = 4;
+
+const IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+const LOW = IS_LITTLE ? 0 : 1;
+
+/**
+ * @param start of the record, a multiple of 8 within `bytes`, with a whole head behind it
+ * @param end of the record; texts that would reach beyond it are taken for absent
+ */
+export function readRecord(
+  { bytes, words, text }: RecordBytes,
+  { start, end, textCount }: { start: number; end: number; textCount: number },
+  origin: RecordOrigin,
+): RequestRecord {
+  const word = start / WORD;
+  const wide = (at: number) => (words[word + at + LOW] ?? 0) + (words[word + at + 1 - LOW] ?? 0) * 2 ** 32;
+  const texts: (string | undefined)[] = [];
+  let at = start + TEXTS_FROM;
+  while (texts.length < textCount) {
+    const first = bytes[at] ?? 0;
+    const second = bytes[at + 1] ?? 0;
+    const length = IS_LITTLE ? first | (second << 8) : second | (first << 8);
+    at += 2;
+    if (at > end || length === ABSENT || at + length > end) {
+      texts.push(undefined);
+      continue;
+    }
+    texts.push(text.slice(at, at + length));
+    at += length;
+  }
+  return {
+    pid: origin.pid,
+    parentPid: origin.parentPid,
+    status: words[word + STATUS] ?? 0,
+    startEpochUs: wide(START),
+    durationNs: wide(DURATION),
+    memoryPeak: wide(MEMORY),
+    cpuUserUs: wide(CPU_USER),
+    cpuSystemUs: wide(CPU_SYSTEM),
+    texts,
+  };
+}

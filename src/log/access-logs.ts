@@ -1,0 +1,140 @@
+import type { SystemError } from '../errors.js';
+import type { Milliseconds } from '../units.js';
+import type { Logger } from './levels.js';
+import { LineFile } from './line-file.js';
+import type { LostLines } from './sinks.js';
+
+/** How long the end of the master may wait for a disk. */
+const LAST_WRITE_PATIENCE_MS: Milliseconds = 3000;
+
+/** One that cannot be opened. `message` is the line for the log, in php-fpm's words. */
+export class AccessLogOpenError extends Error {
+  constructor(path: string, cause: SystemError) {
+    super(`failed to open access log (${path})${cause.suffix}`, { cause });
+    this.name = 'AccessLogOpenError';
+  }
+}
+
+interface OpenFile {
+  readonly file: LineFile;
+  users: number;
+}
+
+/** The access logs of all pools, each file open once, however many pools or generations write to it. */
+export class AccessLogs {
+  readonly #log: Logger;
+  readonly #filesByPath = new Map<string, OpenFile>();
+  #kept: LineFile[] = [];
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /**
+   * To be given back by {@link release}.
+   *
+   * @param path of a file that is made, for the master alone, if it is not there
+   * @throws AccessLogOpenError
+   */
+  acquire(path: string): LineFile {
+    const there = this.#filesByPath.get(path);
+    if (there !== undefined) {
+      there.users++;
+      return there.file;
+    }
+    const file = attempt(path, () => new LineFile(path, (lost) => this.#tellLost(path, lost)));
+    this.#filesByPath.set(path, { file, users: 1 });
+    this.#log.debug(`open access log (${path})`);
+    return file;
+  }
+
+  /**
+   * Those of the configuration, which stay open and are opened anew after a rotation, also while nobody writes.
+   *
+   * @returns lines for the log of those that could not be opened
+   */
+  keep(paths: readonly string[]): string[] {
+    const failures: string[] = [];
+    const before = this.#kept;
+    this.#kept = [...new Set(paths)].flatMap((path) => {
+      try {
+        return [this.acquire(path)];
+      } catch (error) {
+        if (!(error instanceof AccessLogOpenError)) throw error;
+        failures.push(error.message);
+        return [];
+      }
+    });
+    for (const file of before) this.release(file);
+    return failures;
+  }
+
+  release(file: LineFile): void {
+    const there = this.#filesByPath.get(file.path);
+    if (there === undefined || there.file !== file || --there.users > 0) return;
+    this.#filesByPath.delete(file.path);
+    void this.#close(file);
+  }
+
+  get isEmpty(): boolean {
+    return this.#filesByPath.size === 0;
+  }
+
+  /**
+   * After a rotation.
+   *
+   * @returns lines for the log of those that could not be opened: they go on with the old file
+   */
+  reopen(): string[] {
+    const failures: string[] = [];
+    for (const [path, { file }] of this.#filesByPath) {
+      try {
+        attempt(path, () => file.reopen());
+        this.#log.debug(`open access log (${path})`);
+      } catch (error) {
+        if (!(error instanceof AccessLogOpenError)) throw error;
+        failures.push(error.message);
+      }
+    }
+    return failures;
+  }
+
+  /** @returns when every line so far is written, or the patience with a disk is over */
+  async idle(): Promise<void> {
+    await Promise.all([...this.#filesByPath.values()].map(({ file }) => file.idle(LAST_WRITE_PATIENCE_MS)));
+  }
+
+  async close(): Promise<void> {
+    const files = [...this.#filesByPath.values()];
+    this.#filesByPath.clear();
+    await Promise.all(files.map(({ file }) => this.#close(file)));
+  }
+
+  async #close(file: LineFile): Promise<void> {
+    const lost = await file.close(LAST_WRITE_PATIENCE_MS);
+    if (lost !== undefined) this.#tellLost(file.path, lost);
+  }
+
+  #tellLost(path: string, { count, reason }: LostLines): void {
+    this.#log.warning(`${count} lines of the access log ${path} were lost: ${reason}`);
+  }
+}
+
+/** @returns the line for the log where the file cannot be opened or made */
+export function accessLogProblem(path: string): string | undefined {
+  try {
+    void attempt(path, () => new LineFile(path, () => {})).close(0);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AccessLogOpenError)) throw error;
+    return error.message;
+  }
+}
+
+function attempt<Result>(path: string, open: () => Result): Result {
+  try {
+    return open();
+  } catch (error) {
+    throw new AccessLogOpenError(path, error as SystemError);
+  }
+}

@@ -1,0 +1,183 @@
+import { readSync, writeSync } from 'node:fs';
+import type { Bytes, Count, Fd } from '../units.js';
+import { HEADER_SIZE, SLOT_SIZE } from './layout.js';
+
+// The same as runtime/log-ring.h, which explains the rings; a test compares both.
+
+export const LOG_BOARD_SIZE: Bytes = 64;
+export const LOG_INDEX_SIZE: Bytes = 128;
+export const LOG_INDEX_FIELDS = { head: 0, lost: 8, tail: 64, tail_check: 72 } as const;
+export const LOG_RECORD_SIZE: Bytes = 56;
+export const LOG_RECORD_MAX: Bytes = 16384;
+export const LOG_STAMP = 0x474f4c54;
+
+const PAGE: Bytes = 4096;
+const WORD: Bytes = 4;
+const TWO_WORDS = 2 ** 32;
+
+/** `tsfpm_log_rings_offset()` */
+export function logRingsOffset(slotCount: Count): Bytes {
+  return Math.ceil((LOG_BOARD_SIZE + slotCount * LOG_INDEX_SIZE) / PAGE) * PAGE;
+}
+
+/** `tsfpm_log_area_size()` */
+export function logAreaSize(slotCount: Count, ringSize: Bytes): Bytes {
+  return ringSize === 0 ? 0 : logRingsOffset(slotCount) + slotCount * ringSize;
+}
+
+/** Records of one ring, whole and in order; the bytes are the reader's again after the call. */
+export interface LogBatch {
+  readonly slot: number;
+  readonly bytes: Buffer;
+  /** The same memory, in words of native order. */
+  readonly words: Uint32Array;
+  /** Where each record starts, in bytes; what follows up to the next is its own. */
+  readonly starts: readonly number[];
+  /** Behind the last record. */
+  readonly end: Bytes;
+}
+
+interface Place {
+  /** As far as it is read; the shared copy is for the worker alone. */
+  tail: number;
+  /** Records that the worker had no room for, as far as they are told. */
+  lost: number;
+}
+
+/** The master's end of a generation's rings of finished requests. All that it reads is hostile. */
+export class LogRings {
+  readonly #fd: Fd;
+  readonly #slotCount: Count;
+  readonly #ringSize: Bytes;
+  readonly #board: Bytes;
+  readonly #index: Uint32Array;
+  readonly #ring: Buffer;
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #placesBySlot = new Map<number, Place>();
+  readonly #mark = new BigUint64Array(2);
+
+  /** @param fd of a scoreboard that was made with rings */
+  constructor(fd: Fd, slotCount: Count, ringSize: Bytes) {
+    this.#fd = fd;
+    this.#slotCount = slotCount;
+    this.#ringSize = ringSize;
+    this.#board = HEADER_SIZE + slotCount * SLOT_SIZE;
+    this.#index = new Uint32Array((slotCount * LOG_INDEX_SIZE) / WORD);
+    this.#words = sharedWords(ringSize);
+    this.#ring = Buffer.from(this.#words.buffer);
+  }
+
+  /** A worker begins in this slot, with an empty ring. */
+  open(slot: number): void {
+    this.#placesBySlot.set(slot, { tail: 0, lost: 0 });
+  }
+
+  close(slot: number): void {
+    this.#placesBySlot.delete(slot);
+  }
+
+  get slots(): number[] {
+    return [...this.#placesBySlot.keys()];
+  }
+
+  /** From here on the worker that puts something in tells. Look once more afterwards. */
+  lowerPending(): void {
+    writeSync(this.#fd, new Uint32Array(1), 0, WORD, this.#board);
+  }
+
+  /** Before {@link take}: where the workers are. */
+  look(): void {
+    readSync(this.#fd, this.#index, 0, this.#index.byteLength, this.#board + LOG_BOARD_SIZE);
+  }
+
+  /**
+   * What the last {@link look} has found new in one ring, taken out of it; some of it where that goes around the end.
+   *
+   * @returns undefined where there is nothing
+   */
+  take(slot: number): LogBatch | undefined {
+    const place = this.#placesBySlot.get(slot);
+    if (place === undefined) return undefined;
+    const head = this.#indexWord(slot, LOG_INDEX_FIELDS.head);
+    const used = head - place.tail;
+    if (used === 0) return undefined;
+    // No worker of ours does that: nothing in there can be trusted to be a record.
+    if (used < 0 || used > this.#ringSize || used % 8 !== 0) {
+      this.#moveTo(slot, place, head);
+      return undefined;
+    }
+    const offset = place.tail % this.#ringSize;
+    const length = Math.min(used, this.#ringSize - offset);
+    readSync(this.#fd, this.#ring, 0, length, this.#ringAt(slot) + offset);
+    const { starts, end } = this.#recordsIn(length, place.tail);
+    this.#moveTo(slot, place, place.tail + length);
+    return { slot, bytes: this.#ring, words: this.#words, starts, end };
+  }
+
+  /** Requests that found a full ring since the last call, by the worker's own account; after a {@link look}. */
+  takeLost(slot: number): Count {
+    const place = this.#placesBySlot.get(slot);
+    if (place === undefined) return 0;
+    const lost = this.#indexWord(slot, LOG_INDEX_FIELDS.lost);
+    const more = lost - place.lost;
+    place.lost = lost;
+    return more > 0 && more < TWO_WORDS ? more : 0;
+  }
+
+  #ringAt(slot: number): Bytes {
+    return this.#board + logRingsOffset(this.#slotCount) + slot * this.#ringSize;
+  }
+
+  /** A number that no honest worker reaches is read as one that it cannot be. */
+  #indexWord(slot: number, field: Bytes): number {
+    const at = (slot * LOG_INDEX_SIZE + field) / WORD;
+    const value = read64(this.#index, at);
+    return Number.isSafeInteger(value) ? value : -1;
+  }
+
+  /** Sizes and stamps are the worker's: the first that is wrong ends the reading, with the rest thrown away. */
+  #recordsIn(length: Bytes, position: number): { starts: number[]; end: Bytes } {
+    const starts: number[] = [];
+    let at = 0;
+    let end = 0;
+    while (at < length) {
+      const size = this.#words[at / WORD] ?? 0;
+      const stamp = this.#words[at / WORD + 1] ?? 0;
+      const expected = (LOG_STAMP ^ ((position + at) % TWO_WORDS)) >>> 0;
+      if (size < 8 || size % 8 !== 0 || size > length - at || stamp !== expected) break;
+      const isFiller = size < LOG_RECORD_SIZE || this.#words[at / WORD + 2] !== 0;
+      if (!isFiller && size <= LOG_RECORD_MAX) {
+        starts.push(at);
+        end = at + size;
+      }
+      at += size;
+    }
+    return { starts, end };
+  }
+
+  #moveTo(slot: number, place: Place, position: number): void {
+    place.tail = Math.max(position, 0);
+    this.#mark[0] = BigInt(place.tail);
+    this.#mark[1] = ~BigInt(place.tail) & 0xffff_ffff_ffff_ffffn;
+    const at = this.#board + LOG_BOARD_SIZE + slot * LOG_INDEX_SIZE + LOG_INDEX_FIELDS.tail;
+    writeSync(this.#fd, this.#mark, 0, this.#mark.byteLength, at);
+  }
+}
+
+/** One for all generations: a batch is used up before the next is taken. */
+const wordsByRingSize = new Map<Bytes, Uint32Array<ArrayBuffer>>();
+
+function sharedWords(ringSize: Bytes): Uint32Array<ArrayBuffer> {
+  const there = wordsByRingSize.get(ringSize) ?? new Uint32Array(ringSize / WORD);
+  wordsByRingSize.set(ringSize, there);
+  return there;
+}
+
+/** A 64-bit number of native order as a double; exact below 2^53. */
+export function read64(words: Uint32Array, at: number): number {
+  const first = words[at] ?? 0;
+  const second = words[at + 1] ?? 0;
+  return IS_LITTLE ? second * TWO_WORDS + first : first * TWO_WORDS + second;
+}
+
+const IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
