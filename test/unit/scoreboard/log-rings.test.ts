@@ -68,7 +68,7 @@ class Writer {
     const bytes = Buffer.alloc(size);
     const stamp = (LOG_STAMP ^ Number(BigInt.asUintN(32, this.head))) >>> 0;
     Buffer.from(Uint32Array.of(size, stamp, isFiller).buffer).copy(bytes, 0, 0, Math.min(size, 12));
-    bytes.write(body, LOG_RECORD_SIZE, 'latin1');
+    if (body !== '') bytes.write(body, LOG_RECORD_SIZE, 'latin1');
     this.ring(Number(this.head % BigInt(RING)), bytes);
     this.publish(this.head + BigInt(size));
   }
