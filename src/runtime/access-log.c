@@ -39,7 +39,8 @@ static int (*php_send_headers)(struct sapi_headers *);
 static struct tsfpm_log_board *board;
 static struct tsfpm_log_index *own_index; /* NULL outside a worker that logs */
 static uint8_t *ring;
-static uint64_t ring_size, head, tail; /* never read back from where others could write them, but for the tail */
+static uint64_t ring_size, slot_count;
+static uint64_t head, tail; /* never read back from where others could write them, but for the master's */
 
 static union {
     struct tsfpm_log_record head;
@@ -87,7 +88,10 @@ void tsfpm_access_log_prepare(void)
 {
     sapi = dlsym(RTLD_DEFAULT, "sapi_module");
     globals = dlsym(RTLD_DEFAULT, "sapi_globals");
-    if (tsfpm_scoreboard->log_ring_size == 0 || sapi == NULL || sapi->send_headers == NULL) return;
+    /* Once, before there is any worker: later whoever owns one may have written anything there. */
+    ring_size = tsfpm_scoreboard->log_ring_size;
+    slot_count = tsfpm_scoreboard->slot_count;
+    if (ring_size == 0 || sapi == NULL || sapi->send_headers == NULL) return;
     /* The status that is sent: a request that was refused goes on in PHP, with another one. */
     php_send_headers = sapi->send_headers;
     sapi->send_headers = note_sent_headers;
@@ -95,9 +99,8 @@ void tsfpm_access_log_prepare(void)
 
 static struct tsfpm_log_board *board_of(void)
 {
-    if (tsfpm_scoreboard->log_ring_size == 0) return NULL;
-    return (struct tsfpm_log_board *)((char *)tsfpm_scoreboard + TSFPM_HEADER_SIZE +
-                                      (uint64_t)tsfpm_scoreboard->slot_count * TSFPM_SLOT_SIZE);
+    if (ring_size == 0) return NULL;
+    return (struct tsfpm_log_board *)((char *)tsfpm_scoreboard + TSFPM_HEADER_SIZE + slot_count * TSFPM_SLOT_SIZE);
 }
 
 static struct tsfpm_log_index *index_of(uint32_t slot)
@@ -154,8 +157,7 @@ void tsfpm_access_log_begin(uint32_t slot)
     board = board_of();
     if (board == NULL) return;
     own_index = index_of(slot);
-    ring_size = tsfpm_scoreboard->log_ring_size;
-    ring = (uint8_t *)board + tsfpm_log_rings_offset(tsfpm_scoreboard->slot_count) + slot * ring_size;
+    ring = (uint8_t *)board + tsfpm_log_rings_offset((uint32_t)slot_count) + slot * ring_size;
     head = tail = 0;
 }
 

@@ -61,7 +61,7 @@ const files = {
 };
 
 const pools = {
-  evil: { 'process.dumpable': 'yes', 'pm.max_children': 2 },
+  evil: { 'access.log': '{folder}/evil.log', 'process.dumpable': 'yes', 'pm.max_children': 2 },
   good: { 'pm.max_children': 2 },
 };
 
