@@ -15,7 +15,13 @@ const BUILD = [
 ];
 const PHP = [{ name: 'php-cgi', has: () => onPath('php-cgi'), packages: ['php-cgi'] }];
 const NGINX = { name: 'nginx', has: () => onPath('nginx'), packages: ['nginx-light'] };
-const FPM = { name: 'php-fpm', has: () => onPath('php-fpm8.2', 'php-fpm'), packages: ['php-fpm'] };
+/** In the names of Debian's and Ubuntu's programs. */
+const PHP_VERSIONS = ['7.4', '8.0', '8.1', '8.2', '8.3', '8.4', '8.5'];
+const FPM = {
+  name: 'php-fpm',
+  has: () => onPath('php-fpm', ...PHP_VERSIONS.map((version) => `php-fpm${version}`)),
+  packages: ['php-fpm'],
+};
 const SPAWN = { name: 'spawn-fcgi', has: () => onPath('spawn-fcgi'), packages: ['spawn-fcgi'] };
 const STRACE = { name: 'strace', has: () => onPath('strace'), packages: ['strace'] };
 /** The applications of `npm run test:apps`, where Debian puts them, and the database that they use. */
@@ -30,10 +36,12 @@ const APPS = [
     dokuwiki: ['dokuwiki'],
   }).map(([name, packages]) => ({ name, has: () => existsSync(`/usr/share/${name}/index.php`), packages })),
 ];
+const PATCHELF = { name: 'patchelf', has: () => onPath('patchelf'), packages: ['patchelf'] };
 const NEEDS = {
   start: [...BUILD, ...PHP],
   test: [...BUILD, ...PHP, NGINX, STRACE],
   apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
+  php: [...BUILD, ...PHP, PATCHELF],
   bench: [...BUILD, ...PHP, FPM, SPAWN],
 };
 

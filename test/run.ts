@@ -3,7 +3,7 @@
  *
  *   node dist/test/run.js [--unit] [--integration] [--grep PATTERN] [WORD...]
  *
- * A WORD keeps the files whose path holds it; --grep keeps the tests whose name matches.
+ * A WORD keeps the files whose path holds it, or one of WORD|WORD; --grep keeps the tests whose name matches.
  */
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -74,6 +74,8 @@ function testFiles(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.js'))
     .map((name) => join(folder, name))
-    .filter((path) => positionals.every((word) => relative(HERE, path).includes(word)))
+    .filter((path) =>
+      positionals.every((words) => words.split('|').some((word) => relative(HERE, path).includes(word))),
+    )
     .sort();
 }

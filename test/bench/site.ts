@@ -1,15 +1,13 @@
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { EXTENSIONS_FOLDER } from '../helpers/php-programs.js';
 
 /** The checkout; this file runs as dist/test/bench/site.js. */
 export const REPOSITORY = resolve(import.meta.dirname, '../../..');
 
-export const PHP_CGI = '/usr/bin/php-cgi8.2';
-export const PHP_FPM = '/usr/sbin/php-fpm8.2';
-export const SPAWN_FCGI = '/usr/bin/spawn-fcgi';
+export { PHP_FPM, SYSTEM_PHP_CGI as PHP_CGI } from '../helpers/php-programs.js';
 
-/** Extensions of Debian's php-cgi: named for all subjects, or php-fpm would load its own list. */
-const EXTENSIONS_FOLDER = '/etc/php/8.2/cgi/conf.d';
+export const SPAWN_FCGI = '/usr/bin/spawn-fcgi';
 
 /** As Debian's php.ini-production where it matters here; opcache as shipped. */
 const PHP_INI = `memory_limit = 128M
@@ -48,6 +46,7 @@ export function createSite(): Site {
     phpIni,
     environment: {
       PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      // Named for all subjects, or php-fpm would load its own list.
       ...(existsSync(EXTENSIONS_FOLDER) && { PHP_INI_SCAN_DIR: EXTENSIONS_FOLDER }),
     },
     workerUser: process.getuid?.() === 0 ? 'www-data' : undefined,

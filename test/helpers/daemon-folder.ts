@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { PHP_CGI, PHP_INI, SYSTEM_PHP_CGI } from './php-programs.js';
 
 export const isRoot = process.geteuid?.() === 0;
 /** Whom workers become when the tests run as root. */
@@ -7,10 +8,11 @@ export const WORKER_USER = 'www-data';
 /** For the `skip` of a test; false runs it. */
 export const unlessRoot = isRoot ? false : 'needs root, to give processes and files to other users';
 
-/** The php-cgi under test, and its php.ini: `npm run test:php` sets them. Default: the system's, with its own settings. */
-export const PHP_CGI = process.env.TSFPM_PHP_CGI ?? '/usr/bin/php-cgi';
+/** The default, the machine's own PHP, is not named: so are most pools. */
 const PHP_SETTINGS: Settings =
-  process.env.TSFPM_PHP_CGI === undefined ? {} : { php_cgi: PHP_CGI, php_ini: process.env.TSFPM_PHP_INI };
+  PHP_CGI === SYSTEM_PHP_CGI
+    ? {}
+    : { php_cgi: PHP_CGI, ...(PHP_INI === undefined ? {} : { php_ini: PHP_INI }) };
 
 /** Values as they are written; undefined takes a default of the harness out. */
 export type Settings = Readonly<Record<string, string | number | undefined>>;

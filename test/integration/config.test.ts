@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { type FailedStart, prepareFolder, runIn, runTsfpm, startTsfpm } from '../helpers/daemon.js';
 import { unlessRoot } from '../helpers/daemon-folder.js';
+import { PHP_CGI } from '../helpers/php-programs.js';
 import { PID_PHP } from '../helpers/probes.js';
 
 const EXIT_CONFIG = 78;
@@ -158,7 +159,7 @@ test('one pool whose php-cgi fails keeps the others from starting', async (t) =>
 test('a wrapper script may stand before php-cgi', async (t) => {
   const tsfpm = await startTsfpm(t, {
     pools: { www: { php_cgi: '{folder}/www/php' } },
-    files: { php: '#!/bin/sh\nexec php-cgi "$@"\n', 'pid.php': PID_PHP },
+    files: { php: `#!/bin/sh\nexec ${PHP_CGI} "$@"\n`, 'pid.php': PID_PHP },
   });
   assert.match(await tsfpm.get('pid.php'), /^[0-9]+$/);
 });

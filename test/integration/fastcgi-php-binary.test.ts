@@ -4,8 +4,8 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { startTsfpm } from '../helpers/daemon.js';
-import { PHP_CGI } from '../helpers/daemon-folder.js';
 import { assertNoStart, programFile, programFolder } from '../helpers/php-program.js';
+import { PHP_CGI } from '../helpers/php-programs.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { allProcesses } from '../helpers/processes.js';
 
@@ -47,13 +47,15 @@ test('a binary for another machine is refused with both machines', async (t) => 
 
 test('a binary of musl is refused with its loader', async (t) => {
   const path = patchedPhpCgi(t, (binary) => {
-    const at =
-      binary.indexOf('/lib64/ld-linux') < 0
-        ? binary.indexOf('/lib/ld-linux')
-        : binary.indexOf('/lib64/ld-linux');
-    assert.ok(at > 0, 'this php-cgi has no loader of glibc');
-    const end = binary.indexOf(0, at);
-    binary.fill(0, at, end);
+    // elf(5): the table of segments, and in it the one that names the loader.
+    const [tableAt, count] = [Number(binary.readBigUInt64LE(32)), binary.readUInt16LE(56)];
+    const segments = Array.from({ length: count }, (_, i) =>
+      binary.subarray(tableAt + i * 56, tableAt + i * 56 + 56),
+    );
+    const loader = segments.find((segment) => segment.readUInt32LE(0) === 3);
+    assert.ok(loader !== undefined, 'this php-cgi has no loader');
+    const [at, size] = [Number(loader.readBigUInt64LE(8)), Number(loader.readBigUInt64LE(32))];
+    binary.fill(0, at, at + size);
     binary.write('/lib/ld-musl-x.so.1', at, 'latin1');
   });
   await assertNoStart(t, path, /musl/);

@@ -5,6 +5,7 @@ import { FCGI_KEEP_CONN, FCGI_RESPONDER, FCGI_STDIN } from '../../src/fastcgi/co
 import { encodeBeginRequest, encodeParams, encodeStreamEnd } from '../../src/fastcgi/encode.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
+import { phpVersion } from '../helpers/php-programs.js';
 import { sleep, until } from '../helpers/wait.js';
 
 /** Says what the calls return, in a file: the client does not hear of it any more. */
@@ -109,7 +110,8 @@ test('arguments are refused, a shutdown function may call it, an unread body is 
   const tsfpm = await startTsfpm(t, { files });
   assert.equal(
     await tsfpm.get('arguments.php'),
-    'fastcgi_finish_request() expects exactly 0 arguments, 1 given',
+    // Before PHP 8 it was a warning.
+    Number(phpVersion()) < 8 ? '' : 'fastcgi_finish_request() expects exactly 0 arguments, 1 given',
   );
   assert.equal((await tsfpm.request('shutdown.php')).text, 'late');
   await said(tsfpm, 'shutdown');

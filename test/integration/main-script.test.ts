@@ -6,9 +6,9 @@ import { type TestContext, test } from 'node:test';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { isRoot, WORKER_USER } from '../helpers/daemon-folder.js';
 import { FastcgiConnection, type FcgiAddress, fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
+import { PHP_FPM } from '../helpers/php-programs.js';
 import { until } from '../helpers/wait.js';
 
-const PHP_FPM = 'php-fpm8.2';
 const hasFpm = spawnSync(PHP_FPM, ['-v']).status === 0;
 
 const files = {

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { type Daemon, type DaemonOptions, startTsfpm } from '../helpers/daemon.js';
 import { type Pieces, type Settings, unlessRoot } from '../helpers/daemon-folder.js';
+import { PHP_CGI } from '../helpers/php-programs.js';
 import { freePort } from '../helpers/ports.js';
 import { PID_PHP } from '../helpers/probes.js';
 import {
@@ -103,8 +104,8 @@ const FAULTS: readonly (readonly [string, Settings, RegExp, skip?: string | fals
 ];
 
 const FAULTY_FILES = {
-  ends: script('case "$*" in *-v*) exec php-cgi "$@";; esac\necho "no memory, sorry" >&2\nexit 9'),
-  crashes: script('case "$*" in *-v*) exec php-cgi "$@";; esac\nulimit -c 0\nkill -SEGV $$\nsleep 5'),
+  ends: script(`case "$*" in *-v*) exec ${PHP_CGI} "$@";; esac\necho "no memory, sorry" >&2\nexit 9`),
+  crashes: script(`case "$*" in *-v*) exec ${PHP_CGI} "$@";; esac\nulimit -c 0\nkill -SEGV $$\nsleep 5`),
 };
 
 for (const [name, fault, told, skip = false] of FAULTS)
@@ -174,7 +175,7 @@ for (const [signal, word] of [
     const pools = { www: {}, cold: ONDEMAND };
     const tsfpm = await start(t, {
       pools,
-      files: { ...files, slow: script('case "$*" in *-v*) ;; *) sleep 1;; esac\nexec php-cgi "$@"') },
+      files: { ...files, slow: script(`case "$*" in *-v*) ;; *) sleep 1;; esac\nexec ${PHP_CGI} "$@"`) },
     });
     const port = await freePort();
     tsfpm.folder.writePieces({

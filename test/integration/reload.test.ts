@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { type Daemon, type DaemonOptions, startTsfpm } from '../helpers/daemon.js';
 import { type Pieces, type Settings, unlessRoot } from '../helpers/daemon-folder.js';
 import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
+import { PHP_INI_START } from '../helpers/php-programs.js';
 import { freePort } from '../helpers/ports.js';
 import { PID_PHP, SLOW_PHP } from '../helpers/probes.js';
 import {
@@ -92,7 +93,10 @@ test('a reload brings a new zygote, new workers and a fresh opcache in the same 
 test('what the file says anew is in force', async (t) => {
   const pieces = (settings: Settings): Pieces => ({
     pools: { www: { 'pm.max_children': 1, ...settings } },
-    files: { 'one.ini': 'precision = 11\n', 'two.ini': 'precision = 12\n' },
+    files: {
+      'one.ini': `${PHP_INI_START}precision = 11\n`,
+      'two.ini': `${PHP_INI_START}precision = 12\n`,
+    },
   });
   const old = pieces({
     php_ini: '{folder}/www/one.ini',
@@ -265,11 +269,14 @@ test('reload_unchanged = no keeps unchanged pools, and renews one whose php.ini 
     global: { reload_unchanged: 'no' },
     pools: { www: { php_ini: '{folder}/www/php.ini' }, shop: more },
   });
-  const tsfpm = await start(t, { ...pieces(), files: { ...files, 'php.ini': 'precision = 11\n' } });
+  const tsfpm = await start(t, {
+    ...pieces(),
+    files: { ...files, 'php.ini': `${PHP_INI_START}precision = 11\n` },
+  });
   const [www, shop] = [processesOf(tsfpm, 'www'), processesOf(tsfpm, 'shop')];
   assert.match(await reload(tsfpm), /pools unchanged: www, shop\n/);
   assert.deepEqual([processesOf(tsfpm, 'www'), processesOf(tsfpm, 'shop')], [www, shop]);
-  tsfpm.folder.writeScript('php.ini', 'precision = 9\n');
+  tsfpm.folder.writeScript('php.ini', `${PHP_INI_START}precision = 9\n`);
   assert.match(await reload(tsfpm), /pools renewed: www; unchanged: shop\n/);
   await untilRenewed(tsfpm, 'www', www, 2);
   assert.equal((await tsfpm.getJson<unknown[]>('who.php'))[0], '9');
