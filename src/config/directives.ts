@@ -640,7 +640,8 @@ export const POOL_DIRECTIVES = [
     summary: 'Directory that workers see as /. Needs root.',
     details: [
       'An absolute path, or one that begins with $prefix, the prefix of the pool.',
-      'Inside there is no /etc, no /tmp and no time zone data but what you put there.',
+      'PHP, its extensions, time zones and name servers come along. What scripts need besides is yours to put',
+      'there: a /tmp for uploads and sessions, /etc/hosts, CA certificates, /bin/sh for programs.',
     ],
     defaultText: 'none',
     example: '/srv/$pool',

@@ -67,6 +67,7 @@ export const SETTING_KEYS = {
   LOG_FIELD: 20,
   APPARMOR_HAT: 40,
   SOFT_FILES: 41,
+  TIME_ZONES: 42,
 } as const;
 
 /** `enum tsfpm_question_kind` */

@@ -5,6 +5,7 @@ import type { Setting } from './control-frames.js';
 import { type Environment, SOFT_FILES_VARIABLE, workerEnvironment } from './environment.js';
 import type { PoolAccount } from './identity.js';
 import { accessFormatOf, logFieldSettings } from './request-log.js';
+import { timeZoneDatabase } from './time-zones.js';
 
 const text = (key: Setting['key'], value: string): Setting => ({ key, value: Buffer.from(value) });
 const int32 = (key: Setting['key'], value: number): Setting => ({ key, value: nativeInt32(value) });
@@ -36,7 +37,11 @@ export function workerSettings(pool: PoolConfig, account: PoolAccount, master: E
     settings.push(int64('RLIMIT_CORE', pool.rlimitCore === 'unlimited' ? -1 : pool.rlimitCore));
   if (isRoot && pool.processPriority !== undefined) settings.push(int32('PRIORITY', pool.processPriority));
   if (pool.processDumpable) settings.push(int32('DUMPABLE', 1));
-  if (isRoot && pool.chroot) settings.push(text('CHROOT', pool.chroot));
+  if (isRoot && pool.chroot) {
+    settings.push(text('CHROOT', pool.chroot));
+    const value = timeZoneDatabase();
+    if (value !== undefined) settings.push({ key: 'TIME_ZONES', value });
+  }
   if (pool.chdir) settings.push(text('CHDIR', pool.chdir));
   if (pool.apparmorHat) settings.push(text('APPARMOR_HAT', pool.apparmorHat));
   if (pool.pmStatusPath) settings.push(text('STATUS_PATH', pool.pmStatusPath));

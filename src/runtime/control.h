@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define TSFPM_CONTROL_VERSION 2u
-#define TSFPM_FRAME_PAYLOAD_MAX 1048576u /* a CONFIGURE with a large environment; all others are far smaller */
+#define TSFPM_FRAME_PAYLOAD_MAX 8388608u /* a CONFIGURE with time zones and a large environment; others are far smaller */
 #define TSFPM_READY_MAX 8192u
 #define TSFPM_OUTPUT_CHUNK 8192u         /* most bytes of worker output in one frame */
 
@@ -119,6 +119,7 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_ALLOWED_CLIENTS = 19,  /* separated by commas; absent: everybody; empty: nobody */
     TSFPM_SETTING_LOG_FIELD = 20,        /* struct tsfpm_log_field and a name, repeated: what the access log needs */
     TSFPM_SETTING_APPARMOR_HAT = 40,     /* name */
+    TSFPM_SETTING_TIME_ZONES = 42,       /* uint32 n, n times where a name and where its data starts, names and data */
     TSFPM_SETTING_SOFT_FILES = 41,       /* int64, soft limit of descriptors for workers; absent: as the zygote's */
 };
 

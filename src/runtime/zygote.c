@@ -26,6 +26,7 @@
 #include "access-log.h"
 #include "control.h"
 #include "identity.h"
+#include "jail.h"
 #include "relay.h"
 #include "runtime.h"
 #include "scoreboard.h"
@@ -199,12 +200,14 @@ static void configure(const uint8_t *payload, size_t length)
         case TSFPM_SETTING_LOG_FIELD:
             if (!tsfpm_access_log_add_field(bytes, setting.length)) tsfpm_die("the access log needs too many fields");
             break;
+        case TSFPM_SETTING_TIME_ZONES: tsfpm_jail_take_time_zones(bytes, setting.length); break;
         case TSFPM_SETTING_ENV:
         case TSFPM_SETTING_ADMIN_VALUE: break; /* read_lists */
         default: tsfpm_die("unknown setting %u from the master", setting.key);
         }
     }
     if (settings.identity.has_uid != settings.identity.has_gid) tsfpm_die("the master named a user or a group, not both");
+    if (settings.identity.chroot != NULL) tsfpm_jail_prepare(settings.identity.chroot);
     struct rlimit *files = &settings.identity.files;
     if (settings.soft_files >= 0 && (rlim_t)settings.soft_files < files->rlim_cur) files->rlim_cur = (rlim_t)settings.soft_files;
     read_lists(payload, length);

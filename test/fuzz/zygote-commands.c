@@ -88,6 +88,16 @@ void tsfpm_allowed_clients_configure(const char *list)
     (void)list;
 }
 
+void tsfpm_jail_prepare(const char *root)
+{
+    (void)root;
+}
+
+void tsfpm_jail_take_time_zones(const uint8_t *database, size_t size)
+{
+    (void)database, (void)size;
+}
+
 void tsfpm_identity_take(const struct tsfpm_identity *wanted)
 {
     (void)wanted;
