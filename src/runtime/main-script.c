@@ -8,11 +8,14 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "php-types.h"
+#include "request-head.h"
 #include "runtime.h"
 
 /* main/SAPI.h */
@@ -32,9 +35,12 @@ static struct {
     size_t (*write)(const char *, size_t);
     char *(*param)(const char *, size_t);
     long (*ini_long)(const char *, size_t, int);
+    char *(*ini_string)(const char *, size_t, int);
+    char *(*real_path)(const char *, char *);
 } php;
 
 static bool is_possible;
+static char main_script[TEXT_MOST];
 static const char *limit_extensions; /* separated by blanks; NULL: any */
 
 /*
@@ -61,17 +67,106 @@ void tsfpm_main_script_prepare(void)
     *(void **)&php.write = dlsym(RTLD_DEFAULT, "php_output_write");
     *(void **)&php.param = dlsym(RTLD_DEFAULT, "sapi_getenv");
     *(void **)&php.ini_long = dlsym(RTLD_DEFAULT, "zend_ini_long");
+    *(void **)&php.ini_string = dlsym(RTLD_DEFAULT, "zend_ini_string");
+    *(void **)&php.real_path = dlsym(RTLD_DEFAULT, "tsrm_realpath");
     is_possible = sapi != NULL && php.get_stat != NULL && php.header != NULL && php.write != NULL &&
                   php.param != NULL && php.ini_long != NULL && tsfpm_finish_prepare() && path_is_where_expected();
+}
+
+/* A path is the client's: it may not make lines of its own in a log. */
+static void mask_control_characters(char *text)
+{
+    for (char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '.';
+}
+
+/*
+ * php-cgi opens the script right after the request's start, by a function that is a variable: while `is_awaited`, the
+ * first call is for it.
+ */
+static int (*open_stream)(void *, void *);
+static bool is_awaited;
+
+static void tell_unopened(int reason)
+{
+    char text[TEXT_MOST + 64];
+    snprintf(text, sizeof text, "%s (%.60s)", main_script, strerror(reason));
+    mask_control_characters(text);
+    tsfpm_message("ERROR: ", "Unable to open primary script: ", text);
+}
+
+static int on_open_stream(void *first, void *second)
+{
+    bool is_main_script = is_awaited;
+    is_awaited = false;
+    if (is_main_script) errno = 0; /* a directory fails without a reason: an earlier one is not it */
+    int result = open_stream(first, second);
+    int reason = errno;
+    if (result != 0 && is_main_script && tsfpm_role == TSFPM_ROLE_WORKER) tell_unopened(reason);
+    errno = reason; /* php-cgi chooses its answer by it */
+    return result;
+}
+
+void tsfpm_main_script_check_end(void)
+{
+    /* It was not even tried. */
+    if (is_awaited) tell_unopened(ENOENT);
+    is_awaited = false;
 }
 
 void tsfpm_main_script_configure(const char *extensions)
 {
     limit_extensions = extensions;
+    /* opcache has put its own there by now. */
+    int (**stream_function)(void *, void *) = dlsym(RTLD_DEFAULT, "zend_stream_open_function");
+    if (is_possible && stream_function != NULL && *stream_function != NULL) {
+        open_stream = *stream_function;
+        *stream_function = on_open_stream;
+    }
+    tsfpm_environment_configure();
     if (extensions != NULL && !is_possible)
         dprintf(STDERR_FILENO, "this version of PHP hides which script it runs: security.limit_extensions is NOT in "
                                "force, files of any name run as PHP\n");
 }
+
+/* ---- what the rewriting of a head goes by ---- */
+
+static bool fixes_path_info(void)
+{
+    return php.ini_long == NULL || php.ini_long("cgi.fix_pathinfo", sizeof "cgi.fix_pathinfo" - 1, 0) != 0;
+}
+
+static const char *doc_root(void)
+{
+    const char *root = php.ini_string != NULL ? php.ini_string("doc_root", sizeof "doc_root" - 1, 0) : NULL;
+    return root != NULL ? root : "";
+}
+
+/* php-cgi asks the same function in a moment; what it found is then in its cache. */
+static bool exists(const char *path)
+{
+    char buffer[PATH_MAX];
+    return php.real_path != NULL ? php.real_path(path, buffer) != NULL : access(path, F_OK) == 0;
+}
+
+long tsfpm_main_script_content_length(void)
+{
+    return sapi->content_length;
+}
+
+const struct tsfpm_head_rules *tsfpm_main_script_rules(void)
+{
+    static const struct tsfpm_head_rules rules = {fixes_path_info, doc_root, exists};
+    return &rules;
+}
+
+void tsfpm_main_script_tell_too_long(void)
+{
+    dprintf(STDERR_FILENO, "ERROR: a request's params are more than %u bytes; its connection is closed\n",
+            TSFPM_HEAD_MOST);
+}
+
+/* ---- what may run ---- */
 
 /* php-fpm compares the end of the path, byte for byte, without a thought for dots. */
 static bool may_run(const char *path)
@@ -86,13 +181,6 @@ static bool may_run(const char *path)
         at += length + strspn(at + length, " \t");
     }
     return !is_limited;
-}
-
-/* To the client's stderr stream, as php-fpm's log lines of a request go. */
-static void tell_client(const char *text)
-{
-    if (php.ini_long("fastcgi.logging", sizeof "fastcgi.logging" - 1, 0) != 0)
-        tsfpm_worker_write_stderr(text, strlen(text));
 }
 
 /* `status` NULL leaves it at 200. */
@@ -114,16 +202,21 @@ static void deny(const char *path)
 {
     char text[TEXT_MOST];
     snprintf(text, sizeof text, "Access to the script '%s' has been denied (see security.limit_extensions)", path);
-    /* The path is the client's: it may not make lines of its own in a log. */
-    for (char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '.';
-    dprintf(STDERR_FILENO, "NOTICE: %s\n", text);
-    tell_client(text);
+    mask_control_characters(text);
+    tsfpm_message("NOTICE: ", "", text);
     answer("HTTP/1.1 403 Forbidden", "Access denied.\n");
+}
+
+/* A copy: PHP frees the path before it tells of a failure. */
+static void await_script(const char *path)
+{
+    is_awaited = open_stream != NULL;
+    if (is_awaited) snprintf(main_script, sizeof main_script, "%s", path);
 }
 
 void tsfpm_main_script_check(void)
 {
+    is_awaited = false;
     if (!is_possible) return;
     if (tsfpm_request_ini_is_unsafe()) {
         answer("HTTP/1.1 403 Forbidden", "Access denied.\n");
@@ -133,9 +226,11 @@ void tsfpm_main_script_check(void)
     if (sapi->request_method == NULL && php.param("REQUEST_METHOD", sizeof "REQUEST_METHOD" - 1) == NULL) {
         answer(NULL, "");
     } else if (sapi->path_translated == NULL) {
-        tell_client("Primary script unknown");
+        tsfpm_message_to_client("", "Primary script unknown"); /* php-fpm logs it as DEBUG */
         answer("HTTP/1.1 404 Not Found", "File not found.\n");
     } else if (!may_run(sapi->path_translated)) {
         deny(sapi->path_translated);
+    } else {
+        await_script(sapi->path_translated);
     }
 }

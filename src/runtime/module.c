@@ -85,6 +85,16 @@ const char *tsfpm_module_ini_scanned(void)
     return exported_text("php_ini_scanned_files");
 }
 
+struct sapi_module *tsfpm_sapi_module(void)
+{
+    struct sapi_module *sapi = dlsym(RTLD_DEFAULT, "sapi_module");
+    /* Every SAPI has PHP's own function in the middle of the row: the fields around it are where they should be. */
+    bool is_known = sapi != NULL && *(void **)&sapi->error == dlsym(RTLD_DEFAULT, "zend_error") &&
+                    sapi->activate != NULL && sapi->getenv != NULL && sapi->read_post != NULL &&
+                    sapi->log_message != NULL;
+    return is_known ? sapi : NULL;
+}
+
 struct zend_string *tsfpm_permanent_string(const char *text)
 {
     size_t length = strlen(text);
@@ -138,7 +148,10 @@ static int request_shutdown(int type, int module_number)
 {
     (void)type;
     (void)module_number;
-    if (tsfpm_role == TSFPM_ROLE_WORKER) tsfpm_worker_request_ends(memory_peak_usage(true));
+    if (tsfpm_role != TSFPM_ROLE_WORKER) return 0;
+    tsfpm_main_script_check_end();
+    tsfpm_request_body_ends();
+    tsfpm_worker_request_ends(memory_peak_usage(true));
     return 0;
 }
 
@@ -229,5 +242,8 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     tsfpm_access_log_prepare();
     tsfpm_main_script_prepare();
     tsfpm_request_ini_prepare();
+    tsfpm_messages_prepare();
+    tsfpm_request_body_prepare();
+    tsfpm_environment_prepare();
     return &module;
 }

@@ -39,7 +39,7 @@ struct execute_data {
     uint32_t argument_count;
 };
 
-/* main/SAPI.h, the start of sapi_module_struct; PHP 8 changed only how it writes these types */
+/* main/SAPI.h, the start of sapi_module_struct: what php-cgi does for PHP, and the runtime here and there in its place. */
 struct sapi_headers;
 struct sapi_module {
     const char *name, *pretty_name;
@@ -54,6 +54,11 @@ struct sapi_module {
     void (*error)(int type, const char *format, ...);
     int (*header_handler)(void *header, int operation, struct sapi_headers *);
     int (*send_headers)(struct sapi_headers *);
+    void (*send_header)(void *, void *);
+    size_t (*read_post)(char *, size_t);
+    char *(*read_cookies)(void);
+    void (*register_server_variables)(struct zval *);
+    void (*log_message)(const char *, int);
 };
 
 /* main/SAPI.h sapi_headers_struct; Zend/zend_llist.h for the list that it starts with */
@@ -90,6 +95,9 @@ struct sapi_globals {
     int proto_num;
     struct sapi_headers headers;
 };
+
+/* module.c: PHP's own, or NULL where it does not look as it is taken to. */
+struct sapi_module *tsfpm_sapi_module(void);
 
 /* module.c: for the life of the process; no memory ends it. */
 struct zend_string *tsfpm_permanent_string(const char *text);

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "php-types.h"
 #include "runtime.h"
@@ -41,10 +40,8 @@ static const char *text_of(const struct zval *value)
 static void complain(const char *format, const char *key)
 {
     char text[512];
-    int used = snprintf(text, sizeof text, "Passing INI directive through FastCGI: ");
-    snprintf(text + used, sizeof text - (size_t)used, format, key);
-    dprintf(STDERR_FILENO, "ERROR: %s\n", text);
-    tsfpm_worker_write_stderr(text, strlen(text));
+    snprintf(text, sizeof text, format, key);
+    tsfpm_message("ERROR: ", "Passing INI directive through FastCGI: ", text);
 }
 
 /* The request asks for a restriction that it cannot have: its script must not run without it. */
@@ -101,11 +98,11 @@ static int activate(void)
 
 void tsfpm_request_ini_prepare(void)
 {
-    struct sapi_module *sapi = dlsym(RTLD_DEFAULT, "sapi_module");
+    struct sapi_module *sapi = tsfpm_sapi_module();
     *(void **)&php.parse = dlsym(RTLD_DEFAULT, "zend_parse_ini_string");
     *(void **)&php.alter = dlsym(RTLD_DEFAULT, "zend_alter_ini_entry_chars_ex");
     *(void **)&php.param = dlsym(RTLD_DEFAULT, "sapi_getenv");
-    if (sapi == NULL || php.parse == NULL || php.alter == NULL || php.param == NULL || sapi->activate == NULL) return;
+    if (sapi == NULL || php.parse == NULL || php.alter == NULL || php.param == NULL) return;
     php.activate = sapi->activate;
     sapi->activate = activate;
 }

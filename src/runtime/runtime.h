@@ -82,7 +82,12 @@ void tsfpm_sapi_name_set(void);              /* once PHP has its constants */
 /* main-script.c */
 void tsfpm_main_script_prepare(void);                           /* once PHP is there */
 void tsfpm_main_script_configure(const char *limit_extensions); /* stays; NULL: any. Tells where it cannot be kept */
-void tsfpm_main_script_check(void); /* PHP's request start-up: refuses what is not to run */
+long tsfpm_main_script_content_length(void); /* of the present request, as PHP has read it */
+struct tsfpm_head_rules;
+const struct tsfpm_head_rules *tsfpm_main_script_rules(void);
+void tsfpm_main_script_tell_too_long(void); /* that a request's params are more than it may have */
+void tsfpm_main_script_check(void);     /* PHP's request start-up: refuses what is not to run */
+void tsfpm_main_script_check_end(void); /* PHP's request shutdown: tells of a script that could not be opened */
 
 /* allowed-clients.c */
 void tsfpm_allowed_clients_configure(const char *list); /* addresses, separated by commas; not called: everybody */
@@ -92,6 +97,22 @@ void tsfpm_allowed_clients_tell(const struct sockaddr_storage *client); /* that 
 /* request-ini.c */
 bool tsfpm_request_ini_is_unsafe(void); /* the request asked for a restriction that it cannot have */
 void tsfpm_request_ini_prepare(void); /* once PHP is there: from then on PHP_VALUE and PHP_ADMIN_VALUE count */
+
+/* messages.c */
+void tsfpm_messages_prepare(void); /* once PHP is there: from then on PHP's log goes where php-fpm's does */
+void tsfpm_messages_request_starts(void);
+/* To the worker's stderr, with the level before it, and to the client. `front` and `text` are one message. */
+void tsfpm_message(const char *level, const char *front, const char *text);
+void tsfpm_message_to_client(const char *front, const char *text);
+
+/* request-body.c */
+void tsfpm_request_body_prepare(void); /* once PHP is there: from then on REQUEST_BODY_FILE counts */
+void tsfpm_request_body_starts(void);  /* a request's start, before PHP reads anything of it */
+void tsfpm_request_body_ends(void);    /* nothing more is read of it */
+
+/* environment.c */
+void tsfpm_environment_prepare(void);
+void tsfpm_environment_configure(void); /* once php-cgi has made its own arrangements */
 
 /* How long a kept-alive client must have been idle before the zygote tells its worker to leave: ns. */
 #define TSFPM_KEPT_ALIVE_GRACE_NS 100000000ull
@@ -122,7 +143,7 @@ int tsfpm_worker_close(void);
 void tsfpm_worker_answer_early(void);
 bool tsfpm_worker_may_answer_early(void);               /* what the function returns to PHP */
 void tsfpm_worker_hide_broken_connection(bool is_hidden); /* PHP's writes succeed, whatever the client did */
-void tsfpm_worker_write_stderr(const char *text, size_t length); /* a record of its own; at most 65535 bytes */
+void tsfpm_worker_write_stderr(const char *const texts[], size_t count); /* a record of its own, of what fits in one */
 bool tsfpm_worker_take_rest(void); /* what the client still sends, without waiting; true when that is all */
 
 /*

@@ -17,6 +17,7 @@
 #include "access-log.h"
 #include "ask.h"
 #include "relay.h"
+#include "request-head.h"
 #include "runtime.h"
 #include "scoreboard.h"
 
@@ -58,8 +59,11 @@ static volatile sig_atomic_t leaving;            /* told to end after the presen
 static volatile sig_atomic_t waiting_kept_alive; /* nothing in hand, on a kept-alive connection */
 static const sigset_t *mask_to_restore;          /* until the first accept */
 
-static uint8_t input[65536];
+#define RECEIVE_AT_ONCE 65536
+static uint8_t input[TSFPM_HEAD_MOST]; /* usually its first pages alone: only a head is received in full before it is read */
 static size_t input_start, input_end; /* what is received and not yet read by php-cgi */
+static uint8_t head[TSFPM_HEAD_MOST + TSFPM_HEAD_ADDED]; /* a request's head that php-cgi reads instead of what was sent */
+static size_t head_start, head_end;
 static bool input_eof;
 
 /* Where in the client's stream of records php-cgi's reading stands. */
@@ -239,6 +243,8 @@ static void request_begins(void)
     tsfpm_request_id = stream.id;
     is_answered = answered_early = false;
     params_length = params_kept = 0;
+    tsfpm_messages_request_starts();
+    tsfpm_request_body_starts();
     tsfpm_slot_begin(slot);
     slot->accepted++;
     slot->params_length = 0;
@@ -319,7 +325,7 @@ static bool at_record_start(void)
 static ssize_t receive(int flags)
 {
     ssize_t received;
-    do received = tsfpm_libc()->recv(tsfpm_connection, input, sizeof input, flags);
+    do received = tsfpm_libc()->recv(tsfpm_connection, input, RECEIVE_AT_ONCE, flags);
     while (received < 0 && errno == EINTR && !(leaving && waiting_kept_alive));
     input_start = 0;
     input_end = received > 0 ? (size_t)received : 0;
@@ -404,7 +410,7 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
         return -1;
     }
     tsfpm_connection = fd;
-    input_start = input_end = 0;
+    input_start = input_end = head_start = head_end = 0;
     input_eof = false;
     memset(&stream, 0, sizeof stream);
     connection_used = in_request = request_open = arrival_noted = is_answered = answered_early = skips_body = let_go = false;
@@ -593,11 +599,43 @@ static bool skip_body(void)
     return input_start < input_end;
 }
 
+/* Before php-cgi reads a head. Returns false where it must not: then the connection ends. */
+static bool prepare_head(void)
+{
+    size_t taken;
+    enum tsfpm_head_verdict verdict;
+    head_start = head_end = 0;
+    do verdict = tsfpm_head_look(input + input_start, input_end - input_start, tsfpm_main_script_rules(), head,
+                                 sizeof head, &taken, &head_end);
+    while (verdict == TSFPM_HEAD_INCOMPLETE && receive_more());
+    if (verdict == TSFPM_HEAD_REWRITTEN) input_start += taken;
+    else head_end = 0;
+    bool is_too_long = verdict == TSFPM_HEAD_REFUSED || (verdict == TSFPM_HEAD_INCOMPLETE && !input_eof);
+    if (is_too_long) tsfpm_main_script_tell_too_long();
+    return !is_too_long;
+}
+
 /* What comes next in the buffer is not for php-cgi; the buffer may be empty then. */
 static bool is_served_here(void)
 {
     if (skips_body && !skip_body()) return true;
-    return tsfpm_relay_is_wanted() && !in_request && at_record_start() && answer_page();
+    if (in_request || !at_record_start()) return false;
+    if (tsfpm_relay_is_wanted() && answer_page()) return true;
+    let_go = !prepare_head();
+    return let_go;
+}
+
+/* Takes from what stands for a head, or from what was received. Returns the number of bytes. */
+static size_t take_input(void *buffer, size_t size)
+{
+    bool from_head = head_start < head_end;
+    const uint8_t *from = from_head ? head + head_start : input + input_start;
+    size_t there = from_head ? head_end - head_start : input_end - input_start;
+    size_t step = there < size ? there : size;
+    memcpy(buffer, from, step);
+    follow(from, step, true);
+    *(from_head ? &head_start : &input_start) += step;
+    return step;
 }
 
 ssize_t tsfpm_worker_read(void *buffer, size_t size)
@@ -605,6 +643,7 @@ ssize_t tsfpm_worker_read(void *buffer, size_t size)
     if (size == 0) return end_of_stream(); /* the content of an empty record */
     do {
         if (let_go) return end_of_stream();
+        if (head_start < head_end) break;
         /* The client said that its body ends, and php-cgi would wait for what CONTENT_LENGTH promised, for ever. */
         if (in_request && stream.stdin_ended && at_record_start()) return end_of_stream();
         if (input_start == input_end) {
@@ -616,12 +655,8 @@ ssize_t tsfpm_worker_read(void *buffer, size_t size)
             if (next_request) request_arrives();
         }
     } while (is_served_here());
-    size_t step = input_end - input_start < size ? input_end - input_start : size;
     connection_used = true;
-    memcpy(buffer, input + input_start, step);
-    follow(input + input_start, step, true);
-    input_start += step;
-    return (ssize_t)step;
+    return (ssize_t)take_input(buffer, size);
 }
 
 void tsfpm_worker_hide_broken_connection(bool hide)
@@ -629,12 +664,21 @@ void tsfpm_worker_hide_broken_connection(bool hide)
     client_may_be_gone = hide;
 }
 
-void tsfpm_worker_write_stderr(const char *text, size_t length)
+void tsfpm_worker_write_stderr(const char *const texts[], size_t count)
 {
     uint8_t header[FCGI_HEADER_LEN];
-    if (!request_open || answered_early || length == 0 || length > UINT16_MAX) return;
+    size_t length = 0;
+    if (!request_open || answered_early) return;
+    for (size_t i = 0; i < count; i++) length += strlen(texts[i]);
+    if (length > UINT16_MAX) length = UINT16_MAX;
+    if (length == 0) return;
     make_header(header, FCGI_STDERR, stream.id, length);
-    if (write_all(header, sizeof header)) write_all((const uint8_t *)text, length);
+    bool is_written = write_all(header, sizeof header);
+    for (size_t i = 0; i < count && is_written; i++) {
+        size_t here = strnlen(texts[i], length);
+        is_written = write_all((const uint8_t *)texts[i], here);
+        length -= here;
+    }
 }
 
 bool tsfpm_worker_may_answer_early(void)
@@ -685,8 +729,9 @@ ssize_t tsfpm_worker_write(const void *buffer, size_t size)
 /* All that the client had to send is here: closing loses nothing and resets nobody. */
 static bool all_received(void)
 {
+    follow(head + head_start, head_end - head_start, false);
     follow(input + input_start, input_end - input_start, false);
-    input_start = input_end = 0;
+    input_start = input_end = head_start = head_end = 0;
     return input_eof || (stream.stdin_ended && at_record_start());
 }
 

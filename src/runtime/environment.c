@@ -1,0 +1,102 @@
+/*
+ * What scripts see of a request's params as variables. Two things are not as php-cgi has them: getenv() without a name
+ * tells of them too, as under php-fpm, and a REDIRECT_URL that was kept from php-cgi (request-head.h) has its name back.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+
+#include "php-types.h"
+#include "request-head.h"
+#include "runtime.h"
+
+#define REDIRECT_URL "REDIRECT_URL"
+#define TYPE_IS_COUNTED 0x0000ff00u /* Zend/zend_types.h: flags beside a value's type */
+
+#define WORDS_OF_SAPI 40 /* more than sapi_module_struct has: what lies behind it stays as it is */
+
+typedef void import_function(struct zval *array);
+typedef unsigned int filter_function(int, const char *, char **, size_t, size_t *);
+
+static filter_function **input_filter;
+
+static struct {
+    import_function *import;
+    char *(*param)(const char *, size_t);
+    struct zval *(*find)(const void *, const char *, size_t);
+    struct zval *(*update)(void *, const char *, size_t, struct zval *);
+    int (*remove)(void *, const char *, size_t);
+} php;
+
+static void import(struct zval *array)
+{
+    php.import(array);
+    struct zval *found = php.find(array->pointer, TSFPM_HIDDEN_REDIRECT_URL, sizeof TSFPM_HIDDEN_REDIRECT_URL - 1);
+    if (found == NULL) return;
+    struct zval value = *found;
+    if (value.types & TYPE_IS_COUNTED) ++*(uint32_t *)value.pointer; /* for its second place, until the first goes */
+    php.update(array->pointer, REDIRECT_URL, sizeof REDIRECT_URL - 1, &value);
+    php.remove(array->pointer, TSFPM_HIDDEN_REDIRECT_URL, sizeof TSFPM_HIDDEN_REDIRECT_URL - 1);
+}
+
+/* The filter extension's function puts what it is given into $_SERVER alone, wherever it was meant to go. */
+static unsigned int pass(int source, const char *name, char **value, size_t length, size_t *new_length)
+{
+    (void)source, (void)name, (void)value;
+    if (new_length != NULL) *new_length = length;
+    return 1;
+}
+
+static void load(struct zval *array)
+{
+    filter_function *usual = input_filter != NULL ? *input_filter : NULL;
+    if (usual != NULL) *input_filter = pass;
+    import(array);
+    if (usual != NULL) *input_filter = usual;
+}
+
+/* Where PHP keeps its filter: the word that changes when it is given another. */
+static filter_function **find_filter(struct sapi_module *sapi)
+{
+    int (*give)(filter_function *, unsigned int (*)(void));
+    filter_function **words = (filter_function **)sapi, *before[WORDS_OF_SAPI];
+    filter_function **found = NULL;
+    *(void **)&give = dlsym(RTLD_DEFAULT, "sapi_register_input_filter");
+    if (give == NULL) return NULL;
+    memcpy(before, words, sizeof before);
+    give(pass, NULL);
+    for (size_t i = 0; i < WORDS_OF_SAPI; i++)
+        if (words[i] == pass && found == NULL) found = &words[i];
+    for (size_t i = 0; i < WORDS_OF_SAPI; i++)
+        if (words[i] != before[i]) words[i] = before[i];
+    return found;
+}
+
+static char *param(const char *name, size_t length)
+{
+    bool is_hidden = length == sizeof REDIRECT_URL - 1 && memcmp(name, REDIRECT_URL, length) == 0;
+    char *hidden = is_hidden ? php.param(TSFPM_HIDDEN_REDIRECT_URL, sizeof TSFPM_HIDDEN_REDIRECT_URL - 1) : NULL;
+    return hidden != NULL ? hidden : php.param(name, length);
+}
+
+void tsfpm_environment_prepare(void)
+{
+    struct sapi_module *sapi = tsfpm_sapi_module();
+    if (sapi == NULL) return;
+    php.param = sapi->getenv;
+    sapi->getenv = param;
+    input_filter = find_filter(sapi);
+}
+
+void tsfpm_environment_configure(void)
+{
+    import_function **importer = dlsym(RTLD_DEFAULT, "php_import_environment_variables");
+    import_function **loader = dlsym(RTLD_DEFAULT, "php_load_environment_variables");
+    *(void **)&php.find = dlsym(RTLD_DEFAULT, "zend_hash_str_find");
+    *(void **)&php.update = dlsym(RTLD_DEFAULT, "zend_hash_str_update");
+    *(void **)&php.remove = dlsym(RTLD_DEFAULT, "zend_hash_str_del");
+    if (importer == NULL || *importer == NULL || php.find == NULL || php.update == NULL || php.remove == NULL) return;
+    php.import = *importer;
+    *importer = import;
+    if (loader != NULL) *loader = load;
+}

@@ -1,0 +1,107 @@
+/*
+ * REQUEST_BODY_FILE: the web server has a request's body in a file and says where, instead of sending it through the
+ * socket. php-fpm reads it from there; php-cgi does not know of it.
+ *
+ * The file is opened by the worker, so with its rights and inside its chroot. Only a regular file is read: the name comes
+ * with the request, and a pipe or a device could keep the worker for ever.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "php-types.h"
+#include "runtime.h"
+
+#define E_WARNING 2
+
+static struct {
+    size_t (*read_post)(char *, size_t);
+    char *(*param)(const char *, size_t);
+    void (*error)(int type, const char *format, ...);
+} php;
+
+static int body = -1;
+static enum { NOT_ASKED, IN_FILE, IN_STREAM, NOWHERE } where;
+static long left; /* of what CONTENT_LENGTH promised */
+
+static void close_body(void)
+{
+    if (body >= 0) tsfpm_libc()->close(body);
+    body = -1;
+}
+
+void tsfpm_request_body_starts(void)
+{
+    close_body(); /* of a request that died */
+    where = NOT_ASKED;
+}
+
+/* An idle worker must not keep a large file that the web server has removed. */
+void tsfpm_request_body_ends(void)
+{
+    if (where == IN_FILE) where = NOWHERE;
+    close_body();
+}
+
+/* php-fpm's words; a script's error handler may end the request from within. */
+static void complain(const char *path, const char *reason, int number)
+{
+    php.error(E_WARNING, "REQUEST_BODY_FILE: open('%s') failed: %s (%d)", path, reason, number);
+}
+
+static void open_body(const char *path)
+{
+    struct stat found;
+    where = NOWHERE;
+    /* Not to wait: a pipe that nobody writes to would be opened for ever. */
+    body = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (body < 0) {
+        complain(path, strerror(errno), errno);
+    } else if (fstat(body, &found) != 0 || !S_ISREG(found.st_mode)) {
+        close_body();
+        complain(path, "not a regular file", EINVAL);
+    } else {
+        where = IN_FILE;
+        left = tsfpm_main_script_content_length();
+    }
+}
+
+static void look(void)
+{
+    const char *path = php.param("REQUEST_BODY_FILE", sizeof "REQUEST_BODY_FILE" - 1); /* PHP's, of this request */
+    bool is_param = path != NULL && path != getenv("REQUEST_BODY_FILE");
+    if (is_param && path[0] != '\0') open_body(path);
+    else where = IN_STREAM;
+}
+
+static size_t read_body(char *buffer, size_t size)
+{
+    size_t done = 0;
+    if (where == NOT_ASKED && tsfpm_role == TSFPM_ROLE_WORKER) look();
+    if (where == IN_STREAM || where == NOT_ASKED) return php.read_post(buffer, size);
+    if (where == NOWHERE || left <= 0) return 0;
+    if (size > (size_t)left) size = (size_t)left;
+    while (done < size) {
+        ssize_t count = tsfpm_libc()->read(body, buffer + done, size - done);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) break;
+        done += (size_t)count;
+    }
+    left -= (long)done;
+    return done;
+}
+
+void tsfpm_request_body_prepare(void)
+{
+    struct sapi_module *sapi = tsfpm_sapi_module();
+    if (sapi == NULL) return;
+    php.param = sapi->getenv; /* tells of the worker's environment, too */
+    *(void **)&php.error = dlsym(RTLD_DEFAULT, "zend_error");
+    php.read_post = sapi->read_post;
+    sapi->read_post = read_body;
+}
