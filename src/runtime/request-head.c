@@ -163,16 +163,30 @@ static bool has_record(const uint8_t *bytes, size_t length, bool *is_wrong)
     return !*is_wrong && length >= size_of(bytes);
 }
 
-/* Where the params end: for php-cgi with an empty record, or any of another type. Returns 0 where they do not. */
-static size_t find_end(const uint8_t *bytes, size_t length, bool *is_wrong)
+/*
+ * Where the params end: for php-cgi with an empty record, or any of another type. Returns false where they do not, or
+ * `is_wrong`; `end` is then that of the last whole record.
+ */
+static bool find_end(const uint8_t *bytes, size_t length, size_t *end, bool *is_wrong)
 {
-    for (size_t at = size_of(bytes); at < length; at += size_of(bytes + at)) {
-        bool is_whole = has_record(bytes + at, length - at, is_wrong);
-        if (*is_wrong) return 0;
-        if (length - at >= FCGI_HEADER_LEN && (bytes[at + 1] != FCGI_PARAMS || content_of(bytes + at) == 0)) return at;
-        if (!is_whole) return 0;
+    for (*end = size_of(bytes); *end < length; *end += size_of(bytes + *end)) {
+        const uint8_t *header = bytes + *end;
+        bool is_whole = has_record(header, length - *end, is_wrong);
+        if (*is_wrong || length - *end < FCGI_HEADER_LEN) return false;
+        if (header[1] != FCGI_PARAMS || content_of(header) == 0) return true;
+        if (!is_whole) return false;
     }
-    return 0;
+    return false;
+}
+
+static bool may_be_first(const uint8_t *header)
+{
+    return header[1] == FCGI_GET_VALUES || (header[1] == FCGI_BEGIN_REQUEST && content_of(header) == FCGI_BEGIN_LEN);
+}
+
+static bool has_role(const uint8_t *begin)
+{
+    return begin[FCGI_HEADER_LEN] == 0 && begin[FCGI_HEADER_LEN + 1] >= 1 && begin[FCGI_HEADER_LEN + 1] <= 3;
 }
 
 /* Collects the params between BEGIN_REQUEST and `end`. Returns false where php-cgi will refuse them. */
@@ -364,6 +378,11 @@ static void fix_path(struct outcome *outcome, bool is_apache, const struct tsfpm
     bool is_kept = path.length == 0 || (path.start[path.length - 1] != '/' && is_there(path, rules));
     size_t length = is_kept ? 0 : find_file(path);
     if (!is_apache && (length == 0 || info.length >= path.length - length)) return;
+    if (!is_apache && sent.start != NULL && equal(sent, cut(path, length))) {
+        /* An oddity of both: they go on with the longer path, which is no script. No PATH_INFO, no harm. */
+        set(outcome, PATH_INFO, (struct text){0});
+        return;
+    }
     if (length > 0) {
         struct text file = cut(path, length);
         if (is_apache) {
@@ -480,18 +499,19 @@ enum tsfpm_head_verdict tsfpm_head_look(const uint8_t *bytes, size_t length, con
     struct output output = {.bytes = room, .size = room_size};
     bool is_wrong = false;
     bool is_whole = has_record(bytes, length, &is_wrong);
-    if (!is_whole && !is_wrong) return TSFPM_HEAD_INCOMPLETE;
-    if (!is_whole) return TSFPM_HEAD_AS_IT_IS;
+    /* php-cgi refuses what is wrong as soon as it sees it: nothing more is waited for. */
+    if (length >= FCGI_HEADER_LEN && (is_wrong || !may_be_first(bytes))) return TSFPM_HEAD_AS_IT_IS;
+    if (!is_whole) return TSFPM_HEAD_INCOMPLETE;
     if (bytes[1] == FCGI_GET_VALUES) {
         *taken = size_of(bytes);
         put_without(&output, bytes, 1u << MAX_CONNS | 1u << MAX_REQS);
     } else {
         struct outcome outcome;
-        if (bytes[1] != FCGI_BEGIN_REQUEST || content_of(bytes) != FCGI_BEGIN_LEN) return TSFPM_HEAD_AS_IT_IS;
-        *taken = find_end(bytes, length, &is_wrong);
-        if (*taken == 0) return is_wrong ? TSFPM_HEAD_AS_IT_IS : TSFPM_HEAD_INCOMPLETE;
         memset(&outcome, 0, sizeof outcome);
-        if (!read_params(bytes, *taken, &outcome)) return TSFPM_HEAD_AS_IT_IS;
+        if (!has_role(bytes)) return TSFPM_HEAD_AS_IT_IS;
+        bool has_end = find_end(bytes, length, taken, &is_wrong);
+        if (is_wrong || !read_params(bytes, *taken, &outcome)) return TSFPM_HEAD_AS_IT_IS;
+        if (!has_end) return TSFPM_HEAD_INCOMPLETE;
         decide(&outcome, rules);
         if (outcome.changed == 0) return TSFPM_HEAD_AS_IT_IS;
         write_head(&output, bytes, *taken, &outcome);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Most bytes of a head: a web server's own limits are far lower. */
-#define TSFPM_HEAD_MOST 1048576u
+#define TSFPM_HEAD_MOST 4194304u
 /* Room for what rewriting adds: a few params, of which each fits in one record. */
 #define TSFPM_HEAD_ADDED 262144u
 

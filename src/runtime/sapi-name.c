@@ -25,6 +25,21 @@ void tsfpm_sapi_name_take(const char *name)
     memcpy(wanted, name, strlen(name) + 1);
 }
 
+/* Functions that php-fpm lacks: applications ask whether they exist, to know where they run. */
+static void hide_functions(void)
+{
+    void (*disable_all)(const char *);
+    int (*disable)(const char *, size_t); /* PHP 7.4 */
+    *(void **)&disable_all = dlsym(RTLD_DEFAULT, "zend_disable_functions");
+    *(void **)&disable = dlsym(RTLD_DEFAULT, "zend_disable_function");
+    if (disable_all != NULL) {
+        disable_all("apache_response_headers,apache_child_terminate");
+    } else if (disable != NULL) {
+        disable("apache_response_headers", sizeof "apache_response_headers" - 1);
+        disable("apache_child_terminate", sizeof "apache_child_terminate" - 1);
+    }
+}
+
 void tsfpm_sapi_name_set(void)
 {
     struct sapi_names *sapi = dlsym(RTLD_DEFAULT, "sapi_module");
@@ -39,5 +54,7 @@ void tsfpm_sapi_name_set(void)
     constant->pointer = tsfpm_permanent_string(wanted);
     constant->types = ZEND_TYPE_STRING; /* not counted */
     sapi->name = wanted;
-    if (strcmp(wanted, "fpm-fcgi") == 0) sapi->pretty_name = "FPM/FastCGI";
+    if (strcmp(wanted, "fpm-fcgi") != 0) return;
+    sapi->pretty_name = "FPM/FastCGI";
+    hide_functions();
 }

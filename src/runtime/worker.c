@@ -673,12 +673,14 @@ void tsfpm_worker_write_stderr(const char *const texts[], size_t count)
     if (length > UINT16_MAX) length = UINT16_MAX;
     if (length == 0) return;
     make_header(header, FCGI_STDERR, stream.id, length);
+    sig_atomic_t has_begun = tsfpm_response_has_begun;
     bool is_written = write_all(header, sizeof header);
     for (size_t i = 0; i < count && is_written; i++) {
         size_t here = strnlen(texts[i], length);
         is_written = write_all((const uint8_t *)texts[i], here);
         length -= here;
     }
+    if (is_written) tsfpm_response_has_begun = has_begun; /* once it is whole, a message is no part of the answer */
 }
 
 bool tsfpm_worker_may_answer_early(void)

@@ -69,6 +69,20 @@ void tsfpm_access_log_request_ends(uint64_t start, uint64_t duration, uint64_t m
     (void)start, (void)duration, (void)memory;
     abort();
 }
+const struct tsfpm_head_rules *tsfpm_main_script_rules(void)
+{
+    abort();
+}
+void tsfpm_main_script_tell_too_long(void)
+{
+    abort();
+}
+void tsfpm_messages_request_starts(void)
+{
+}
+void tsfpm_request_body_starts(void)
+{
+}
 
 static uint8_t bytes[40000];
 static size_t length;

@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
-import { type TestContext, test } from 'node:test';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { answer, startFpm, unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
-import { isRoot, WORKER_USER } from '../helpers/daemon-folder.js';
-import { FastcgiConnection, type FcgiAddress, fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
-import { PHP_FPM } from '../helpers/php-programs.js';
-import { until } from '../helpers/wait.js';
-
-const hasFpm = spawnSync(PHP_FPM, ['-v']).status === 0;
+import { isRoot } from '../helpers/daemon-folder.js';
+import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
 
 const files = {
   'v.php': '<?php echo "ran ", $_SERVER["PATH_INFO"] ?? "-";',
@@ -21,36 +16,6 @@ const files = {
   'include.php': '<?php include __DIR__ . "/other.inc";',
   '.php': '<?php echo "only an extension";',
 };
-
-/** A php-fpm with one pool beside the daemon, in its folder; it goes with the test. */
-async function startFpm(t: TestContext, tsfpm: Daemon, poolLines: string): Promise<FcgiAddress> {
-  const socket = tsfpm.folder.at('real-fpm.sock');
-  const file = tsfpm.folder.at('real-fpm.conf');
-  writeFileSync(
-    file,
-    `[global]\nerror_log = ${tsfpm.folder.at('real-fpm.log')}\n[www]\n${isRoot ? `user = ${WORKER_USER}\n` : ''}
-listen = ${socket}\nlisten.mode = 0666\npm = static\npm.max_children = 1\n${poolLines}\n`,
-  );
-  const child: ChildProcess = spawn(PHP_FPM, ['-F', '-y', file], { stdio: 'ignore' });
-  const ended = once(child, 'exit');
-  t.after(async () => {
-    // Not KILL: php-fpm's workers would outlive it.
-    child.kill('SIGTERM');
-    await ended;
-  });
-  await until('php-fpm listens', () => existsSync(socket));
-  return socket;
-}
-
-/** All that the client gets, in a form to compare. */
-async function answer(address: FcgiAddress, params: Record<string, string>, keepConn = false) {
-  const { status, reason, headers, body, stderr, endRequest } = await fcgiRequest(address, {
-    params,
-    keepConn,
-  });
-  const end = endRequest && { ...endRequest };
-  return { status, reason, headers: [...headers], body: body.toString(), stderr, end };
-}
 
 interface Case {
   readonly what: string;
@@ -107,12 +72,12 @@ const CASES: readonly Case[] = [
 
 test('what may run, and the answers where nothing may, are php-fpm’s', async (t) => {
   const tsfpm = await startTsfpm(t, { pools: { www: { 'pm.max_children': 1 } }, files });
-  const fpm = hasFpm ? await startFpm(t, tsfpm, '') : undefined;
+  const fpm = unlessPhpFpm ? undefined : await startFpm(t, tsfpm);
   for (const { what, params, status, body } of CASES)
     for (const keepConn of [false, true]) {
-      const ours = await answer(tsfpm.address(), params(tsfpm), keepConn);
+      const ours = await answer(tsfpm.address(), params(tsfpm), { keepConn });
       assert.deepEqual([ours.status, ours.body], [status, body], what);
-      if (fpm !== undefined) assert.deepEqual(ours, await answer(fpm, params(tsfpm), keepConn), what);
+      if (fpm !== undefined) assert.deepEqual(ours, await answer(fpm, params(tsfpm), { keepConn }), what);
     }
   assert.equal(tsfpm.workers().length, 1);
 });
@@ -172,4 +137,46 @@ test('a path with line ends makes no lines of its own', async (t) => {
   const { status, stderr } = await tsfpm.request('a\nb.txt');
   assert.equal(status, 403);
   assert.equal(stderr.split('\n').length, 1);
+});
+
+test('a script that cannot be opened is answered and told as php-fpm does', async (t) => {
+  const settings = { 'php_admin_value[cgi.fix_pathinfo]': 0, 'security.limit_extensions': '' };
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'pm.max_children': 1 }, unfixed: { 'pm.max_children': 1, ...settings } },
+    files: { ...files, 'secret.php': 'x' },
+  });
+  chmodSync(tsfpm.folder.script('secret.php'), 0);
+  mkdirSync(tsfpm.folder.script('directory.php'));
+  const fpm = unlessPhpFpm ? undefined : await startFpm(t, tsfpm);
+  const cases = [
+    ...(isRoot ? [['secret.php', 403, 'Access denied.\n', 'Permission denied']] : []),
+    ['directory.php', 404, 'No input file specified.\n', '[A-Z][a-z ]+'],
+  ] as const;
+  for (const [name, status, body, reason] of cases) {
+    const params = scriptParams(tsfpm.folder.script(name as string));
+    const ours = await answer(tsfpm.address('www'), params);
+    assert.deepEqual([ours.status, ours.body], [status, body]);
+    assert.match(
+      ours.stderr,
+      new RegExp(
+        `^PHP message: PHP Warning:  PHP Request Startup: Failed to open stream: (${reason}) in Unknown on line 0; Unable to open primary script: \\S+/${name} \\(\\1\\)$`,
+      ),
+    );
+    await tsfpm.expectLog(new RegExp(`ERROR: Unable to open primary script: \\S+/${name} `));
+    const plain = (text: string) => text.replaceAll('Success', 'No such file or directory');
+    if (fpm !== undefined) {
+      const theirs = await answer(fpm, params);
+      assert.deepEqual({ ...ours, stderr: plain(ours.stderr) }, { ...theirs, stderr: plain(theirs.stderr) });
+    }
+  }
+  const missing = await answer(tsfpm.address('unfixed'), scriptParams(tsfpm.folder.script('missing.php')));
+  assert.deepEqual([missing.status, missing.body], [404, 'No input file specified.\n']);
+  assert.match(
+    missing.stderr,
+    /^Unable to open primary script: \S+\/missing\.php \(No such file or directory\)$/,
+  );
+  // An include that fails is the script's own matter.
+  tsfpm.folder.writeScript('includes.php', '<?php @include __DIR__ . "/directory.php"; echo "went on";');
+  const { text, stderr } = await tsfpm.request('includes.php');
+  assert.deepEqual([text, stderr], ['went on', '']);
 });
