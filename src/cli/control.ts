@@ -1,9 +1,11 @@
+import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, askMaster } from '../control/client.js';
 import type { ControlRequest } from '../control/protocol.js';
 import { isControlStatus, printable, statusTable } from '../control/status-table.js';
 import type { ControlResult } from '../control/target.js';
 import { EXIT_CONFIG, EXIT_OK, unreachable } from '../errors.js';
+import { asSystemError } from '../os/libc.js';
 import { isSameLife, type ProcessLife, processLife } from '../os/process-life.js';
 import type { Milliseconds, Pid } from '../units.js';
 import { findControlSocket } from './control-socket.js';
@@ -16,6 +18,9 @@ export const EXIT_NO_OUTCOME = 75;
 
 /** A new program that could not start answers nobody, while the former workers serve on. */
 const UPGRADE_PATIENCE_MS: Milliseconds = 60_000;
+/** EX_CANTCREAT: it has happened, and there is no file of it. */
+const EXIT_CANNOT_WRITE = 73;
+
 const LOOK_EVERY_MS: Milliseconds = 50;
 
 /** Where a command writes. Replaced in tests. */
@@ -52,8 +57,11 @@ class Command {
   readonly #isJson: boolean;
   readonly #output: ControlOutput;
   readonly #deadlineMs: Milliseconds;
+  readonly #file: string | undefined;
 
-  constructor(path: string, { request, json, timeoutMs }: ControlOptions, output: ControlOutput) {
+  constructor(path: string, options: ControlOptions, output: ControlOutput) {
+    const { request, json, timeoutMs } = options;
+    this.#file = options.output;
     this.#path = path;
     this.#request = request;
     this.#isJson = json;
@@ -143,16 +151,36 @@ class Command {
   }
 
   #tell(line: string): void {
-    this.#output.out(this.#isJson ? JSON.stringify({ line }) : printable(line));
+    // What is counted is the output; how it goes on is beside it.
+    if (this.#request.verb === 'trace' && !this.#isJson) this.#output.error(printable(line));
+    else this.#output.out(this.#isJson ? JSON.stringify({ line }) : printable(line));
   }
 
   #show(result: ControlResult): number {
     const { out } = this.#output;
     const { ok, exitCode, lines, data } = result;
+    const folded = ok && this.#request.verb === 'trace' ? foldedStacks(data) : undefined;
+    if (folded !== undefined && (this.#file !== undefined || !this.#isJson))
+      return this.#showStacks(folded, result);
     if (this.#isJson) out(JSON.stringify(this.#request.verb === 'status' && ok ? data : { result }));
     else if (isControlStatus(data)) for (const line of statusTable(data)) out(line);
     else for (const line of lines) (ok ? out : this.#output.error)(printable(line));
     return exitCode;
+  }
+
+  #showStacks(stacks: readonly string[], { lines, exitCode }: ControlResult): number {
+    for (const line of lines) this.#output.error(printable(line));
+    if (this.#file === undefined) {
+      for (const stack of stacks) this.#output.out(printable(stack));
+      return exitCode;
+    }
+    try {
+      writeFileSync(this.#file, stacks.map((stack) => `${printable(stack)}\n`).join(''));
+      return exitCode;
+    } catch (error) {
+      this.#output.error(`cannot write ${this.#file}: ${asSystemError(error).reason}`);
+      return EXIT_CANNOT_WRITE;
+    }
   }
 
   #unavailable(reason: string): number {
@@ -166,4 +194,10 @@ class Command {
     );
     return hasBegun ? EXIT_NO_OUTCOME : EXIT_UNAVAILABLE;
   }
+}
+
+/** The stacks of `trace --sample`, or undefined for any other answer. */
+function foldedStacks(data: unknown): string[] | undefined {
+  const { folded } = (data ?? {}) as { folded?: unknown };
+  return Array.isArray(folded) ? folded.map(String) : undefined;
 }

@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import type { ControlRequest } from '../control/protocol.js';
+import { type ControlRequest, LONGEST_SAMPLE_MS, MOST_HZ } from '../control/protocol.js';
 import type { StopKind } from '../control/target.js';
 import { UsageError } from '../errors.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
@@ -46,6 +46,8 @@ export interface ControlOptions {
   /** `-g`; before the default file, after a file that is named. */
   readonly pidFile: string | undefined;
   readonly json: boolean;
+  /** Of `trace --sample`: the file for the stacks. */
+  readonly output?: string;
   /** `undefined` waits for ever. */
   readonly timeoutMs: Milliseconds | undefined;
 }
@@ -182,16 +184,54 @@ function parseControlCommand(name: ControlVerb, argv: readonly string[], progNam
   const command = createControlCommand(name);
   command.parse(argv, { from: 'user' });
   const options: ParsedControlOptions = command.opts();
+  const request = controlRequest(name, command.args[0] ?? '', options);
+  const sampleMs = request.verb === 'trace' ? (request.sampleMs ?? 0) : 0;
+  const patienceMs = timeoutMs(options.timeout, name);
   return {
     verb: 'control',
-    request: name === 'stop' ? { verb: 'stop', kind: stopKind(options) } : { verb: name },
+    request,
+    ...(options.output === undefined ? {} : { output: options.output }),
     socket: options.control,
     configFile: options.config,
     prefix: options.prefix,
     pidFile: options.pid,
     json: options.json ?? false,
-    timeoutMs: timeoutMs(options.timeout, name),
+    timeoutMs: patienceMs === undefined ? undefined : patienceMs + sampleMs,
   };
+}
+
+function controlRequest(name: ControlVerb, target: string, options: ParsedControlOptions): ControlRequest {
+  if (name === 'stop') return { verb: 'stop', kind: stopKind(options) };
+  return name === 'trace' ? traceRequest(target, options) : { verb: name };
+}
+
+const DEFAULT_HZ = 99;
+
+function traceRequest(target: string, { sample, hz, output }: ParsedControlOptions): ControlRequest {
+  if (output !== undefined && sample === undefined) {
+    throw new UsageError('--output is for --sample', '--output');
+  }
+  const perSecond = hz === undefined ? DEFAULT_HZ : Number(hz);
+  if (!(perSecond > 0 && perSecond <= MOST_HZ)) {
+    throw new UsageError(`invalid number of looks '${hz}' (up to ${MOST_HZ})`, '--hz');
+  }
+  return {
+    verb: 'trace',
+    target,
+    hz: perSecond,
+    ...(sample === undefined ? {} : { sampleMs: sampleMs(sample) }),
+  };
+}
+
+const MILLISECONDS: Readonly<Record<string, Milliseconds>> = { ms: 1, s: 1000, m: 60_000 };
+
+function sampleMs(text: string): Milliseconds {
+  const [, number, unit = 's'] = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m)?$/.exec(text) ?? [];
+  const ms = Number(number) * (MILLISECONDS[unit] ?? 0);
+  if (!(ms > 0 && ms <= LONGEST_SAMPLE_MS)) {
+    throw new UsageError(`invalid time '${text}' (up to ${LONGEST_SAMPLE_MS / 1000} s)`, '--sample');
+  }
+  return ms;
 }
 
 const SHORTEST_INTERVAL_S = 0.1;

@@ -24,7 +24,7 @@ export interface ParsedOptions {
 }
 
 /** The commands for a master that runs. */
-export const CONTROL_VERBS = ['status', 'reload', 'stop', 'reopen', 'upgrade', 'test'] as const;
+export const CONTROL_VERBS = ['status', 'reload', 'stop', 'reopen', 'upgrade', 'test', 'trace'] as const;
 export type ControlVerb = (typeof CONTROL_VERBS)[number];
 
 /** Option values of these commands, as commander keeps them. */
@@ -37,6 +37,9 @@ export interface ParsedControlOptions {
   readonly timeout?: string;
   readonly terminate?: true;
   readonly kill?: true;
+  readonly sample?: string;
+  readonly hz?: string;
+  readonly output?: string;
 }
 
 /** Option values of `top`, as commander keeps them. */
@@ -85,7 +88,19 @@ export function createControlCommand(name: ControlVerb): Command {
     command.addOption(new Option('--terminate', 'wait for requests no longer than process_control_timeout'));
     command.addOption(new Option('--kill', 'do not wait for requests').conflicts('terminate'));
   }
+  if (name === 'trace') {
+    command.argument('<pid or pool>');
+    for (const option of traceOptions()) command.addOption(option);
+  }
   return command;
+}
+
+export function traceOptions(): Option[] {
+  return [
+    new Option('--sample <time>', 'look for so long (10s, 500ms) and count the stacks'),
+    new Option('--hz <n>', 'looks per second (default: 99)'),
+    new Option('--output <file>', 'file for the counted stacks (default: standard output)'),
+  ];
 }
 
 /** The command that goes on looking. */

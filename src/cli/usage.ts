@@ -1,5 +1,5 @@
 import type { Option } from 'commander';
-import { controlOptions, createProgram, topOptions } from './program.js';
+import { controlOptions, createProgram, topOptions, traceOptions } from './program.js';
 
 const SYNOPSIS =
   '[-n] [-e] [-h] [-i] [-m] [-v] [-t] [-p <prefix>] [-g <pid>] [-c <file>] [-d foo[=bar]] [-y <file>] [-D] [-F [-O]]';
@@ -15,6 +15,7 @@ export function usageText(progName: string): string {
     `       ${progName} serve [<docroot>] [--port <number>]`,
     `       ${progName} demo [--port <number>]`,
     `       ${progName} status|reload|stop|reopen|upgrade|test [<where>] [--json] [--timeout <s>]`,
+    `       ${progName} trace <pid or pool> [<where>] [--sample <time>] [--hz <n>] [--output <file>]`,
     `       ${progName} top [<where>] [--once] [--json] [--interval <s>] [--sort <key>] [--filter <text>]`,
     ...options.flatMap(describe),
     '',
@@ -22,6 +23,10 @@ export function usageText(progName: string): string {
     'and wait for the outcome. Exit code: 0 it has happened; 1 it has not, and the service goes on as it was;',
     '69 no master answers; 75 no outcome in time. stop lets requests end; --terminate and --kill wait less.',
     ...controlOptions().flatMap(describe),
+    '',
+    'trace shows where PHP is in one worker, or in all of a pool that have a request in hand; with --sample it',
+    'counts stacks, for flame graphs.',
+    ...traceOptions().flatMap(describe),
     '',
     'top shows pools and workers as they are now, again and again; ? in it lists its keys. Into a pipe it',
     'writes a table, or a line of JSON, for each interval.',

@@ -92,7 +92,8 @@ export class Conversation {
     const isLooking = LOOKING.includes(request.verb);
     log[isLooking ? 'debug' : 'notice'](`control: ${what} asked for by uid ${peer.uid}, pid ${peer.pid}`);
     try {
-      this.#end(await perform(request, target, (line) => this.#send({ line })));
+      const isWanted = () => !this.#parts.socket.destroyed;
+      this.#end(await perform(request, target, (line) => this.#send({ line }), isWanted));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.error(`control: ${what} failed: ${reason}`);
@@ -119,7 +120,12 @@ export class Conversation {
   }
 }
 
-async function perform(request: ControlRequest, target: ControlTarget, tell: Tell): Promise<ControlResult> {
+async function perform(
+  request: ControlRequest,
+  target: ControlTarget,
+  tell: Tell,
+  isWanted: () => boolean,
+): Promise<ControlResult> {
   switch (request.verb) {
     case 'status':
       return { ok: true, exitCode: 0, lines: [], data: await target.status() };
@@ -133,6 +139,8 @@ async function perform(request: ControlRequest, target: ControlTarget, tell: Tel
       return target.stop(request.kind);
     case 'upgrade':
       return target.upgrade(tell);
+    case 'trace':
+      return target.trace(request, tell, isWanted);
     case 'upgraded':
       return target.upgraded();
     case 'test':

@@ -1,6 +1,6 @@
 import { ProtocolError } from '../errors.js';
-import type { Bytes, Count } from '../units.js';
-import type { ControlResult, StopKind } from './target.js';
+import type { Bytes, Count, Milliseconds } from '../units.js';
+import type { ControlResult, StopKind, TraceRequest } from './target.js';
 
 // One request a connection, one line of JSON: {"version":1,"verb":"reload"}. The answer is lines of JSON: any number of
 // {"line":"..."} as things happen, and then one {"result":{...}}, which is the end.
@@ -12,7 +12,8 @@ const STOP_KINDS: readonly StopKind[] = ['finish', 'terminate', 'kill'];
 
 export type ControlRequest =
   | { readonly verb: (typeof PLAIN_VERBS)[number] }
-  | { readonly verb: 'stop'; readonly kind: StopKind };
+  | { readonly verb: 'stop'; readonly kind: StopKind }
+  | ({ readonly verb: 'trace' } & TraceRequest);
 
 export type ControlMessage = { readonly line: string } | { readonly result: ControlResult };
 
@@ -33,15 +34,32 @@ export function encodeRequest(request: ControlRequest): string {
 
 /** @throws ProtocolError with a message for the peer */
 export function decodeRequest(line: string): ControlRequest {
-  const { version, verb, kind } = parseObject(line);
+  const { version, verb, kind, ...others } = parseObject(line);
   if (version !== undefined && version !== CONTROL_VERSION)
     throw new ProtocolError(`this master speaks version ${CONTROL_VERSION} of the control protocol`);
   const plain = PLAIN_VERBS.find((known) => known === verb);
   if (plain !== undefined) return { verb: plain };
+  if (verb === 'trace') return { verb, ...decodeTrace(others) };
   if (verb !== 'stop') throw new ProtocolError('no such verb');
   const stop = STOP_KINDS.find((known) => known === kind);
   if (stop === undefined) throw new ProtocolError('no such kind of stop');
   return { verb, kind: stop };
+}
+
+/** Longest name of a pool that php-fpm shows, and more. */
+const LONGEST_TARGET: Count = 255;
+export const LONGEST_SAMPLE_MS: Milliseconds = 600_000;
+export const MOST_HZ: Count = 1000;
+
+function decodeTrace({ target, sampleMs, hz }: Record<string, unknown>): TraceRequest {
+  const isWithin = (value: unknown, most: number): value is number =>
+    typeof value === 'number' && value > 0 && value <= most;
+  if (typeof target !== 'string' || target === '' || target.length > LONGEST_TARGET)
+    throw new ProtocolError('trace of nobody');
+  if (sampleMs !== undefined && !isWithin(sampleMs, LONGEST_SAMPLE_MS))
+    throw new ProtocolError('no such time to sample');
+  if (!isWithin(hz, MOST_HZ)) throw new ProtocolError('no such number of samples');
+  return { target, hz, ...(sampleMs === undefined ? {} : { sampleMs }) };
 }
 
 export function encodeMessage(message: ControlMessage): string {

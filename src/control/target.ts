@@ -19,6 +19,16 @@ export type Tell = (line: string) => void;
 /** `finish` is QUIT, `terminate` TERM, `kill` INT. */
 export type StopKind = 'finish' | 'terminate' | 'kill';
 
+/** Where PHP is in a worker, or in all of a pool. */
+export interface TraceRequest {
+  /** Name of a pool, or pid of a worker. */
+  readonly target: string;
+  /** How long to look, and count; without it, once. */
+  readonly sampleMs?: number | undefined;
+  /** Looks per second. */
+  readonly hz: number;
+}
+
 /**
  * What the control socket may ask of a master. A method that throws is answered with its message and exit code 70. No
  * method is ever called by anyone but root or the master's own user.
@@ -39,6 +49,8 @@ export interface ControlTarget {
   upgrade(tell: Tell): Promise<ControlResult>;
   /** How the last upgrade ended, asked of whichever code serves after it; not ok where there was none. */
   upgraded(): Promise<ControlResult>;
+  /** `isWanted` is false once its sender has gone. */
+  trace(request: TraceRequest, tell: Tell, isWanted: () => boolean): Promise<ControlResult>;
   /** `-t` of the running master's own file. */
   test(): Promise<ControlResult>;
 }

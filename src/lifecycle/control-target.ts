@@ -8,6 +8,7 @@ import type {
 } from '../control/target.js';
 import { EXIT_CONFIG, EXIT_OK } from '../errors.js';
 import { liveSnapshot, poolStatus } from '../pool/pool-status.js';
+import { traceWorkers } from '../pool/trace-workers.js';
 import type { Master, MasterOutcome } from './master.js';
 import { readinessOf } from './readiness.js';
 import type { MasterSignal } from './transitions.js';
@@ -44,6 +45,10 @@ export function controlTarget(master: Master): ControlTarget {
     },
     upgraded: async () =>
       result(master.lastUpgrade ?? { isComplete: false, summary: 'there was no upgrade' }),
+    trace: async (request, tell, isWanted) => {
+      const outcome = await traceWorkers(master.pools.pools(), request, tell, isWanted);
+      return { ...outcome, exitCode: outcome.ok ? EXIT_OK : EXIT_NOT_DONE };
+    },
     test: async () => {
       const problems = master.testConfig();
       const isGood = problems.isGood;

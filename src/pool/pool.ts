@@ -140,6 +140,11 @@ export class Pool {
     return undefined;
   }
 
+  /** The one that serves, and older ones that still finish something. */
+  generations(): Generation[] {
+    return [...this.#generations];
+  }
+
   zygotePids(): Pid[] {
     return [...this.#generations].flatMap(({ zygotePid }) => zygotePid ?? []);
   }

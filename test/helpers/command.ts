@@ -5,6 +5,9 @@ export interface CommandEnd {
   readonly code: number | null;
   /** Of both streams. */
   readonly stdout: string;
+  /** Of one stream each. */
+  readonly out: string;
+  readonly err: string;
 }
 
 const PATIENCE_MS = 60_000;
@@ -16,13 +19,17 @@ export function tsfpmCommand(tsfpm: Daemon, verb: string, ...more: string[]): Pr
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: PATIENCE_MS,
   });
-  let stdout = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk: Buffer) => {
-      stdout += chunk.toString('utf8');
-    });
+  let [stdout, out, err] = ['', '', ''];
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk;
+    out += chunk;
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    stdout += chunk;
+    err += chunk;
+  });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout }));
+    child.once('close', (code) => resolve({ code, stdout, out, err }));
   });
 }

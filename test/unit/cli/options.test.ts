@@ -101,6 +101,22 @@ const CASES: readonly [line: string, expected: object][] = [
   ['stop --terminate', stop('terminate')],
   ['stop --kill --timeout 5', stop('kill', { timeoutMs: 5000 })],
   ['reload --help', help],
+  ['trace www', control('trace', { request: { verb: 'trace', target: 'www', hz: 99 } })],
+  [
+    'trace 17 --sample 1.5s --hz 20 --output f',
+    control('trace', {
+      request: { verb: 'trace', target: '17', hz: 20, sampleMs: 1500 },
+      output: 'f',
+      timeoutMs: 61_500,
+    }),
+  ],
+  [
+    'trace w --sample 500ms --timeout 0',
+    control('trace', {
+      request: { verb: 'trace', target: 'w', hz: 99, sampleMs: 500 },
+      timeoutMs: undefined,
+    }),
+  ],
 ];
 
 const words = (line: string) => line.split(' ').filter((word) => word !== '');
@@ -136,6 +152,14 @@ const WRONG: readonly [line: string, reason: string][] = [
   ['reload --kill', "unknown option '--kill'"],
   ['stop --kill --terminate', "option '--kill' cannot be used with option '--terminate'"],
   ['reload --config', "option '-y, --config <file>' argument missing"],
+  ['trace', "missing required argument 'pid or pool'"],
+  ['trace a b', 'too many arguments. Expected 1 argument but got 2.'],
+  ['trace a --sample x', "invalid time 'x' (up to 600 s)"],
+  ['trace a --sample 0', "invalid time '0' (up to 600 s)"],
+  ['trace a --sample 11m', "invalid time '11m' (up to 600 s)"],
+  ['trace a --hz 0', "invalid number of looks '0' (up to 1000)"],
+  ['trace a --hz x', "invalid number of looks 'x' (up to 1000)"],
+  ['trace a --output f', '--output is for --sample'],
   ['upgraded', "unexpected argument 'upgraded'"],
   ['demo dir', 'too many arguments. Expected 0 arguments but got 1.'],
 ];

@@ -48,6 +48,7 @@ export function fakeTarget(
     stop: (kind) => note(`stop ${kind}`),
     upgrade: () => note('upgrade'),
     upgraded: () => note('upgraded'),
+    trace: ({ target, sampleMs, hz }) => note(`trace ${target} ${sampleMs} ${hz}`),
     test: () => note('test'),
     ...behaviour,
   };

@@ -61,6 +61,26 @@ test('a result keeps what it says, and big numbers survive', () => {
   assert.deepEqual(decodeMessage(encodeMessage({ line: 'on the\nway' })), { line: 'on the\nway' });
 });
 
+test('a trace is of somebody, for a time, at a rate', () => {
+  const read = (fields: object) =>
+    decodeRequest(JSON.stringify({ verb: 'trace', target: 'www', hz: 99, ...fields }));
+  assert.deepEqual(read({}), { verb: 'trace', target: 'www', hz: 99 });
+  assert.deepEqual(read({ sampleMs: 1 }), { verb: 'trace', target: 'www', hz: 99, sampleMs: 1 });
+  for (const fields of [
+    { target: '' },
+    { target: 5 },
+    { target: 'x'.repeat(256) },
+    { sampleMs: 0 },
+    { sampleMs: '5' },
+    { sampleMs: 600_001 },
+    { sampleMs: null },
+    { hz: 0 },
+    { hz: 1001 },
+    { hz: null },
+  ])
+    assert.throws(() => read(fields), ProtocolError, JSON.stringify(fields));
+});
+
 const RESULTS: readonly [ok: boolean, exitCode: unknown, read: number][] = [
   [true, 0, 0],
   [true, 5, 0],
