@@ -37,11 +37,17 @@ const APPS = [
   }).map(([name, packages]) => ({ name, has: () => existsSync(`/usr/share/${name}/index.php`), packages })),
 ];
 const PATCHELF = { name: 'patchelf', has: () => onPath('patchelf'), packages: ['patchelf'] };
+const BROWSER = {
+  name: 'chromium',
+  has: () => onPath('chromium', 'chromium-browser', 'google-chrome'),
+  packages: ['chromium'],
+};
 const NEEDS = {
   start: [...BUILD, ...PHP],
   test: [...BUILD, ...PHP, NGINX, STRACE],
   apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
   php: [...BUILD, ...PHP, PATCHELF],
+  page: [...BUILD, ...PHP, NGINX, BROWSER],
   bench: [...BUILD, ...PHP, FPM, SPAWN],
 };
 

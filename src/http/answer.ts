@@ -1,3 +1,4 @@
+import { livePage } from '../live/page.js';
 import { chooseStatus } from '../status/choose.js';
 import { jsonWord, lineText } from '../status/escape.js';
 import { EXPOSITION_TYPES } from '../status/exposition.js';
@@ -24,6 +25,7 @@ export interface DoorAnswer {
 type Route = (source: HttpDoorSource, request: DoorRequest, query: string) => DoorAnswer;
 
 const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ['/', live],
   ['/metrics', metrics],
   ['/status', status],
   ['/health', () => plain(200, 'ok')],
@@ -58,6 +60,19 @@ function metrics(source: HttpDoorSource, { accept }: DoorRequest): DoorAnswer {
     body,
   } = answerOf(200, EXPOSITION_TYPES[format], renderMetrics(source.metrics(), format));
   return { status: code, headers: { ...headers, Vary: 'Accept' }, body };
+}
+
+/** The page, and with `?json` what it shows, which it asks for again and again. */
+function live(source: HttpDoorSource, _request: DoorRequest, query: string): DoorAnswer {
+  if (chooseStatus(query).format === 'json') {
+    return answerOf(200, 'application/json', JSON.stringify(source.live()));
+  }
+  const page = livePage();
+  if (page === undefined) {
+    return plain(500, 'The page is missing from this installation.');
+  }
+  const { status: code, headers, body } = answerOf(200, 'text/html; charset=utf-8', page.html);
+  return { status: code, headers: { ...headers, ...page.headers }, body };
 }
 
 /** An object of the pools by name, each as its own json page; `?full` lists the workers. */

@@ -1,3 +1,4 @@
+import type { LiveSnapshot } from '../status/live.js';
 import type { MetricsInput } from '../status/metrics-input.js';
 import type { PoolStatus } from '../status/status.js';
 
@@ -10,6 +11,7 @@ export interface Readiness {
 /** What the door shows; asked anew for each request, so an answer should cost little. */
 export interface HttpDoorSource {
   pools(): readonly PoolStatus[];
+  live(): LiveSnapshot;
   metrics(): MetricsInput;
   readiness(): Readiness;
 }

@@ -27,7 +27,7 @@ export function controlTarget(master: Master): ControlTarget {
   return {
     status: async () => status(master),
     live: async () => ({
-      ...liveSnapshot(master.pools.pools(), { version: master.version, withMemory: false }),
+      ...liveSnapshot(master.pools.pools(), { withMemory: false }),
       master: masterStatus(master),
     }),
     reload: async (tell) => {

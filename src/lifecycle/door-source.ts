@@ -1,6 +1,6 @@
 import type { HttpDoorSource } from '../http/source.js';
 import type { Pool } from '../pool/pool.js';
-import { poolMetrics, poolStatus } from '../pool/pool-status.js';
+import { liveSnapshot, poolMetrics, poolStatus } from '../pool/pool-status.js';
 import { readinessOf } from './readiness.js';
 import type { MasterState } from './transitions.js';
 
@@ -22,8 +22,9 @@ export function doorSource({ version, startEpochMs, pools, state, reloads }: Mas
   const startEpochS = startEpochMs / 1000;
   return {
     pools: () => pools().map((pool) => poolStatus(pool, performance.now())),
+    live: () => liveSnapshot(pools(), { withMemory: true }),
     metrics: () => ({
-      pools: pools().map((pool) => poolMetrics(pool, performance.now())),
+      pools: poolMetrics(pools(), performance.now()),
       master: {
         version,
         pid: process.pid,

@@ -1,10 +1,11 @@
 import { unreachable } from '../errors.js';
 import { getStatus, type StatusEntries } from '../status/get-status.js';
-import { encodeCgiPage, type PageSettings, pingPage, statusPage } from '../status/page.js';
+import { encodeCgiPage, type PageSettings, pingPage } from '../status/page.js';
 import type { Question } from './control-frames.js';
 import type { Generation } from './generation.js';
 import type { Pool } from './pool.js';
 import { poolStatus } from './pool-status.js';
+import { statusAnswer } from './status-answer.js';
 
 /** PHP versions from here on have the field `memory peak`. */
 const MEMORY_PEAK_SINCE = 84;
@@ -16,10 +17,8 @@ export function answerQuestion(question: Question, pool: Pool, generation: Gener
   switch (question.kind) {
     case 'ping':
       return encodeCgiPage(pingPage(pool.config.pingResponse ?? 'pong', { method }, settings));
-    case 'status': {
-      const status = poolStatus(pool, performance.now());
-      return encodeCgiPage(statusPage(status, { method, query: question.text }, settings));
-    }
+    case 'status':
+      return encodeCgiPage(statusAnswer(pool, { method, query: question.text }, settings));
     case 'get status': {
       const value = getStatus(poolStatus(pool, performance.now()), settings);
       return encodeForPhp(value.pool, value.procs);

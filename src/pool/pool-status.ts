@@ -1,16 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { DURATION_BOUNDS_S } from '../scoreboard/layout.js';
 import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
 import { NO_REQUEST, requestFields } from '../status/from-params.js';
-import { type LivePool, type LiveSnapshot, livePool, MOST_LIVE_WORKERS } from '../status/live.js';
+import { type LiveSnapshot, livePool, MOST_LIVE_WORKERS } from '../status/live.js';
 import type { PoolMetrics } from '../status/metrics-input.js';
 import { type PoolStatus, STATE_OF_STAGE, type WorkerStatus } from '../status/status.js';
-import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
+import type { Bytes, Milliseconds, Pid } from '../units.js';
 import type { Generation, KnownWorker } from './generation.js';
+import { memoryEstimate } from './memory-estimate.js';
 import type { Pool } from './pool.js';
 import { addDurations, larger } from './pool-history.js';
-
-const PAGE_SIZE: Bytes = 4096;
 
 /** A pool at this moment, for its pages. */
 export function poolStatus(pool: Pool, nowMs: Milliseconds): PoolStatus {
@@ -43,37 +41,30 @@ function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Mil
   };
 }
 
-/** The same and more, for /metrics. */
-export function poolMetrics(pool: Pool, nowMs: Milliseconds): PoolMetrics {
-  return metricsOf(pool, nowMs, privateBytes);
+/** The same and more of all pools, for /metrics. */
+export function poolMetrics(pools: readonly Pool[], nowMs: Milliseconds): PoolMetrics[] {
+  const memoryOf = memoryEstimate();
+  return pools.map((pool) => metricsOf(pool, nowMs, memoryOf));
 }
 
 /**
- * For those who look on: `tsfpm top`, which measures memory by itself, and the live page.
- *
- * @param mostWorkers to tell of
+ * All pools, for those who look on: `tsfpm top`, which measures memory by itself, and the live page. Within
+ * {@link MOST_LIVE_WORKERS}.
  */
-export function livePoolOf(
-  pool: Pool,
-  { mostWorkers, withMemory }: { readonly mostWorkers: Count; readonly withMemory: boolean },
-): LivePool {
-  const metrics = metricsOf(pool, performance.now(), withMemory ? privateBytes : () => undefined);
-  const { pmMaxChildren: maxChildren } = pool.config;
-  return livePool(metrics, { maxChildren, trouble: pool.trouble, mostWorkers });
-}
-
-/** All pools, within {@link MOST_LIVE_WORKERS}. */
 export function liveSnapshot(
   pools: readonly Pool[],
-  { version, withMemory }: { readonly version: string; readonly withMemory: boolean },
+  { withMemory }: { readonly withMemory: boolean },
 ): LiveSnapshot {
-  let room = MOST_LIVE_WORKERS;
+  const nowMs = performance.now();
+  const memoryOf = withMemory ? memoryEstimate() : () => undefined;
+  let mostWorkers = MOST_LIVE_WORKERS;
   return {
-    version,
-    nowMs: performance.now(),
+    nowMs,
     pools: pools.map((pool) => {
-      const live = livePoolOf(pool, { mostWorkers: room, withMemory });
-      room -= live.workers.length;
+      const { config, trouble } = pool;
+      const metrics = metricsOf(pool, nowMs, memoryOf);
+      const live = livePool(metrics, { maxChildren: config.pmMaxChildren, trouble, mostWorkers });
+      mostWorkers -= live.workers.length;
       return live;
     }),
   };
@@ -168,14 +159,4 @@ function workerStatus(
 function requestDurationUs(snapshot: SlotSnapshot, idle: boolean): bigint {
   const ns = idle ? snapshot.requestDurationNs : process.hrtime.bigint() - snapshot.requestStartNs;
   return larger(ns, 0n) / 1000n;
-}
-
-/** Resident memory less what is shared (opcache, code, untouched pages of the zygote counted as shared or file). */
-function privateBytes(pid: number): Bytes | undefined {
-  try {
-    const [, resident = 0, shared = 0] = readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ').map(Number);
-    return (resident - shared) * PAGE_SIZE;
-  } catch {
-    return undefined; // it has just ended
-  }
 }

@@ -6,11 +6,11 @@ import { encodeEndRequest, encodeStream } from '../fastcgi/encode.js';
 import { decodeParams, paramsByName } from '../fastcgi/params.js';
 import type { ListenSocket } from '../listen/bind.js';
 import { duplicateDescriptor } from '../os/descriptor.js';
-import { encodeCgiPage, type Page, pingPage, statusPage } from '../status/page.js';
+import { encodeCgiPage, type Page, pingPage } from '../status/page.js';
 import type { Bytes, Count, Milliseconds } from '../units.js';
 import { pageSettings } from './answers.js';
 import type { Pool } from './pool.js';
-import { poolStatus } from './pool-status.js';
+import { statusAnswer } from './status-answer.js';
 
 const MOST_PARAMS: Bytes = 64 * 1024;
 const MOST_CONNECTIONS: Count = 256;
@@ -123,8 +123,8 @@ function pageFor(params: ReadonlyMap<string, string>, pool: Pool): Page {
   if (path !== undefined && path === config.pingPath)
     return pingPage(config.pingResponse ?? 'pong', { method }, settings);
   if (path !== undefined && path === config.pmStatusPath)
-    return statusPage(
-      poolStatus(pool, performance.now()),
+    return statusAnswer(
+      pool,
       { method, query: Buffer.from(params.get('QUERY_STRING') ?? '', 'latin1') },
       settings,
     );

@@ -26,6 +26,11 @@ export function chooseStatus(query: string | Buffer): StatusChoice {
   return { format: FORMATS.find(isAsked) ?? 'text', full: isAsked('full') };
 }
 
+/** Whether the live form of a format is asked for: by the whole word, which php-fpm passes over. */
+export function isLiveAsked(query: string | Buffer): boolean {
+  return queryKeys(typeof query === 'string' ? query : query.toString('latin1')).includes('live');
+}
+
 /** The keys of `$_GET`, those left out that could match nothing. */
 function queryKeys(query: string): string[] {
   return query

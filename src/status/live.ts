@@ -7,8 +7,6 @@ import type { WorkerState, WorkerStatus } from './status.js';
 // rise while `startEpochS` stays; who looks keeps the moments, the master keeps none.
 
 export interface LiveSnapshot {
-  /** Of tsfpm. */
-  readonly version: string;
   /** Of the master, monotonic: what lies between two snapshots is what rates are counted over. */
   readonly nowMs: Milliseconds;
   readonly pools: readonly LivePool[];
@@ -125,7 +123,10 @@ function liveWorker(worker: WorkerStatus, privateBytes: Bytes | undefined): Live
   };
 }
 
+/** Characters that are not seen but turn a line around would make one request look like another. */
+const INVISIBLE = /\p{Cf}/gu;
+
 function shown(bytes: Buffer): string {
-  const text = lineText(bytes);
+  const text = lineText(bytes).replace(INVISIBLE, '\ufffd');
   return text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT - 1)}…` : text;
 }

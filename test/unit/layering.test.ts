@@ -14,10 +14,11 @@ const FREE = ['errors.ts', 'units.ts', 'version.ts'];
 const MAY_IMPORT: Record<string, readonly string[]> = {
   lifecycle: ['reload', 'systemd', 'control', 'pool', 'listen', 'config', 'http', 'log', 'os'],
   reload: ['pool', 'listen', 'config', 'systemd', 'log', 'os'],
-  pool: ['config', 'slowlog', 'scoreboard', 'status', 'accesslog', 'fastcgi', 'listen', 'os', 'log'],
+  pool: ['live', 'config', 'slowlog', 'scoreboard', 'status', 'accesslog', 'fastcgi', 'listen', 'os', 'log'],
   systemd: ['os', 'log'],
   control: ['os', 'log', 'listen'],
-  http: ['status', 'listen', 'os', 'log'],
+  http: ['live', 'status', 'listen', 'os', 'log'],
+  live: [],
   top: ['status'],
   serve: ['fastcgi', 'os'],
   listen: ['os', 'log'],

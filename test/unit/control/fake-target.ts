@@ -42,7 +42,7 @@ export function fakeTarget(
   return {
     asked,
     status: async () => STATUS,
-    live: async () => ({ master: STATUS.master, version: '0.1.0', nowMs: 5, pools: [] }),
+    live: async () => ({ master: STATUS.master, nowMs: 5, pools: [] }),
     reload: () => note('reload'),
     reopen: () => note('reopen'),
     stop: (kind) => note(`stop ${kind}`),

@@ -44,9 +44,22 @@ test('/ready answers 503 and why while it is not', () => {
   assert.deepEqual([status, body], [503, 'pool shop cannot\ufffdstart workers\n']);
 });
 
+test('/ is a page, and with json what it shows', () => {
+  const page = get('/');
+  assert.equal(page.status, 200);
+  assert.equal(page.headers['Content-Type'], 'text/html; charset=utf-8');
+  assert.match(page.headers['Content-Security-Policy'] ?? '', /^default-src 'none'; /);
+  assert.match(page.body, /^<!DOCTYPE html>/);
+  assert.equal(get('/?anything').body, page.body);
+  const { status, headers, body } = get('/?json&live');
+  assert.deepEqual(
+    [status, headers['Content-Type'], JSON.parse(body)],
+    [200, 'application/json', { nowMs: 5, pools: [] }],
+  );
+});
+
 test('everything else is not found', () => {
   for (const target of [
-    '/',
     '',
     '*',
     '//metrics',

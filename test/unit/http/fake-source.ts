@@ -5,7 +5,12 @@ import { HOSTILE_POOL, METRICS, POOL } from '../status/sample.js';
 export const READY: Readiness = { ready: true, reason: 'ready' };
 
 export function fakeSource(readiness: () => Readiness = () => READY): HttpDoorSource {
-  return { pools: () => [POOL, HOSTILE_POOL], metrics: () => METRICS, readiness };
+  return {
+    pools: () => [POOL, HOSTILE_POOL],
+    live: () => ({ nowMs: 5, pools: [] }),
+    metrics: () => METRICS,
+    readiness,
+  };
 }
 
 /** Keeps what was logged. */

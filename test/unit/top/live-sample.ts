@@ -37,7 +37,6 @@ export const pool = (name: string, more: Partial<LivePool> = {}): LivePool => ({
 
 export const live = (nowMs: number, pools: readonly LivePool[]): ControlLive => ({
   master: STATUS.master,
-  version: '0.1.0',
   nowMs,
   pools,
 });

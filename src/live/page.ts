@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export interface LivePage {
+  readonly html: string;
+  /** It runs its own script, asks its own address, and nothing else. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** From dist/src/live/. */
+const SOURCES = new URL('../../../src/live/', import.meta.url);
+
+// When the master starts: later the files may be those of another version, and their page may ask for other things.
+const PAGE = readPage();
+
+/**
+ * The live page: one document that asks the address it came from, with the query `?json&live`, for a LiveSnapshot, and
+ * keeps what it has seen. The same for all pools and for one.
+ *
+ * @returns undefined where the installation lacks its files
+ */
+export function livePage(): LivePage | undefined {
+  return PAGE;
+}
+
+function readPage(): LivePage | undefined {
+  try {
+    const [html, style, script] = ['page.html', 'page.css', 'page.mjs'].map((name) =>
+      readFileSync(fileURLToPath(new URL(name, SOURCES)), 'utf8'),
+    ) as [string, string, string];
+    return {
+      // Functions: a `$` in what is inserted stands for itself.
+      html: html.replace('{style}', () => style).replace('{script}', () => script),
+      headers: { 'Content-Security-Policy': policy(style, script), 'Referrer-Policy': 'no-referrer' },
+    };
+  } catch {
+    return undefined; // not installed: who asks for the page is told
+  }
+}
+
+/** Hashes instead of a nonce: the page is the same for all, and no text that finds its way into it is a script. */
+function policy(style: string, script: string): string {
+  return [
+    "default-src 'none'",
+    `script-src ${hashOf(script)}`,
+    `style-src ${hashOf(style)}`,
+    "connect-src 'self'",
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join('; ');
+}
+
+function hashOf(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}
