@@ -56,6 +56,8 @@ interface About {
 const OBEDIENCE_NS: Nanoseconds = 1_000_000_000n;
 /** Whatever the timeouts are, the master looks no more often than that. */
 const SHORTEST_PAUSE_MS: Milliseconds = 5;
+/** Timers end at 25 days. */
+const LONGEST_PAUSE_MS: Milliseconds = 3_600_000;
 /** A request that is due but not yet in PHP: it may be any moment. */
 const AGAIN_MS: Milliseconds = 50;
 const NS_PER_MS = 1_000_000;
@@ -110,7 +112,7 @@ export class RequestWatch {
 
   #lookIn(ns: Nanoseconds): void {
     // A millisecond later: timers may be early by a part of one.
-    const ms = Math.max(Number(ns) / NS_PER_MS + 1, SHORTEST_PAUSE_MS);
+    const ms = Math.min(Math.max(Number(ns) / NS_PER_MS + 1, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
     this.#timer = setTimeout(() => this.#look(), ms);
     this.#timer.unref();
   }

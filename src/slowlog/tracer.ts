@@ -1,4 +1,5 @@
 import { asSystemError, hasCode } from '../os/libc.js';
+import { processLife } from '../os/process-life.js';
 import { whileStopped } from '../os/ptrace.js';
 import { openProcessMemory, openProcessProgram, processMaps, processProgram } from '../os/traced-memory.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
@@ -83,7 +84,8 @@ export class Tracer {
         if (backtrace !== undefined) return { backtrace, stoppedMs: 0 };
       }
       const stopped = await whileStopped(pid, () => this.#read(look(), depth).backtrace);
-      if (stopped === undefined) throw new CannotTrace('it cannot be stopped');
+      if (stopped === undefined)
+        throw new CannotTrace(processLife(pid) === undefined ? 'it has ended' : 'it cannot be stopped');
       return { backtrace: stopped.value, stoppedMs: stopped.stoppedMs };
     } catch (error) {
       if (error instanceof CannotTrace) throw error;
@@ -137,7 +139,7 @@ function globalsAddress(pid: Pid): number {
 
 function reasonOf(error: unknown): string {
   if (hasCode(error, 'EACCES', 'EPERM'))
-    return 'the master may not read its memory (it lacks CAP_SYS_PTRACE, or the system forbids tracing)';
+    return 'the master may not read the memory of its workers (it lacks CAP_SYS_PTRACE, or the system forbids tracing)';
   if (hasCode(error, 'ENOENT', 'ESRCH')) return 'it has ended';
   return asSystemError(error).reason;
 }

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { type Daemon, runTsfpm, startTsfpm } from '../helpers/daemon.js';
-import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
+import { type Daemon, prepareFolder, runTsfpm, startTsfpm, TSFPM } from '../helpers/daemon.js';
+import { isRoot } from '../helpers/daemon-folder.js';
+import { FastcgiConnection, fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
 import { requestBytes } from '../helpers/request-bytes.js';
+import { TextWatch } from '../helpers/text-watch.js';
 import { sleep, until } from '../helpers/wait.js';
 
 const SLOW = `<?php
@@ -229,4 +232,44 @@ test("the request after one that timed out is nobody's business", async (t) => {
     if (index % 2 === 1) assert.equal(answer, 'whole');
     else assert.match(String(answer), /^(200 whole true|504 504 G true|closed)$/);
   await daemon.untilWorkers(2);
+});
+
+const mayDrop = isRoot && existsSync('/usr/bin/setpriv');
+
+test('without the right to trace, a warning at the start, and slow requests without a backtrace', {
+  skip: mayDrop ? false : 'needs root and setpriv, to take a capability away',
+}, async (t) => {
+  const folder = prepareFolder(t, {
+    files: { 'slow.php': '<?php usleep(600000); echo "done";' },
+    pools: { www: { slowlog: '{folder}/slow.log', request_slowlog_timeout: '200ms' } },
+  });
+  const child = spawn(
+    '/usr/bin/setpriv',
+    [
+      '--bounding-set=-sys_ptrace',
+      '--inh-caps=-sys_ptrace',
+      process.execPath,
+      TSFPM,
+      '--config',
+      folder.configFile,
+      '-F',
+      '-O',
+    ],
+    { cwd: folder.path, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  t.after(() => child.kill('SIGKILL'));
+  const log = TextWatch.ofStream('stderr', child.stderr);
+  await log.expect(
+    /WARNING: \[pool www\] slow requests will be logged without a backtrace: .*CAP_SYS_PTRACE/,
+  );
+  const response = await fcgiRequest(folder.at('www.sock'), {
+    params: scriptParams(folder.script('slow.php')),
+  });
+  assert.equal(response.body.toString(), 'done');
+  await log.expect(/executing too slow/);
+  const entry = await until('the entry is written', () => readFileSync(folder.at('slow.log'), 'utf8'));
+  assert.match(entry, /\nrequest = "GET .*\n\+\+\+ dump failed\n$/);
+  assert.equal(log.text.match(/without a backtrace/g)?.length, 1, 'told once');
+  child.kill('SIGTERM');
+  await once(child, 'exit');
 });
