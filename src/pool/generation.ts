@@ -125,8 +125,7 @@ export class Generation {
   readonly #listener: GenerationListener;
   readonly #workersBySlot = new Map<number, WorkerState>();
   readonly #watch: RequestWatch;
-  /** Or why there is none; looked for once. */
-  #tracer: Tracer | CannotTrace | undefined;
+  #tracer: Tracer | undefined;
   #isTracingChecked = false;
   readonly #accessLog: LineFile | undefined;
   readonly #requestLog: RequestLog | undefined;
@@ -335,9 +334,8 @@ export class Generation {
    * @throws CannotTrace
    */
   async trace(pid: Pid, depth: Count): Promise<Trace> {
-    const tracer = this.#findTracer();
-    if (tracer instanceof CannotTrace) throw tracer;
-    return tracer.trace(pid, depth);
+    this.#tracer ??= this.#newTracer(pid);
+    return this.#tracer.trace(pid, depth);
   }
 
   /** Every worker finishes what it has in hand; then the generation ends. */
@@ -373,16 +371,18 @@ export class Generation {
     else this.#zygote?.timeOut(slot, pid, requestStartNs);
   }
 
-  #findTracer(): Tracer | CannotTrace {
-    this.#tracer ??= this.#newTracer();
-    return this.#tracer;
+  /** @throws CannotTrace */
+  #newTracer(worker: Pid): Tracer {
+    if (this.php === undefined) throw new CannotTrace('its zygote is not ready');
+    // The zygote may be looked into without further rights; its workers are loaded where it is.
+    const zygote = this.#state === 'orphaned' ? undefined : this.#zygote?.pid;
+    return Tracer.of(zygote ?? worker, this.php.version);
   }
 
-  #newTracer(): Tracer | CannotTrace {
-    const pid = this.#zygote?.pid;
-    if (pid === undefined || this.php === undefined) return new CannotTrace('its zygote is not ready');
+  #tracingFailure(worker: Pid): CannotTrace | undefined {
     try {
-      return Tracer.of(pid, this.php.version);
+      this.#tracer ??= this.#newTracer(worker);
+      return this.#tracer.permissionFailure(worker);
     } catch (error) {
       if (error instanceof CannotTrace) return error;
       throw error;
@@ -394,8 +394,7 @@ export class Generation {
     const { name, requestSlowlogTimeout } = this.plan.pool;
     if (this.#isTracingChecked || requestSlowlogTimeout === 0) return;
     this.#isTracingChecked = true;
-    const tracer = this.#findTracer();
-    const failure = tracer instanceof CannotTrace ? tracer : tracer.permissionFailure(pid);
+    const failure = this.#tracingFailure(pid);
     if (failure !== undefined)
       this.#tools.log.warning(
         `[pool ${name}] slow requests will be logged without a backtrace: ${failure.message}`,

@@ -100,7 +100,7 @@ export class RequestWatch {
     const noted = this.#notedBySlot.get(slot);
     if (noted?.pid !== pid || noted.timedOutAtNs === undefined) return false;
     // It may have ended that request by itself, and died of another; unreadable is what dies while it writes.
-    const glance = this.#parts.glance(slot);
+    const glance = this.#glance(slot);
     return glance === undefined || glance.requestStartNs === noted.requestStartNs;
   }
 
@@ -131,7 +131,7 @@ export class RequestWatch {
 
   /** @returns when this worker is to be looked at again, from now; undefined: its next request decides */
   #check(slot: number, pid: Pid, nowNs: Nanoseconds): Nanoseconds | undefined {
-    const glance = this.#parts.glance(slot);
+    const glance = this.#glance(slot);
     if (glance === undefined || !this.#isRequest(glance)) return undefined;
     const startNs = glance.requestStartNs;
     const ageNs = nowNs - startNs;
@@ -174,8 +174,17 @@ export class RequestWatch {
     return stage === 'reading headers' || stage === 'info' || stage === 'executing';
   }
 
+  /** A backtrace may outlast the scoreboard. */
+  #glance(slot: number): SlotGlance | undefined {
+    return this.#isStopped ? undefined : this.#parts.glance(slot);
+  }
+
+  #snapshot(slot: number): SlotSnapshot | undefined {
+    return this.#isStopped ? undefined : this.#parts.snapshot(slot);
+  }
+
   #isStillThere(slot: number, { pid, requestStartNs }: Noted): boolean {
-    const glance = this.#parts.glance(slot);
+    const glance = this.#glance(slot);
     return (
       glance?.requestStartNs === requestStartNs &&
       this.#isRequest(glance) &&
@@ -197,6 +206,10 @@ export class RequestWatch {
       .then(async () => {
         if (!this.#isStopped && this.#isStillThere(slot, noted)) await act(noted);
         await nextTurn();
+      })
+      .catch((error: Error) => {
+        // Nothing of this may end the master, or the next one's turn.
+        this.#parts.log.error(`[pool ${this.#parts.pool.name}] child ${pid}: ${error.message}`);
       })
       .finally(() => {
         noted.isBusy = false;
@@ -248,7 +261,7 @@ export class RequestWatch {
   }
 
   #about(slot: number, { pid, requestStartNs }: Noted): About {
-    const params = this.#parts.snapshot(slot)?.params ?? Buffer.alloc(0);
+    const params = this.#snapshot(slot)?.params ?? Buffer.alloc(0);
     return {
       pid,
       script: lineText(requestFields(params).script),
@@ -270,8 +283,12 @@ export class RequestWatch {
       log.debug(`child ${pid} was stopped for ${stoppedMs.toFixed(3)} ms`, fields);
       return backtrace;
     } catch (error) {
-      if (!(error instanceof CannotTrace)) throw error;
-      log.notice(`no backtrace of child ${pid}: ${error.message}`, fields);
+      const reason = error instanceof Error ? error.message : String(error);
+      // What is no ordinary reason is our mistake; the request is ended all the same.
+      log[error instanceof CannotTrace ? 'notice' : 'error'](
+        `no backtrace of child ${pid}: ${reason}`,
+        fields,
+      );
       return undefined;
     }
   }

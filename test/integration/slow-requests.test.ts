@@ -234,6 +234,23 @@ test("the request after one that timed out is nobody's business", async (t) => {
   await daemon.untilWorkers(2);
 });
 
+test('a request of the old generation is timed, too, while that one drains', async (t) => {
+  const daemon = await startTsfpm(t, {
+    files: { 'quick.php': '<?php echo getmypid();', 'long.php': '<?php sleep(20);' },
+    pools: { www: { request_terminate_timeout: '1500ms', 'pm.max_children': 1 } },
+  });
+  daemon.announce(/was at: sleep/);
+  const long = daemon.request('long.php');
+  await sleep(200);
+  const before = daemon.workers();
+  daemon.signal('SIGUSR2');
+  await until('a new worker serves', () => daemon.workers().some((pid) => !before.includes(pid)));
+  assert.ok(!before.includes(Number(await daemon.get('quick.php'))));
+  await daemon.expectLog(/child \d+, script '\S+long\.php' .* execution timed out/);
+  assert.equal((await long).status, 504);
+  await until('the old worker is gone', () => daemon.workers().every((pid) => !before.includes(pid)));
+});
+
 const mayDrop = isRoot && existsSync('/usr/bin/setpriv');
 
 test('without the right to trace, a warning at the start, and slow requests without a backtrace', {

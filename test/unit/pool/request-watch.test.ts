@@ -187,3 +187,35 @@ test('a worker that lies about the time harms itself alone', async (t) => {
   }
   assert.deepEqual(worker.acts, ['time out 0 7 0', 'time out 0 7 1']);
 });
+
+test('a generation that ends while a backtrace is read takes its scoreboard along', async (t) => {
+  let worker: ReturnType<typeof watched>;
+  worker = watched(t, {
+    pool: { requestTerminateTimeout: 0.03, requestSlowlogTimeout: 0.02 },
+    trace: async () => {
+      worker.watch.stop();
+      Object.defineProperty(worker, 'glance', {
+        get: () => {
+          throw new Error('EBADF');
+        },
+      });
+      return TRACE;
+    },
+  });
+  worker.begin(40);
+  await until('the trace is over', () => worker.log.includes('finished trace'));
+  await sleep(50);
+  assert.deepEqual(worker.acts, ['slow']);
+});
+
+test('what goes wrong unforeseen is told, and the request is ended all the same', async (t) => {
+  const worker = watched(t, {
+    pool: { requestTerminateTimeout: 0.03 },
+    trace: async () => {
+      throw new TypeError('a mistake');
+    },
+  });
+  worker.begin(40);
+  await until('it is ended', () => worker.acts.length === 1);
+  assert.match(worker.log, /ERROR: no backtrace of child 7: a mistake/);
+});
