@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Count } from '../../src/units.js';
 import { randomFrom } from '../soak/random.js';
+import { complaints, LogMark } from './logs.js';
 import type { Place, Scratch } from './place.js';
 import { reloadCommand } from './reload-command.js';
 import type { Service } from './service.js';
-import { configOf } from './services.js';
+import { configOf, errorLogOf } from './services.js';
 import type { Site } from './site.js';
 import { Visitor } from './visitor.js';
 
@@ -23,6 +24,8 @@ export async function browse(
   seconds: number,
 ): Promise<[string, string[]]> {
   const faults: string[] = [];
+  const log = new LogMark(errorLogOf('tsfpm', scratch));
+  log.next();
   const end = performance.now() + seconds * 1000;
   const isOver = () => performance.now() >= end || service.hasEnded;
   let requests = 0;
@@ -53,9 +56,10 @@ export async function browse(
   }
   await Promise.all(visits);
   if (service.hasEnded) faults.push(`tsfpm has ended:\n${service.tail}`);
+  faults.push(...complaints(log.next()).map((line) => `in the log: ${line}`));
   if (reloads === 0) faults.push('nothing was reloaded');
   return [
-    `tsfpm: ${requests} pages opened at random in ${seconds} s and ${reloads} reloads, none failed`,
+    `tsfpm: not one of ${requests} pages opened at random in ${seconds} s fails, with ${reloads} reloads`,
     faults.slice(0, 20),
   ];
 }

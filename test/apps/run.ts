@@ -20,11 +20,11 @@ import type { Site } from './site.js';
 import { dokuwiki } from './sites/dokuwiki.js';
 import { mediawiki } from './sites/mediawiki.js';
 import { phpmyadmin } from './sites/phpmyadmin.js';
-import { probe } from './sites/probe.js';
+import { probe, probeKept } from './sites/probe.js';
 import { wordpress } from './sites/wordpress.js';
 import { type Exchange, Visitor } from './visitor.js';
 
-const SITES: readonly Site[] = [probe, mediawiki, wordpress, dokuwiki, phpmyadmin];
+const SITES: readonly Site[] = [probe, probeKept, mediawiki, wordpress, dokuwiki, phpmyadmin];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -55,14 +55,15 @@ async function visitAll(
 ): Promise<Map<string, readonly Exchange[]>> {
   const answers = new Map<string, readonly Exchange[]>();
   const mariadb = await startMariadb(scratch, account(scratch));
-  for (const [site, place] of sites) {
-    place.empty();
-    place.empty('sessions');
-    place.empty('tmp');
-    await site.prepare(place);
-  }
-  const service = await startManager(manager, scratch, sites);
+  let service: Service | undefined;
   try {
+    for (const [site, place] of sites) {
+      place.empty();
+      place.empty('sessions');
+      place.empty('tmp');
+      await site.prepare(place);
+    }
+    service = await startManager(manager, scratch, sites);
     for (const [site, place] of sites) {
       const visitor = new Visitor(place.url);
       const step = async (what: string, act: () => Promise<void>) => {
@@ -82,7 +83,7 @@ async function visitAll(
     }
     await afterwards(service);
   } finally {
-    check(`${manager} ends in order`, await service.stop());
+    if (service !== undefined) check(`${manager} ends in order`, await service.stop());
     check(`MariaDB under ${manager} ends in order`, await mariadb.stop());
   }
   return answers;

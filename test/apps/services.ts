@@ -100,6 +100,10 @@ ${sites.map(([site, place]) => serverText(site, place)).join('\n')}
 /** As README.md advises, and as the applications' own guides do. */
 function serverText(site: Site, place: Place): string {
   return `
+  upstream ${site.name} {
+    server unix:${socketOf(place)};
+    ${site.keepsConnections === true ? 'keepalive 2;' : ''}
+  }
   server {
     listen 127.0.0.1:${place.port};
     server_name ${site.name};
@@ -109,7 +113,8 @@ function serverText(site: Site, place: Place): string {
     ${site.server(place)}
     location ~ [^/]\\.php(/|$) {
       fastcgi_split_path_info ^(.+?\\.php)(/.*)$;
-      fastcgi_pass unix:${socketOf(place)};
+      fastcgi_pass ${site.name};
+      fastcgi_keep_conn ${site.keepsConnections === true ? 'on' : 'off'};
       fastcgi_read_timeout 120s;
       fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
       fastcgi_param PATH_INFO $fastcgi_path_info;

@@ -13,6 +13,8 @@ export interface Site {
   root(place: Place): string;
   /** nginx directives of its server, before the location that passes to PHP. */
   server(place: Place): string;
+  /** nginx keeps its connections to the pool open, as some do. */
+  readonly keepsConnections?: boolean;
   /** Pool directives of its own. */
   pool(place: Place): Settings;
   /** Makes it new, before the process manager starts. */

@@ -27,7 +27,7 @@ export const dokuwiki: Site = {
       cpSync(from, place.at('www', to), {
         recursive: true,
         dereference: true,
-        filter: (path) => !/\/\.ht/.test(path),
+        filter: (path) => !/\/\.ht|\/lib\/plugins\/testing/.test(path),
       });
     };
     copy(PROGRAM, '');

@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
+import { until } from '../../helpers/wait.js';
 import { noisyPicture } from '../picture.js';
 import { type Place, worker } from '../place.js';
 import type { Site } from '../site.js';
+import { Visitor } from '../visitor.js';
 
 const PROGRAM = '/usr/share/mediawiki';
 const PASSWORD = 'correct horse battery';
@@ -47,6 +49,15 @@ function install(place: Place): void {
   appendFileSync(place.at('settings', 'LocalSettings.php'), SETTINGS(place));
 }
 
+/** A saved page is put into the index after the answer, by fastcgi_finish_request(). */
+async function untilFound(word: string, place: Place): Promise<void> {
+  const path = `/api.php?action=query&list=search&srwhat=text&srsearch=${word}&format=json`;
+  const unrecorded = new Visitor(place.url);
+  await until(`${word} can be found`, async () =>
+    (await unrecorded.get(path)).text.includes('"title":"Zoo"'),
+  );
+}
+
 export const mediawiki: Site = {
   name: 'mediawiki',
   root: () => PROGRAM,
@@ -59,7 +70,7 @@ export const mediawiki: Site = {
     for (const name of ['settings', 'images', 'cache']) place.empty(name);
     install(place);
   },
-  async visit(visitor, step) {
+  async visit(visitor, step, place) {
     await step('pages by PATH_INFO, conditionally, by HEAD, and not there', async () => {
       (await visitor.follow(await visitor.get('/'))).expect(200, 'MediaWiki has been installed.');
       const page = (await visitor.get('/index.php/Main_Page')).expect(200, 'Main Page');
@@ -139,6 +150,7 @@ export const mediawiki: Site = {
       );
       (await visitor.follow(saved.expect(302))).expect(200, '<b>gnu</b>');
       (await visitor.get('/index.php?title=Zoo&action=history')).expect(200, 'more animals');
+      await untilFound('gnu', place);
       (await visitor.get('/index.php?title=Special:Search&search=gnu&fulltext=1')).expect(200, 'Zoo');
     });
     await step('upload a picture of some MB', async () => {
@@ -186,6 +198,11 @@ export const mediawiki: Site = {
       what: 'the id of a request',
       pattern: /(X-Request-Id: |"wgRequestId":"|\?reqId=)[0-9a-f]{24}/g,
       by: '$1<request>',
+    },
+    {
+      what: 'the number of edits, counted after the answer',
+      pattern: /"wgUserEditCount":\d+/g,
+      by: '"wgUserEditCount":<count>',
     },
     { what: 'how long it took', pattern: /"wgBackendResponseTime":\d+/g, by: '<duration>' },
     {

@@ -11,8 +11,9 @@ const ANSWERS =
   );
 
 /** No application, but a mirror: what every script may rely on, shown by test/apps/pages. */
-export const probe: Site = {
-  name: 'probe',
+const mirror = (name: string, keepsConnections: boolean): Site => ({
+  name,
+  keepsConnections,
   root: (place) => place.at('www'),
   server: () => '',
   pool: () => ({
@@ -115,7 +116,9 @@ export const probe: Site = {
         },
         30_000,
       );
-      if (done !== '[true,false,0,"\\/finish.php"]') throw new Error(`after the answer: ${done}`);
+      // Later calls are true for as long as the connection is open.
+      if (done !== `[true,${keepsConnections},0,"\\/finish.php"]`)
+        throw new Error(`after the answer: ${done}`);
     });
   },
   normalisers: [
@@ -126,4 +129,7 @@ export const probe: Site = {
     },
   ],
   browsing: ['/show.php/a/b', '/answer.php?as=large', '/answer.php?as=pieces', '/range.php', '/session.php'],
-};
+});
+
+export const probe = mirror('probe', false);
+export const probeKept = mirror('probe-kept', true);
