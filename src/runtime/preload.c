@@ -77,6 +77,9 @@ static void find_title_memory(int argc, char **argv, char **envp)
     for (char **entry = envp; entry != NULL && *entry == end; entry++) end = *entry + strlen(*entry) + 1;
     title_start = argv[0];
     title_size = (size_t)(end - argv[0]);
+    /* php-cgi reads its arguments once more in the worker, whose title would be taken for options. */
+    for (int i = 0; i < argc; i++)
+        if ((argv[i] = strdup(argv[i])) == NULL) tsfpm_die("no memory for the arguments");
 }
 
 void tsfpm_set_title(const char *title)

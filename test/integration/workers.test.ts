@@ -75,6 +75,18 @@ test('process titles name the master with its file, the zygote and the pool', as
   assert.ok(tsfpm.workers().includes(Number(await tsfpm.get('pid.php'))));
 });
 
+// php-cgi reads its arguments again in the worker, where the title has been written over their memory: wherever the
+// second argument began, one of these titles says -h there, which made the worker print its usage and leave.
+test('no pool name is taken for options of php-cgi', async (t) => {
+  const names = ['-h-h-h-h-h-h-h-h-h-h-h-h', 'x-h-h-h-h-h-h-h-h-h-h-h-h'];
+  const tsfpm = await startTsfpm(t, {
+    pools: Object.fromEntries(names.map((name, i) => [name, { listen: `{folder}/${i}.sock` }])),
+    files: { 'pid.php': PID_PHP },
+  });
+  for (const pool of names)
+    assert.ok(tsfpm.workers(pool).includes(Number(await tsfpm.get('pid.php', { pool }))));
+});
+
 test('the workers of a pool are children of its zygote, in a session apart from the master', async (t) => {
   const tsfpm = await startTsfpm(t);
   const zygote = tsfpm.zygote();
