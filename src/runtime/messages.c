@@ -15,17 +15,44 @@
 static long (*ini_long)(const char *, size_t, int);
 static void (*log_elsewhere)(const char *, int);
 static bool has_told_client; /* something, in this request */
+/* As under php-fpm, the web server gets them with the next piece of the answer: nginx makes a line of what comes at once. */
+static struct {
+    uint8_t header[8]; /* room for the record's */
+    char text[8192];
+} waiting;
+static size_t waiting_length;
 
 void tsfpm_messages_request_starts(void)
 {
     has_told_client = false;
+    waiting_length = 0;
+}
+
+void tsfpm_messages_send(void)
+{
+    size_t length = waiting_length;
+    waiting_length = 0; /* first: sending is writing, which comes here */
+    if (length > 0) tsfpm_worker_write_stderr(waiting.header, length);
+}
+
+static void wait_to_be_sent(const char *text)
+{
+    for (size_t left = strlen(text); left > 0;) {
+        size_t step = left < sizeof waiting.text - waiting_length ? left : sizeof waiting.text - waiting_length;
+        memcpy(waiting.text + waiting_length, text, step);
+        waiting_length += step;
+        text += step;
+        left -= step;
+        if (waiting_length == sizeof waiting.text) tsfpm_messages_send();
+    }
 }
 
 void tsfpm_message_to_client(const char *front, const char *text)
 {
-    const char *const texts[] = {has_told_client ? "; " : "", front, text};
     if (ini_long == NULL || ini_long("fastcgi.logging", sizeof "fastcgi.logging" - 1, 0) == 0) return;
-    tsfpm_worker_write_stderr(texts, sizeof texts / sizeof *texts);
+    if (has_told_client) wait_to_be_sent("; ");
+    wait_to_be_sent(front);
+    wait_to_be_sent(text);
     has_told_client = true;
 }
 

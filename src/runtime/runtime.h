@@ -101,6 +101,7 @@ void tsfpm_request_ini_prepare(void); /* once PHP is there: from then on PHP_VAL
 /* messages.c */
 void tsfpm_messages_prepare(void); /* once PHP is there: from then on PHP's log goes where php-fpm's does */
 void tsfpm_messages_request_starts(void);
+void tsfpm_messages_send(void); /* those that wait for the answer's next piece */
 /* To the worker's stderr, with the level before it, and to the client. `front` and `text` are one message. */
 void tsfpm_message(const char *level, const char *front, const char *text);
 void tsfpm_message_to_client(const char *front, const char *text);
@@ -143,7 +144,7 @@ int tsfpm_worker_close(void);
 void tsfpm_worker_answer_early(void);
 bool tsfpm_worker_may_answer_early(void);               /* what the function returns to PHP */
 void tsfpm_worker_hide_broken_connection(bool is_hidden); /* PHP's writes succeed, whatever the client did */
-void tsfpm_worker_write_stderr(const char *const texts[], size_t count); /* a record of its own, of what fits in one */
+void tsfpm_worker_write_stderr(uint8_t record[], size_t length); /* of a text behind room for a record's header */
 bool tsfpm_worker_take_rest(void); /* what the client still sends, without waiting; true when that is all */
 
 /*

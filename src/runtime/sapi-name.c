@@ -33,10 +33,11 @@ static void hide_functions(void)
     *(void **)&disable_all = dlsym(RTLD_DEFAULT, "zend_disable_functions");
     *(void **)&disable = dlsym(RTLD_DEFAULT, "zend_disable_function");
     if (disable_all != NULL) {
-        disable_all("apache_response_headers,apache_child_terminate");
+        disable_all("apache_response_headers,apache_child_terminate,chroot");
     } else if (disable != NULL) {
         disable("apache_response_headers", sizeof "apache_response_headers" - 1);
         disable("apache_child_terminate", sizeof "apache_child_terminate" - 1);
+        disable("chroot", sizeof "chroot" - 1);
     }
 }
 

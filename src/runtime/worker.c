@@ -664,23 +664,13 @@ void tsfpm_worker_hide_broken_connection(bool hide)
     client_may_be_gone = hide;
 }
 
-void tsfpm_worker_write_stderr(const char *const texts[], size_t count)
+void tsfpm_worker_write_stderr(uint8_t record[], size_t length)
 {
-    uint8_t header[FCGI_HEADER_LEN];
-    size_t length = 0;
-    if (!request_open || answered_early) return;
-    for (size_t i = 0; i < count; i++) length += strlen(texts[i]);
-    if (length > UINT16_MAX) length = UINT16_MAX;
-    if (length == 0) return;
-    make_header(header, FCGI_STDERR, stream.id, length);
+    if (!in_request || answered_early) return;
+    make_header(record, FCGI_STDERR, stream.id, length);
     sig_atomic_t has_begun = tsfpm_response_has_begun;
-    bool is_written = write_all(header, sizeof header);
-    for (size_t i = 0; i < count && is_written; i++) {
-        size_t here = strnlen(texts[i], length);
-        is_written = write_all((const uint8_t *)texts[i], here);
-        length -= here;
-    }
-    if (is_written) tsfpm_response_has_begun = has_begun; /* once it is whole, a message is no part of the answer */
+    /* Once it is whole, a message is no part of the answer. */
+    if (write_all(record, FCGI_HEADER_LEN + length)) tsfpm_response_has_begun = has_begun;
 }
 
 bool tsfpm_worker_may_answer_early(void)
@@ -692,6 +682,7 @@ bool tsfpm_worker_may_answer_early(void)
 void tsfpm_worker_answer_early(void)
 {
     if (!request_open || answered_early) return;
+    tsfpm_messages_send();
     uint8_t end[2 * FCGI_HEADER_LEN] = {0};
     make_header(end, FCGI_END_REQUEST, stream.id, FCGI_HEADER_LEN);
     write_all(end, sizeof end);
@@ -716,6 +707,7 @@ static bool ends_with_end_request(const uint8_t *bytes, size_t size)
  */
 ssize_t tsfpm_worker_write(const void *buffer, size_t size)
 {
+    tsfpm_messages_send(); /* between records: PHP runs no script while it writes one in pieces */
     tsfpm_response_has_begun = 1;
     ssize_t written = answered_early ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
     if (written < 0 && errno != EINTR && client_may_be_gone) written = (ssize_t)size;
