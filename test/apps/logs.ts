@@ -23,20 +23,16 @@ export class LogMark {
  * process, connection, client.
  */
 export function complaints(text: string): string[] {
-  return (
-    text
-      .split('\n')
-      // Not yet: php-fpm's form of PHP's messages to the web server.
-      .filter((line) => !line.includes('FastCGI sent in stderr: '))
-      .filter((line) => /\] (?:WARNING|ERROR|ALERT): |\[(?:warn|error|crit|alert|emerg)\]/.test(line))
-      .map((line) =>
-        line
-          .replace(/^\[[^\]]*\] |^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '')
-          .replace(/\bchild \d+/g, 'child N')
-          .replace(/\b\d+#\d+: \*\d+ /g, '')
-          .replace(/\bseconds from start\b.*/, '')
-          .replace(/\/nginx\/client_body\/\d+/g, '/nginx/client_body/N')
-          .replace(/\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\b\d{10,14}\b/g, 'N'),
-      )
-  );
+  return text
+    .split('\n')
+    .filter((line) => /\] (?:WARNING|ERROR|ALERT): |\[(?:warn|error|crit|alert|emerg)\]/.test(line))
+    .map((line) =>
+      line
+        .replace(/^\[[^\]]*\] |^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '')
+        .replace(/\bchild \d+/g, 'child N')
+        .replace(/\b\d+#\d+: \*\d+ /g, '')
+        .replace(/\bseconds from start\b.*/, '')
+        .replace(/\/nginx\/client_body\/\d+/g, '/nginx/client_body/N')
+        .replace(/\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\b\d{10,14}\b/g, 'N'),
+    );
 }

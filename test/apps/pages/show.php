@@ -2,6 +2,8 @@
 // Everything a script can learn about its request and about the PHP that runs it, but what differs from run to run.
 $server = $_SERVER;
 unset($server['REQUEST_TIME'], $server['REQUEST_TIME_FLOAT'], $server['REMOTE_PORT']);
+$environment = getenv();
+unset($environment['REMOTE_PORT']);
 $settings = ini_get_all(null, false);
 foreach (array_keys($settings) as $name)
   if (preg_match('/^(cgi|fastcgi|fpm)\./', $name)) unset($settings[$name]); // of one SAPI each
@@ -13,14 +15,13 @@ $files = array_map(
 header('Content-Type: application/json');
 echo json_encode([
   'server' => $server,
+  'environment' => $environment,
   'one by getenv' => [getenv('SITE_COLOUR'), getenv('REQUEST_METHOD'), getenv('HTTP_USER_AGENT'), getenv('PATH_INFO'), getenv('PATH')],
   'env' => $_ENV,
   'headers' => getallheaders(),
   'get' => $_GET, 'post' => $_POST, 'cookie' => $_COOKIE, 'request' => $_REQUEST, 'files' => $files,
   'input' => [strlen(file_get_contents('php://input')), sha1(file_get_contents('php://input'))],
-  'sapi' => [PHP_SAPI, php_sapi_name(), PHP_BINARY === ''],
-  'functions' => array_map('function_exists', ['fastcgi_finish_request', 'fpm_get_status', 'getallheaders', 'dl',
-    'apache_request_headers', 'opcache_get_status']),
+  'sapi' => [PHP_SAPI, php_sapi_name()],
   'settings' => $settings,
   'ids' => [posix_getuid(), posix_geteuid(), posix_getgid(), posix_getegid(), posix_getgroups(), umask()],
   'limits' => posix_getrlimit(),

@@ -47,6 +47,9 @@ const mirror = (name: string, keepsConnections: boolean): Site => ({
       ])
         (await visitor.get(path)).expect(200, '"sapi"');
     });
+    await step('functions, extensions, constants and classes', async () => {
+      (await visitor.get('/offers.php')).expect(200, '"fastcgi_finish_request"');
+    });
     await step('request headers', async () => {
       const headers = {
         Authorization: `Basic ${Buffer.from('jo:secret').toString('base64')}`,
@@ -124,9 +127,10 @@ const mirror = (name: string, keepsConnections: boolean): Site => ({
   normalisers: [
     {
       what: 'the folders of the two php.ini files',
-      pattern: /\/etc\/php\/([0-9.]+)\/(?:cgi|fpm)\//g,
-      by: '/etc/php/$1/SAPI/',
+      pattern: /\/etc\/php\/([0-9.]+)\/(?:cgi|fpm)\b/g,
+      by: '/etc/php/$1/SAPI',
     },
+    { what: 'the program', pattern: /"\/usr\/(?:bin\/php-cgi|sbin\/php-fpm)[0-9.]*"/g, by: '"<program>"' },
   ],
   browsing: ['/show.php/a/b', '/answer.php?as=large', '/answer.php?as=pieces', '/range.php', '/session.php'],
 });
