@@ -44,6 +44,7 @@ export function serve(docroot: string, port: number): Promise<number> {
         `listen = ${join(folder, 'www.sock')}`,
         'pm = static',
         `pm.max_children = ${WORKERS}`,
+        'catch_workers_output = yes',
       ]),
     }),
   );

@@ -97,7 +97,7 @@ export const GLOBAL_DIRECTIVES = [
     scope: 'global',
     type: 'boolean',
     default: true,
-    inForce: false,
+    inForce: true,
     summary: 'Write each line of worker output in one piece.',
     details: ['no writes it as it comes, so that lines of several workers can mix.'],
   },
@@ -661,7 +661,7 @@ export const POOL_DIRECTIVES = [
     scope: 'pool',
     type: 'boolean',
     default: false,
-    inForce: false,
+    inForce: true,
     summary: 'Write what workers print to stdout and stderr into the error log.',
   },
   {
@@ -669,7 +669,7 @@ export const POOL_DIRECTIVES = [
     scope: 'pool',
     type: 'boolean',
     default: true,
-    inForce: false,
+    inForce: true,
     summary: 'Put time, pool and process id in front of such lines.',
   },
   {

@@ -45,7 +45,12 @@ export class ErrorLog {
    * @throws LogOpenError
    */
   open(config: GlobalConfig): void {
-    this.#log.configure({ level: config.logLevel, format: config.logFormat, limit: config.logLimit });
+    this.#log.configure({
+      level: config.logLevel,
+      format: config.logFormat,
+      limit: config.logLimit,
+      buffersOutput: config.logBuffering || isSyslog(config),
+    });
     this.#openSink(config);
     // On a terminal the file is made, and stays empty.
     if (this.#staysOnStderr || this.#sink === undefined) return;
@@ -78,7 +83,12 @@ export class ErrorLog {
       this.settle();
       old?.close();
     }
-    this.#log.configure({ level: config.logLevel, format: config.logFormat, limit: config.logLimit });
+    this.#log.configure({
+      level: config.logLevel,
+      format: config.logFormat,
+      limit: config.logLimit,
+      buffersOutput: config.logBuffering || isSyslog(config),
+    });
   }
 
   /**

@@ -37,10 +37,13 @@ const NEWLINE = '\n';
  * @returns the line with its newline
  */
 export function formatFpmLine(line: FpmLine, limit: Bytes): Buffer {
-  const { debug } = line;
-  const time = formatTime(line.timeUs, debug !== undefined);
+  return cutLine(`${formatLineStart(line)}${oneLine(line.message)}`, limit);
+}
+
+/** All of a line that comes before its message: `[22-Nov-2026 18:46:13] NOTICE: `. */
+export function formatLineStart({ timeUs, level, debug }: Omit<FpmLine, 'message'>): string {
   const origin = debug === undefined ? '' : `pid ${debug.pid}, ${formatPlace(debug.place)}`;
-  return cutLine(`[${time}] ${levelWord(line.level)}: ${origin}${oneLine(line.message)}`, limit);
+  return `[${formatTime(timeUs, debug !== undefined)}] ${levelWord(level)}: ${origin}`;
 }
 
 /** `[NOTICE] message`: syslog adds the time and the pid. */

@@ -1,9 +1,10 @@
 import { type DestinationStream, pino, symbols } from 'pino';
 import { wallClockUs } from '../os/clock.js';
-import type { Bytes, Pid } from '../units.js';
+import type { Bytes } from '../units.js';
 import { callerOf } from './call-place.js';
 import { LOG_LEVELS, type LogFields, type Logger, type LogLevel } from './levels.js';
 import { type DebugDetail, formatFpmLine, formatSyslogText } from './line-format.js';
+import { OUTPUT_LEVEL, type OutputFrame, type OutputSource, outputFrame, said } from './output-frame.js';
 import type { LogEntry, LogSink } from './sinks.js';
 
 /** php-fpm's lines, or one JSON object a line. */
@@ -16,15 +17,8 @@ export interface MasterLogOptions {
   /** log_limit: longest line of php-fpm's format, newline included. JSON lines are never cut. */
   readonly limit: Bytes;
   readonly sink: LogSink;
-}
-
-/** One line that a worker wrote. */
-export interface WorkerOutput {
-  readonly pool: string;
-  readonly pid: Pid;
-  readonly stream: 'stdout' | 'stderr';
-  /** Without its newline; bytes that are no UTF-8 stay as they are, but in JSON become U+FFFD. */
-  readonly text: string | Uint8Array;
+  /** log_buffering: lines of workers are put together before they are written. Default true. */
+  readonly buffersOutput?: boolean;
 }
 
 /** The master's log. Every method writes before it returns, and none throws. */
@@ -35,8 +29,18 @@ export interface MasterLog extends Logger {
   setSink(sink: LogSink): void;
   /** Bytes as they are, whatever level and format. */
   raw(bytes: string | Uint8Array): void;
-  /** A worker's line, whatever the level: plain, or in JSON with `pool`, `pid` and `stream`. */
-  output(output: WorkerOutput): void;
+  /**
+   * A line that a worker printed, or a piece of it of {@link outputRoom}: whatever log_level says. In JSON it has `pool`,
+   * `pid` and `stream`, and is either a `message` or, where it is a JSON object itself, `data`.
+   *
+   * @param text without its newline; bytes that are no UTF-8 stay as they are, but in JSON become U+FFFD
+   * @param ending stands behind the decoration
+   */
+  output(source: OutputSource, text: Uint8Array, ending?: string): void;
+  /** Bytes of a worker's text that go into one line. */
+  outputRoom(source: OutputSource): Bytes;
+  /** `log_buffering = no`: what stands in front of a text that is written by {@link raw} as it comes, and behind it. */
+  outputFrame(source: OutputSource): OutputFrame | undefined;
 }
 
 type Method = (message: string, fields?: LogFields) => void;
@@ -46,8 +50,8 @@ const PINO_LEVELS = Object.fromEntries(LOG_LEVELS.map((level, index) => [level, 
   LogLevel,
   number
 >;
-/** php-fpm's level for what workers say. */
-const OUTPUT_LEVEL = 'warning';
+/** In JSON, where a line is never wrapped in its middle: longer ones are cut, each piece an object of its own. */
+const LONGEST_JSON_OUTPUT: Bytes = 256 * 1024;
 const NEWLINE = '\n';
 
 /**
@@ -89,7 +93,7 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
       base: null,
       messageKey: 'message',
       formatters: { level: (label) => ({ level: label }) },
-      timestamp: () => `,"time":"${new Date(Math.floor(timeUs / 1000)).toISOString()}"`,
+      timestamp: () => `,"time":"${isoTime(timeUs)}"`,
     },
     destination,
   );
@@ -128,6 +132,20 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
     emit({ level: undefined, line, syslogText: line.toString() });
   };
 
+  const frameOf = (source: OutputSource): OutputFrame =>
+    outputFrame(source, { timeUs: wallClockUs(), threshold: options.level, limit: options.limit });
+
+  const outputJson = ({ pool, pid, stream, isDecorated }: OutputSource, text: string): void => {
+    const isObject = isJsonObject(text);
+    if (isObject && !isDecorated) raw(`${text}${NEWLINE}`);
+    else if (!isObject) outputLogger[OUTPUT_LEVEL]({ pool, pid, stream }, text);
+    else {
+      // As the script wrote it: parsed and written anew, long numbers would change.
+      const facts = JSON.stringify({ level: OUTPUT_LEVEL, time: isoTime(timeUs), pool, pid, stream });
+      raw(`${facts.slice(0, -1)},"data":${text.trim()}}${NEWLINE}`);
+    }
+  };
+
   return {
     debug: methodFor('debug'),
     notice: methodFor('notice'),
@@ -138,15 +156,50 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
     setLevel: (level) => configure({ level }),
     setSink: (sink) => configure({ sink }),
     raw,
-    output({ pool, pid, stream, text }) {
-      if (options.format === 'fpm') {
-        raw(Buffer.concat([Buffer.from(text as Uint8Array), Buffer.from(NEWLINE)]));
+    output(source, text, ending = '') {
+      timeUs = wallClockUs();
+      const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+      if (options.format === 'json') {
+        outputJson(source, bytes.toString());
         return;
       }
-      timeUs = wallClockUs();
-      outputLogger[OUTPUT_LEVEL]({ pool, pid, stream }, Buffer.from(text as Uint8Array).toString());
+      const { head, tail } = frameOf(source);
+      const suffix = tail === '' ? '' : ending;
+      emit({
+        level: undefined,
+        line: Buffer.concat([Buffer.from(head), bytes, Buffer.from(`${tail}${suffix}${NEWLINE}`)]),
+        syslogText:
+          head === ''
+            ? bytes.toString()
+            : formatSyslogText({
+                timeUs,
+                level: OUTPUT_LEVEL,
+                message: `${said(source)}: "${bytes}"${suffix}`,
+              }),
+      });
+      tellLostLines();
+    },
+    outputRoom: (source) => (options.format === 'json' ? LONGEST_JSON_OUTPUT : frameOf(source).room),
+    outputFrame(source) {
+      const isPiecewise = options.buffersOutput === false && options.format === 'fpm';
+      return isPiecewise ? frameOf(source) : undefined;
     },
   };
+}
+
+function isoTime(timeUs: number): string {
+  return new Date(Math.floor(timeUs / 1000)).toISOString();
+}
+
+function isJsonObject(text: string): boolean {
+  const trimmed = text.trim();
+  if (!trimmed.startsWith('{') || !trimmed.endsWith('}')) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false; // it only looked like it
+  }
 }
 
 /** What pino tells a destination that asks for it, before each write. */

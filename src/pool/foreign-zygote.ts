@@ -4,7 +4,7 @@ import type { MasterLog } from '../log/master-log.js';
 import { childPids } from '../os/process-life.js';
 import type { Pid } from '../units.js';
 import { encodeFrame, ZygoteMessageDecoder } from './control-frames.js';
-import { OutputLines } from './output-lines.js';
+import { WorkerOutput } from './worker-output.js';
 import type { ZygoteHandle } from './zygote.js';
 
 /**
@@ -22,13 +22,13 @@ export class ForeignZygote {
     this.#pid = pid;
     this.#socket = new Socket({ fd: controlFd, readable: true, writable: true });
     const decoder = new ZygoteMessageDecoder();
-    const linesByPid = new Map<number, OutputLines>();
-    const linesOf = (pid: number): OutputLines => {
-      const there = linesByPid.get(pid);
+    const outputByPid = new Map<number, WorkerOutput>();
+    const outputOf = (pid: number): WorkerOutput => {
+      const there = outputByPid.get(pid);
       if (there !== undefined) return there;
-      const lines = new OutputLines((text) => log.output({ pool: 'previous', pid, stream: 'stderr', text }));
-      linesByPid.set(pid, lines);
-      return lines;
+      const output = new WorkerOutput(log, { pool: 'previous', pid, isDecorated: true });
+      outputByPid.set(pid, output);
+      return output;
     };
     this.#socket.on('error', () => {}); // it has ended
     this.ended = new Promise((resolve) => {
@@ -40,8 +40,8 @@ export class ForeignZygote {
     this.#socket.on('data', (chunk: Buffer) => {
       try {
         for (const message of decoder.push(chunk)) {
-          if (message.type === 'output') linesOf(message.pid).push(message.bytes);
-          if (message.type === 'exited') linesByPid.get(message.pid)?.end();
+          if (message.type === 'output') outputOf(message.pid).push(message.stream, message.bytes);
+          if (message.type === 'exited') outputByPid.get(message.pid)?.close();
         }
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;

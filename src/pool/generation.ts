@@ -9,14 +9,14 @@ import { decodeWaitStatus, type ExitStatus } from '../os/process.js';
 import { Scoreboard } from '../scoreboard/scoreboard.js';
 import { CannotTrace, type Trace, Tracer } from '../slowlog/tracer.js';
 import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
-import type { OutputStream, PhpFacts, Question, Setting, ZygoteMessage } from './control-frames.js';
+import type { PhpFacts, Question, Setting, ZygoteMessage } from './control-frames.js';
 import { exitText } from './exit-text.js';
 import { fingerprint } from './fingerprint.js';
 import type { Orphans } from './orphans.js';
-import { OutputLines } from './output-lines.js';
 import { proveWorker } from './proof.js';
 import { accessFormatOf, LOG_RING_SIZE, RequestLog } from './request-log.js';
 import { RequestWatch } from './request-watch.js';
+import { WorkerOutput } from './worker-output.js';
 import { Zygote, type ZygoteEnd, type ZygoteHandle } from './zygote.js';
 
 /** What every generation of every pool of this master uses. */
@@ -82,6 +82,8 @@ const READY_TIMEOUT_MS: Milliseconds = 10_000;
 /** A probe that is killed is gone in a moment; how often to look. */
 const PROBE_PATIENCE_MS: Milliseconds = 2000;
 const PROBE_LOOK_MS: Milliseconds = 2;
+/** How often a line without its end is looked at. */
+const OPEN_LINE_LOOK_MS: Milliseconds = 200;
 /** How often a zygote is asked whether it listens, and how many answers may be outstanding. */
 const ECHO_INTERVAL_MS: Milliseconds = 5000;
 const MOST_ECHOES_MISSING: Count = 2;
@@ -90,7 +92,7 @@ interface RunningWorker {
   readonly at: 'running';
   readonly pid: Pid;
   readonly startedAtMs: Milliseconds;
-  readonly output: Record<OutputStream, OutputLines>;
+  readonly output: WorkerOutput;
   /** It has reached accept. */
   isReady: boolean;
   /** It was told to end once it is idle. */
@@ -134,6 +136,7 @@ export class Generation {
   #startedFrom: string | undefined;
   #onProbeEnd: ((failure: string) => void) | undefined;
   #echoTimer: NodeJS.Timeout | undefined;
+  #openLinesTimer: NodeJS.Timeout | undefined;
   #echoesMissing: Count = 0;
   #state: State = 'starting';
   /** Workers were to die now: so are those that a zygote which did not answer leaves behind. */
@@ -446,7 +449,8 @@ export class Generation {
         break;
       }
       case 'output':
-        this.#expectPid(message.slot, message.pid).output[message.stream].push(message.bytes);
+        this.#expectPid(message.slot, message.pid).output.push(message.stream, message.bytes);
+        this.#watchOpenLines();
         break;
       case 'started':
         this.#onWorkerReady(this.#expectPid(message.slot, message.pid));
@@ -501,13 +505,15 @@ export class Generation {
     // Signals are sent to this number by a root process: nothing but a plausible worker may get in.
     if (pid <= 1 || pid === process.pid || this.workers().some((worker) => worker.pid === pid))
       throw new ProtocolError(`a worker with pid ${pid}`);
-    const lines = (stream: OutputStream) =>
-      new OutputLines((text) => this.#tools.log.output({ pool: this.plan.pool.name, pid, stream, text }));
     this.#workersBySlot.set(slot, {
       at: 'running',
       pid,
       startedAtMs: this.#tools.nowMs(),
-      output: { stdout: lines('stdout'), stderr: lines('stderr') },
+      output: new WorkerOutput(this.#tools.log, {
+        pool: this.plan.pool.name,
+        pid,
+        isDecorated: this.plan.pool.decorateWorkersOutput,
+      }),
       isReady: false,
       isLeaving: false,
       endReason: undefined,
@@ -533,8 +539,7 @@ export class Generation {
   }
 
   #onWorkerEnd(slot: number, worker: RunningWorker, status: ExitStatus | undefined, accepted: Count): void {
-    worker.output.stdout.end();
-    worker.output.stderr.end();
+    worker.output.close();
     this.#requestLog?.close(slot);
     this.#workersBySlot.delete(slot);
     if (worker.isProbe) {
@@ -562,6 +567,29 @@ export class Generation {
     if (line === '') return;
     this.#lastLine = line;
     log.warning(`[pool ${name}] php-cgi: ${line}`, { pool: name });
+  }
+
+  /**
+   * A worker marks the end of what its request printed; of what a program printed that its script started it may know
+   * nothing. Such a line ends once the worker is idle.
+   */
+  #watchOpenLines(): void {
+    if (this.#openLinesTimer !== undefined || !this.#hasOpenLines) return;
+    this.#openLinesTimer = setTimeout(() => {
+      this.#openLinesTimer = undefined;
+      for (const [slot, worker] of this.#workersBySlot) {
+        if (worker.at !== 'running' || !worker.output.isMidLine) continue;
+        const stage = this.scoreboard.glance(slot)?.stage;
+        if (stage === 'accepting' || stage === 'waiting') worker.output.endLine();
+      }
+      this.#watchOpenLines();
+    }, OPEN_LINE_LOOK_MS);
+  }
+
+  get #hasOpenLines(): boolean {
+    for (const worker of this.#workersBySlot.values())
+      if (worker.at === 'running' && worker.output.isMidLine) return true;
+    return false;
   }
 
   #lastWords(): string {
@@ -616,6 +644,7 @@ export class Generation {
     this.#watch.stop();
     this.#listener.onEnded();
     this.#requestLog?.end();
+    clearTimeout(this.#openLinesTimer);
     if (this.#accessLog !== undefined) this.#tools.accessLogs.release(this.#accessLog);
     this.scoreboard.close();
     this.#standIn?.remove();

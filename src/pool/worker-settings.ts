@@ -49,6 +49,7 @@ export function workerSettings(pool: PoolConfig, account: PoolAccount, master: E
   if (pool.securityLimitExtensions) settings.push(text('LIMIT_EXTENSIONS', pool.securityLimitExtensions));
   if (pool.listenAllowedClients !== undefined)
     settings.push(text('ALLOWED_CLIENTS', pool.listenAllowedClients));
+  if (pool.catchWorkersOutput) settings.push(int32('CATCH_OUTPUT', 1));
   settings.push(...logFieldSettings(accessFormatOf(pool)?.fields ?? []));
   for (const variable of workerEnvironment(pool, master, account.home)) settings.push(text('ENV', variable));
   for (const { key, value } of inOrderOfApplication(pool.phpAdminValue))

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "output.h"
 #include "scoreboard.h"
 
 enum tsfpm_role tsfpm_role = TSFPM_ROLE_NONE;
@@ -204,6 +205,7 @@ TSFPM_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t known)
 TSFPM_EXPORT ssize_t write(int fd, const void *buffer, size_t size)
 {
     if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_write(buffer, size);
+    tsfpm_output_is_possible = true;
     return tsfpm_libc()->write(fd, buffer, size);
 }
 

@@ -96,7 +96,8 @@ struct tsfpm_slot {
     uint32_t params_total;        /* bytes that the client sent; more than fit are cut */
     uint64_t duration_sum_ns;     /* of all requests ended */
     uint64_t duration_buckets[TSFPM_DURATION_BUCKETS]; /* requests ended, by duration */
-    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 120 - 8 * TSFPM_DURATION_BUCKETS];
+    uint8_t open_output[2]; /* zygote: what it took from stdout, or stderr, may lack its newline */
+    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 122 - 8 * TSFPM_DURATION_BUCKETS];
     uint8_t params[TSFPM_PARAMS_SIZE]; /* FastCGI name-value pairs of the present or last request, as sent */
 };
 

@@ -16,6 +16,7 @@
 
 #include "access-log.h"
 #include "ask.h"
+#include "output.h"
 #include "relay.h"
 #include "request-head.h"
 #include "runtime.h"
@@ -216,6 +217,7 @@ void tsfpm_worker_request_ends(uint64_t memory_peak)
     tsfpm_slot_end(slot);
     cpu_ns_at_last_end = cpu_ns;
     request_open = false;
+    tsfpm_output_request_ends();
     tsfpm_access_log_request_ends(slot->request_start_epoch_us, duration, memory_peak);
 }
 

@@ -27,6 +27,7 @@
 #include "control.h"
 #include "identity.h"
 #include "jail.h"
+#include "output.h"
 #include "relay.h"
 #include "runtime.h"
 #include "scoreboard.h"
@@ -51,6 +52,7 @@ struct worker {
 static struct settings {
     struct tsfpm_identity identity;
     const char *zygote_title, *worker_title, *status_path, *ping_path, *limit_extensions, *allowed_clients;
+    bool catches_output;
     int64_t soft_files; /* -1: as the zygote found it */
 } settings = {.identity = {.pool = "?", .user = "?"}, .soft_files = -1};
 static bool configured;
@@ -197,6 +199,7 @@ static void configure(const uint8_t *payload, size_t length)
         case TSFPM_SETTING_PING_PATH: settings.ping_path = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_LIMIT_EXTENSIONS: settings.limit_extensions = copy_text(bytes, setting.length); break;
         case TSFPM_SETTING_ALLOWED_CLIENTS: settings.allowed_clients = copy_text(bytes, setting.length); break;
+        case TSFPM_SETTING_CATCH_OUTPUT: settings.catches_output = read_integer(bytes, setting.length) != 0; break;
         case TSFPM_SETTING_LOG_FIELD:
             if (!tsfpm_access_log_add_field(bytes, setting.length)) tsfpm_die("the access log needs too many fields");
             break;
@@ -241,6 +244,8 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     if (getppid() != zygote) _exit(0);
     tsfpm_role = TSFPM_ROLE_WORKER;
     if (settings.worker_title != NULL) tsfpm_set_title(settings.worker_title);
+    /* Up to here what goes wrong is told in any case: php-fpm then shows nothing but an exit code. */
+    tsfpm_output_begin(slot, settings.catches_output);
     if (!is_probe) tsfpm_access_log_begin(slot);
     tsfpm_worker_begin(slot, listen, kept_channel, &original_mask);
 }
@@ -354,7 +359,7 @@ static ssize_t forward_output(uint32_t slot, int stream)
 {
     char buffer[TSFPM_OUTPUT_CHUNK];
     uint8_t descriptor = (uint8_t)(stream + 1);
-    ssize_t length = tsfpm_libc()->read(workers[slot].output[stream], buffer, sizeof buffer);
+    ssize_t length = tsfpm_output_read(slot, stream, workers[slot].output[stream], buffer, sizeof buffer);
     if (length < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
     if (length == 0) return -1;
     if (tsfpm_control_send(control_fd, TSFPM_FRAME_OUTPUT, (int32_t)slot, workers[slot].pid, &descriptor, 1, buffer,

@@ -110,6 +110,18 @@ _Noreturn void tsfpm_worker_fails(const char *pool, const char *format, ...)
     abort();
 }
 
+void tsfpm_output_begin(uint32_t slot, bool is_caught)
+{
+    (void)slot, (void)is_caught;
+    abort();
+}
+
+long tsfpm_output_read(uint32_t slot, int stream, int fd, char *buffer, size_t size)
+{
+    (void)slot, (void)stream;
+    return read(fd, buffer, size);
+}
+
 bool tsfpm_access_log_add_field(const uint8_t *setting, size_t size)
 {
     (void)setting;
@@ -196,9 +208,11 @@ static size_t add_settings(uint8_t *payload, size_t room)
 {
     size_t used = 0;
     for (size_t count = fuzz_below(8); count > 0; count--) {
-        struct tsfpm_setting setting = {.key = (uint16_t)(1 + fuzz_below(20)), .length = (uint32_t)fuzz_size(600)};
+        struct tsfpm_setting setting = {.key = (uint16_t)(1 + fuzz_below(21)), .length = (uint32_t)fuzz_size(600)};
         if (fuzz_below(8) == 0) setting.key = TSFPM_SETTING_APPARMOR_HAT;
-        if (setting.key == TSFPM_SETTING_UID || setting.key == TSFPM_SETTING_GID) setting.length = 4;
+        if (setting.key == TSFPM_SETTING_UID || setting.key == TSFPM_SETTING_GID ||
+            setting.key == TSFPM_SETTING_CATCH_OUTPUT)
+            setting.length = 4;
         if (used + sizeof setting + setting.length > room) break;
         memcpy(payload + used, &setting, sizeof setting);
         fuzz_fill(payload + used + sizeof setting, setting.length);

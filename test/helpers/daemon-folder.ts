@@ -88,6 +88,9 @@ export class DaemonFolder {
       'listen.mode': '0666',
       pm: 'static',
       'pm.max_children': 2,
+      // Not the default: what scripts print is most of what tests see of them.
+      catch_workers_output: 'yes',
+      decorate_workers_output: 'no',
       ...PHP_SETTINGS,
       ...settings,
     };

@@ -96,10 +96,67 @@ test('keeps hostile text inside its JSON line, whole', () => {
   assert.equal(sink.json[1]?.message, '\ufffd');
 });
 
+const said = (stream: 'stdout' | 'stderr', isDecorated = true) => ({
+  pool: 'www',
+  pid: 7,
+  stream,
+  isDecorated,
+});
+
+test('decorates worker output as php-fpm does', () => {
+  const { log, sink } = open();
+  log.output(said('stderr'), Buffer.from('a "b"\t'));
+  log.output(said('stdout'), Buffer.from('c'), ', pipe is closed');
+  log.output(said('stdout', false), Buffer.from('d'), ', pipe is closed');
+  log.setLevel('debug');
+  log.output(said('stderr'), Buffer.from('e'));
+  assert.deepEqual(
+    sink.lines.map((line) => line.replace(/^\[[^\]]*\] /, '')),
+    [
+      'WARNING: [pool www] child 7 said into stderr: "a "b"\t"\n',
+      'WARNING: [pool www] child 7 said into stdout: "c", pipe is closed\n',
+      'd\n',
+      `WARNING: pid ${process.pid}, (null)(), line 0: [pool www] child 7 said into stderr: "e"\n`,
+    ],
+  );
+});
+
+test('a line of worker output is shorter than log_limit with all that stands around it', () => {
+  const { log, sink } = open({ limit: 512 });
+  for (const source of [said('stderr'), said('stdout', false)]) {
+    log.output(source, Buffer.alloc(log.outputRoom(source), 'x'));
+    assert.equal(sink.lines.at(-1)?.length, 512);
+  }
+});
+
+test('a JSON object that a worker prints stays one in JSON, as it was written', () => {
+  const { log, sink } = open({ format: 'json', limit: 512 });
+  const object = `{"id": 12345678901234567890, "text": "${'x'.repeat(2000)}"}`;
+  assert.ok(log.outputRoom(said('stderr')) > object.length);
+  log.output(said('stderr'), Buffer.from(object));
+  assert.ok(sink.lines[0]?.endsWith(`"pool":"www","pid":7,"stream":"stderr","data":${object}}\n`));
+  assert.equal((sink.json[0]?.data as { text: string } | undefined)?.text.length, 2000);
+  log.output(said('stderr', false), Buffer.from(object));
+  assert.equal(sink.lines[1], `${object}\n`);
+  for (const text of ['{"a":', '[1]', '{}x', '"{}"']) {
+    log.output(said('stderr', false), Buffer.from(text));
+    assert.equal(sink.json.at(-1)?.message, text);
+  }
+});
+
+test('log_buffering = no is for php-fpm’s lines alone', () => {
+  const { log } = open({ buffersOutput: false });
+  assert.match(log.outputFrame(said('stderr'))?.head ?? '', /said into stderr: "$/);
+  log.configure({ format: 'json' });
+  assert.equal(log.outputFrame(said('stderr')), undefined);
+  log.configure({ format: 'fpm', buffersOutput: true });
+  assert.equal(log.outputFrame(said('stderr')), undefined);
+});
+
 test('writes worker output as it is, whatever the level', () => {
   const { log, sink } = open({ level: 'alert' });
-  log.output({ pool: 'www', pid: 7, stream: 'stderr', text: 'PHP Warning: é' });
-  log.output({ pool: 'www', pid: 7, stream: 'stdout', text: Buffer.from([0xff, 0x00, 0x41]) });
+  log.output(said('stderr'), Buffer.from('PHP Warning: é'));
+  log.output(said('stdout'), Buffer.from([0xff, 0x00, 0x41]));
   log.raw('no newline');
   assert.deepEqual(
     sink.entries.map((entry) => Buffer.from(entry.line).toString('latin1')),
@@ -110,7 +167,7 @@ test('writes worker output as it is, whatever the level', () => {
 
 test('names the worker of an output in JSON', () => {
   const { log, sink } = open({ level: 'alert', format: 'json' });
-  log.output({ pool: 'www', pid: 7, stream: 'stderr', text: Buffer.from([0xff, 0x22, 0x41]) });
+  log.output(said('stderr'), Buffer.from([0xff, 0x22, 0x41]));
   assert.deepEqual(
     { ...sink.json[0], time: '' },
     {
@@ -158,9 +215,9 @@ test('doubles lines from NOTICE up while the start lasts', () => {
   const { log } = open({ level: 'debug', sink: createTeeSink(file, terminal) });
   log.debug('a');
   log.notice('b');
-  log.output({ pool: 'www', pid: 7, stream: 'stderr', text: 'c' });
+  log.output(said('stderr'), Buffer.from('c'));
   log.configure({ format: 'json' });
-  log.output({ pool: 'www', pid: 7, stream: 'stderr', text: 'd' });
+  log.output(said('stderr'), Buffer.from('d'));
   assert.equal(file.lines.length, 4);
   assert.equal(terminal.lines.length, 1);
 });

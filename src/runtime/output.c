@@ -1,0 +1,61 @@
+/*
+ * The end of a request ends what it printed: php-fpm's workers write a mark for that after each request. Here only where
+ * there is something to end, since a mark wakes zygote and master. The worker looks whether its pipes hold anything, and
+ * the zygote says in the worker's slot when it has taken a text without its newline.
+ */
+#define _GNU_SOURCE
+#include "output.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "runtime.h"
+#include "scoreboard.h"
+
+bool tsfpm_output_is_possible;
+
+static struct tsfpm_slot *own_slot; /* NULL: nothing is caught */
+
+void tsfpm_output_begin(uint32_t slot, bool is_caught)
+{
+    if (is_caught) {
+        own_slot = tsfpm_scoreboard_slot(slot);
+    } else {
+        dup2(STDIN_FILENO, STDOUT_FILENO);
+        dup2(STDIN_FILENO, STDERR_FILENO);
+    }
+}
+
+void tsfpm_output_request_ends(void)
+{
+    if (!tsfpm_output_is_possible) return;
+    tsfpm_output_is_possible = false;
+    if (own_slot == NULL) return;
+    for (int stream = 0; stream < 2; stream++) {
+        int unread = 0;
+        /* In this order: the zygote marks the text as open before it takes it. */
+        bool is_in_pipe = ioctl(stream + 1, FIONREAD, &unread) == 0 && unread > 0;
+        if (!is_in_pipe && __atomic_load_n(&own_slot->open_output[stream], __ATOMIC_SEQ_CST) == 0) continue;
+        ssize_t written = tsfpm_libc()->write(stream + 1, TSFPM_OUTPUT_END, TSFPM_OUTPUT_END_LENGTH);
+        (void)written; /* a script may have closed it */
+    }
+}
+
+/* Ends in a newline or in a mark: nothing is left open. */
+static bool is_ended(const char *text, size_t length)
+{
+    if (text[length - 1] == '\n') return true;
+    return length >= TSFPM_OUTPUT_END_LENGTH &&
+           memcmp(text + length - TSFPM_OUTPUT_END_LENGTH, TSFPM_OUTPUT_END, TSFPM_OUTPUT_END_LENGTH) == 0;
+}
+
+long tsfpm_output_read(uint32_t slot, int stream, int fd, char *buffer, size_t size)
+{
+    uint8_t *is_open = &tsfpm_scoreboard_slot(slot)->open_output[stream];
+    uint8_t before = __atomic_exchange_n(is_open, 1, __ATOMIC_SEQ_CST);
+    ssize_t length = tsfpm_libc()->read(fd, buffer, size);
+    uint8_t after = length <= 0 ? before : is_ended(buffer, (size_t)length) ? 0 : 1;
+    __atomic_store_n(is_open, after, __ATOMIC_SEQ_CST);
+    return length;
+}
