@@ -92,5 +92,8 @@ void tsfpm_timeout_order(bool is_last_measure, pid_t pid, const struct tsfpm_slo
         return;
     }
     /* Between the look and the blow lie microseconds, for a worker that had a second. */
-    if (__atomic_load_n(&slot->request_start_ns, __ATOMIC_ACQUIRE) == start_ns) kill(pid, SIGKILL);
+    uint32_t stage = __atomic_load_n(&slot->stage, __ATOMIC_ACQUIRE);
+    bool is_in_hand = stage >= TSFPM_STAGE_READING_HEADERS && stage <= TSFPM_STAGE_FINISHED &&
+                      __atomic_load_n(&slot->idle_since_ns, __ATOMIC_RELAXED) <= start_ns;
+    if (is_in_hand && __atomic_load_n(&slot->request_start_ns, __ATOMIC_RELAXED) == start_ns) kill(pid, SIGKILL);
 }

@@ -579,6 +579,7 @@ static bool answer_page(void)
     write_all(end, sizeof end);
     in_request = false;
     tsfpm_request_id = -1;
+    tsfpm_request_start_ns = 0;
     skips_body = true;
     let_go = !request.keeps_connection || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
@@ -717,6 +718,7 @@ ssize_t tsfpm_worker_write(const void *buffer, size_t size)
     in_request = answered_early = false;
     is_answered = true;
     tsfpm_request_id = -1;
+    tsfpm_request_start_ns = 0; /* the client may be sending its next request already */
     let_go = !at_record_start() || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     return written;
