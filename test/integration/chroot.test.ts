@@ -50,7 +50,7 @@ $answer = [
 ];
 foreach (timezone_identifiers_list(DateTimeZone::ALL_WITH_BC) as $name) {
   try { $zone = new DateTimeZone($name); } catch (Exception $e) { continue; } // PHP's list has files that are no zones
-  $place = $zone->getLocation();
+  $place = $zone->getLocation() ?: ['country_code' => '', 'latitude' => 0, 'longitude' => 0, 'comments' => ''];
   $answer['zones'][$name] = [md5(serialize($zone->getTransitions(-2000000000, 4000000000))), $place['country_code'],
     round($place['latitude'], 3), round($place['longitude'], 3), $place['comments']];
 }
