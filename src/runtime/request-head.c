@@ -18,7 +18,8 @@
 #include <limits.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
+
+#include "file-status.h"
 
 /* FastCGI 1.0, section 8 */
 #define FCGI_HEADER_LEN 8
@@ -239,7 +240,7 @@ static bool is_file(struct text path)
     char copy[PATH_MAX];
     struct stat found;
     const char *name = as_path(path, copy);
-    return name != NULL && stat(name, &found) == 0 && S_ISREG(found.st_mode);
+    return name != NULL && tsfpm_path_status(name, &found) == 0 && S_ISREG(found.st_mode);
 }
 
 static bool is_there(struct text path, const struct tsfpm_head_rules *rules)

@@ -5,12 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <string.h>
-#include <sys/stat.h>
+#include "../../src/runtime/file-status.h"
 
 static int fuzz_stat(const char *path, struct stat *found);
-#define stat(path, found) fuzz_stat(path, found)
+#define tsfpm_path_status(path, found) fuzz_stat(path, found)
 #include "../../src/runtime/request-head.c"
-#undef stat
+#undef tsfpm_path_status
 
 #include "fuzz.h"
 
