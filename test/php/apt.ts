@@ -5,7 +5,7 @@ import type { Archive } from './archive.js';
 import { CommandFailed, run } from './command.js';
 
 /** Downloads are tried again: a mirror may be between two states. */
-const ATTEMPTS = 3;
+const ATTEMPTS = 2;
 const PAUSE_MS = 2000;
 
 /** An apt of its own, below a folder: it knows other releases, takes nothing for installed, and installs nothing. */
@@ -31,6 +31,10 @@ export class ScratchApt {
       'Dir::Cache::pkgcache': '',
       'Dir::Cache::srcpkgcache': '',
       'Acquire::Languages': 'none',
+      // A mirror that does not answer leaves a version out; it must not take all day.
+      'Acquire::Retries': '0',
+      'Acquire::http::Timeout': '15',
+      'Acquire::https::Timeout': '15',
       'APT::Install-Recommends': 'false',
       // A release that gets no more updates is as good as it was.
       'Acquire::Check-Valid-Until': 'false',

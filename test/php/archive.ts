@@ -41,36 +41,47 @@ const KEYRINGS: Record<Distribution, readonly string[]> = {
   ubuntu: ['ubuntu-archive-keyring.gpg'],
 };
 
+const OS_RELEASE = '/etc/os-release';
+
 /**
  * The archive that apt's own sources name for this release.
  *
  * @throws NotAvailable with what is missing
  */
 export function findArchive(): Archive {
-  const os = readOsRelease();
-  const distribution = os.get('ID') ?? 'unknown';
-  if (!isDistribution(distribution))
-    throw new NotAvailable(`this is ${distribution}; other versions of PHP come from Debian or Ubuntu here`);
-  const codename = os.get('VERSION_CODENAME') ?? '';
-  const format = ['--format', '$(RELEASE) $(COMPONENT) $(REPO_URI)', 'Identifier: Packages'];
-  const targets = run('apt-get', ['indextargets', ...format]).split('\n');
-  const uri = targets.map((line) => line.split(' ')).find(([r, c]) => r === codename && c === 'main')?.[2];
-  if (uri === undefined)
-    throw new NotAvailable(`apt's sources name no archive with ${codename || distribution} main`);
+  if (!existsSync(OS_RELEASE)) throw new NotAvailable(`there is no ${OS_RELEASE}`);
+  // Without release information also where nothing has been downloaded yet.
+  const format = ['--no-release-info', '--format', '$(RELEASE) $(COMPONENT) $(REPO_URI)'];
+  const targets = () => run('apt-get', ['indextargets', ...format, 'Created-By: Packages']);
+  const { distribution, uri } = archiveFrom(readFileSync(OS_RELEASE, 'utf8'), targets);
   const keyring = KEYRINGS[distribution].map((name) => `/usr/share/keyrings/${name}`).find(existsSync);
   return { distribution, uri, keyring };
 }
 
-function isDistribution(name: string): name is Distribution {
-  return Object.hasOwn(RELEASES, name);
+/**
+ * Pure but for `targets`.
+ *
+ * @param osRelease as os-release(5) has it
+ * @param targets what apt knows of: lines with a release, a component and the archive's address
+ */
+export function archiveFrom(osRelease: string, targets: () => string): Omit<Archive, 'keyring'> {
+  const lines = osRelease.matchAll(/^(?<name>[A-Z_]+)=(?<value>.*)$/gm);
+  const os = new Map([...lines].map(({ groups = {} }) => [groups.name, unquote(groups.value ?? '')]));
+  const distribution = os.get('ID') ?? 'unknown';
+  if (!isDistribution(distribution))
+    throw new NotAvailable(`this is ${distribution}; other versions of PHP come from Debian or Ubuntu here`);
+  const codename = os.get('VERSION_CODENAME') ?? '';
+  const rows = targets()
+    .split('\n')
+    .map((line) => line.split(' '));
+  const uri = rows.find(([release, component]) => release === codename && component === 'main')?.[2];
+  if (uri === undefined)
+    throw new NotAvailable(`apt's sources name no archive with ${codename || distribution} main`);
+  return { distribution, uri };
 }
 
-/** os-release(5) */
-function readOsRelease(): Map<string, string> {
-  const path = '/etc/os-release';
-  if (!existsSync(path)) throw new NotAvailable(`there is no ${path}`);
-  const lines = readFileSync(path, 'utf8').matchAll(/^(?<name>[A-Z_]+)=(?<value>.*)$/gm);
-  return new Map([...lines].map(({ groups = {} }) => [groups.name ?? '', unquote(groups.value ?? '')]));
+function isDistribution(name: string): name is Distribution {
+  return Object.hasOwn(RELEASES, name);
 }
 
 function unquote(text: string): string {

@@ -11,7 +11,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Archive, findArchive, NotAvailable, RELEASES } from './archive.js';
-import { run } from './command.js';
+import { CommandFailed, run } from './command.js';
 import { CACHE, findInstalled, type InstalledPhp, installPhp } from './install.js';
 
 const TEST_RUN = fileURLToPath(new URL('../run.js', import.meta.url));
@@ -19,6 +19,7 @@ const SYSTEM_PHP_CGI = 'php-cgi';
 
 /** Files of test/integration whose promises do not depend on the version, and that touch what could. */
 const FILES = [
+  'backtrace',
   'environment',
   'fastcgi-php-binary',
   'finish-request',
@@ -26,6 +27,7 @@ const FILES = [
   'php-',
   'reload.test',
   'request-ini',
+  'slow-requests',
   'status-get-status',
   'status.test',
   'workers',
@@ -91,7 +93,7 @@ function archiveOrReason(): Archive | string {
   try {
     return findArchive();
   } catch (error) {
-    if (error instanceof NotAvailable) return error.message;
+    if (error instanceof NotAvailable || error instanceof CommandFailed) return error.message;
     throw error;
   }
 }
