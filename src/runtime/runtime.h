@@ -21,7 +21,7 @@
 /*
  * A php-cgi may bring along an older glibc than the one here: another release's, in a folder of its own. Functions that
  * a newer glibc has given a new version or name, though they are the same as ever, are asked for by their first one,
- * which is in all of them; else the runtime would not load there.
+ * which is in all of them; else the runtime would not load there (old-glibc.c has more).
  */
 #if defined(__x86_64__)
 #define TSFPM_FIRST_GLIBC "GLIBC_2.2.5"

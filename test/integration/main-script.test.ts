@@ -159,7 +159,7 @@ test('a script that cannot be opened is answered and told as php-fpm does', asyn
     assert.match(
       ours.stderr,
       new RegExp(
-        `^PHP message: PHP Warning:  PHP Request Startup: Failed to open stream: (${reason}) in Unknown on line 0; Unable to open primary script: \\S+/${name} \\(\\1\\)$`,
+        `^PHP message: PHP Warning:  (?:PHP Request Startup: F|Unknown: f)ailed to open stream: (${reason}) in Unknown on line 0; Unable to open primary script: \\S+/${name} \\(\\1\\)$`,
       ),
     );
     await tsfpm.expectLog(new RegExp(`ERROR: Unable to open primary script: \\S+/${name} `));
