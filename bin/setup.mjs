@@ -48,7 +48,7 @@ const NEEDS = {
   apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
   php: [...BUILD, ...PHP, PATCHELF],
   page: [...BUILD, ...PHP, NGINX, BROWSER],
-  bench: [...BUILD, ...PHP, FPM, SPAWN],
+  bench: [...BUILD, ...PHP, FPM, SPAWN, NGINX],
 };
 
 const purpose = process.argv[2] ?? 'start';

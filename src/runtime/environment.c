@@ -11,6 +11,7 @@
 #include "runtime.h"
 
 #define REDIRECT_URL "REDIRECT_URL"
+#define HTTP_PROXY "HTTP_PROXY"
 #define TYPE_IS_COUNTED 0x0000ff00u /* Zend/zend_types.h: flags beside a value's type */
 
 #define WORDS_OF_SAPI 40 /* more than sapi_module_struct has: what lies behind it stays as it is */
@@ -26,6 +27,7 @@ static struct {
     struct zval *(*find)(const void *, const char *, size_t);
     struct zval *(*update)(void *, const char *, size_t, struct zval *);
     int (*remove)(void *, const char *, size_t);
+    void (*add)(struct zval *, const char *, size_t, const char *);
 } php;
 
 static void import(struct zval *array)
@@ -53,6 +55,9 @@ static void load(struct zval *array)
     if (usual != NULL) *input_filter = pass;
     import(array);
     if (usual != NULL) *input_filter = usual;
+    /* Where $_ENV is made php-cgi gives a copy of it, which lacks this one of the client's. */
+    char *proxy = php.param(HTTP_PROXY, sizeof HTTP_PROXY - 1);
+    if (proxy != NULL && php.add != NULL) php.add(array, HTTP_PROXY, sizeof HTTP_PROXY - 1, proxy);
 }
 
 /* Where PHP keeps its filter: the word that changes when it is given another. */
@@ -95,6 +100,7 @@ void tsfpm_environment_configure(void)
     *(void **)&php.find = dlsym(RTLD_DEFAULT, "zend_hash_str_find");
     *(void **)&php.update = dlsym(RTLD_DEFAULT, "zend_hash_str_update");
     *(void **)&php.remove = dlsym(RTLD_DEFAULT, "zend_hash_str_del");
+    *(void **)&php.add = dlsym(RTLD_DEFAULT, "add_assoc_string_ex");
     if (importer == NULL || *importer == NULL || php.find == NULL || php.update == NULL || php.remove == NULL) return;
     php.import = *importer;
     *importer = import;

@@ -28,6 +28,7 @@ static struct {
     int (*parse)(char *text, bool unbuffered_errors, int mode, ini_callback *, void *context);
     int (*alter)(struct zend_string *, const char *, size_t, int type, int stage, bool force);
     char *(*param)(const char *, size_t);
+    char *(*ini_string)(const char *, size_t, int, bool *exists);
     int (*activate)(void);
 } php;
 
@@ -61,7 +62,11 @@ static bool apply(struct zend_string *key, const char *value, int type)
     }
     if (strcmp(key->value, "extension") == 0) return false;
     /* As under php-fpm either param may set what only php.ini may; the second one also locks it. */
-    return php.alter(key, value, strlen(value), type, ZEND_INI_STAGE_ACTIVATE, true) == 0;
+    if (php.alter(key, value, strlen(value), type, ZEND_INI_STAGE_ACTIVATE, true) == 0) return true;
+    /* A value that the setting's owner does not take is its own matter: it has told what it had to tell. */
+    bool exists = false;
+    if (php.ini_string != NULL) php.ini_string(key->value, key->length, 0, &exists);
+    return exists;
 }
 
 static void on_entry(struct zval *key, struct zval *value, struct zval *index, int kind, void *context)
@@ -101,6 +106,7 @@ void tsfpm_request_ini_prepare(void)
     struct sapi_module *sapi = tsfpm_sapi_module();
     *(void **)&php.parse = dlsym(RTLD_DEFAULT, "zend_parse_ini_string");
     *(void **)&php.alter = dlsym(RTLD_DEFAULT, "zend_alter_ini_entry_chars_ex");
+    *(void **)&php.ini_string = dlsym(RTLD_DEFAULT, "zend_ini_string_ex");
     *(void **)&php.param = dlsym(RTLD_DEFAULT, "sapi_getenv");
     if (sapi == NULL || php.parse == NULL || php.alter == NULL || php.param == NULL) return;
     php.activate = sapi->activate;

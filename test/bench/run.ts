@@ -20,6 +20,7 @@ import { busyMaster, idleMaster } from './scenarios/master.js';
 import { reaction } from './scenarios/reaction.js';
 import { reloadUnderLoad } from './scenarios/reload-under-load.js';
 import { statusLatency } from './scenarios/status-latency.js';
+import { upload } from './scenarios/upload.js';
 import { createSite, removeSite, type Site } from './site.js';
 import type { Subject } from './subject.js';
 import { phpFpm } from './subjects/php-fpm.js';
@@ -40,6 +41,7 @@ const SCENARIOS: readonly Scenario[] = [
   idleMaster,
   reloadUnderLoad,
   crashUnderLoad,
+  upload,
 ];
 const SUBJECTS: Readonly<Record<string, (site: Site) => Subject>> = {
   'php-fpm': phpFpm,

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { answer, startFpm, unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { startTsfpm } from '../helpers/daemon.js';
+import { type FcgiAddress, scriptParams } from '../helpers/fastcgi-client.js';
 
 const files = {
   'ini.php': `<?php $names = ['memory_limit', 'user_agent', 'open_basedir', 'upload_max_filesize', 'output_buffering'];
@@ -85,4 +88,124 @@ test('a variable of the environment with that name is no param', async (t) => {
   const tsfpm = await startTsfpm(t, { pools: { www: { 'env[PHP_VALUE]': '"user_agent = wrong"' } }, files });
   const { values } = await tsfpm.getJson<Ini>('ini.php');
   assert.notEqual(values.user_agent, 'wrong');
+});
+
+const levels = {
+  'levels.php': `<?php foreach (['memory_limit', 'user_agent', 'html_errors', 'precision'] as $name) {
+      $value = ini_get($name); $said[$name] = [$value, @ini_set($name, '99M') !== false]; }
+    echo json_encode([$said, ini_get_all('core', false)['user_agent'] ?? null, function_exists('strrev'), class_exists('SplStack')
+    ]);`,
+  'sub/.user.ini': 'memory_limit = 41M\nuser_agent = from-user-ini\nprecision = 7\nhtml_errors = 1\n',
+  'sub/levels.php': '<?php require __DIR__ . "/../levels.php";',
+};
+const LEVELS = {
+  'pm.max_children': 1,
+  'php_value[memory_limit]': '40M',
+  'php_value[precision]': '5',
+  'php_admin_value[user_agent]': 'admin',
+  'php_admin_flag[html_errors]': 'off',
+  'php_value[user_ini.cache_ttl]': '0',
+};
+
+test('.user.ini changes a php_value and no php_admin_value, and is read anew after its time', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools: { www: LEVELS }, files: levels });
+  const fpm = unlessPhpFpm
+    ? undefined
+    : await startFpm(
+        t,
+        tsfpm,
+        Object.entries(LEVELS)
+          .slice(1)
+          .map(([name, value]) => `${name} = ${value}`)
+          .join('\n'),
+      );
+  const ask = (address: FcgiAddress, name: string) =>
+    answer(address, scriptParams(tsfpm.folder.script(name)));
+  const expected = (limit: string, precision: string) => ({
+    memory_limit: [limit, true],
+    user_agent: ['admin', false],
+    html_errors: ['0', false],
+    precision: [precision, true],
+  });
+  for (const [limit, precision] of [
+    ['41M', '7'],
+    ['42M', '8'],
+  ] as const) {
+    tsfpm.folder.writeScript(
+      'sub/.user.ini',
+      (levels['sub/.user.ini'] ?? '').replace('41M', limit).replace('= 7', `= ${precision}`),
+    );
+    for (const [name, values] of [
+      ['sub/levels.php', [limit, precision]],
+      ['levels.php', ['40M', '5']],
+    ] as const) {
+      const ours = await ask(tsfpm.address(), name);
+      assert.deepEqual(JSON.parse(ours.body)[0], expected(values[0] ?? '', values[1] ?? ''), name);
+      if (fpm !== undefined) assert.deepEqual(ours, await ask(fpm, name));
+    }
+  }
+});
+
+test('params win over .user.ini where they lock, and not where they do not', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools: { www: LEVELS }, files: levels });
+  const params = {
+    DOCUMENT_ROOT: tsfpm.folder.at('www'),
+    PHP_VALUE: 'memory_limit = 50M',
+    PHP_ADMIN_VALUE: 'precision = 6\nuser_agent = sent',
+  };
+  const [said] = JSON.parse(await tsfpm.get('sub/levels.php', { params }));
+  assert.deepEqual(said, {
+    memory_limit: ['41M', true],
+    user_agent: ['admin', false],
+    html_errors: ['0', false],
+    precision: ['6', false],
+  });
+});
+
+test('a pool may disable functions and classes, and load an extension', async (t) => {
+  const extension = spawnSync('php-cgi', ['-n', '-d', 'extension=ctype', '-m']).stdout?.toString() ?? '';
+  const tsfpm = await startTsfpm(t, {
+    pools: {
+      www: {
+        'php_admin_value[disable_functions]': 'strrev, exec',
+        'php_admin_value[disable_classes]': 'SplStack',
+        ...(/^ctype$/m.test(extension) ? { 'php_admin_value[extension]': 'ctype' } : {}),
+      },
+    },
+    files: {
+      'disabled.php': `<?php try { strrev('a'); } catch (Error $error) { echo $error->getMessage(); }
+        echo function_exists('exec') ? ' exec' : ' no exec', ini_set('disable_functions', '') === false ? ' locked' : '';
+        try { echo get_class(@new SplStack) === 'SplStack' && @count(get_class_methods('SplStack')) > 0 ? ' class' : ' no class'; } catch (Error) { echo ' no class'; }
+        echo extension_loaded('ctype') ? ' loaded' : ' missing';`,
+    },
+  });
+  tsfpm.announce(/PHP Warning: {2}Module "ctype" is already loaded|SplStack\(\) has been disabled/);
+  assert.match(
+    await tsfpm.get('disabled.php'),
+    /^Call to undefined function strrev\(\) no exec locked no class (?:loaded|missing)$/,
+  );
+});
+
+test('mistakes in the params are told in php-fpm’s words', { skip: unlessPhpFpm }, async (t) => {
+  const tsfpm = await startTsfpm(t, { pools: { www: { 'pm.max_children': 1 } }, files });
+  const fpm = await startFpm(t, tsfpm);
+  const script = tsfpm.folder.script('ini.php');
+  for (const broken of [
+    'no.such.setting = 1',
+    'a[] = 2',
+    '[section]\nmemory_limit = 70M',
+    'memory_limit',
+    'memory_limit =',
+    'user_agent = one\nno.such = x\nmemory_limit = 78M\na[b] = c',
+    '; only a comment',
+    '\n\n',
+  ])
+    for (const param of ['PHP_VALUE', 'PHP_ADMIN_VALUE']) {
+      const params = scriptParams(script, { [param]: broken });
+      const ours = await answer(tsfpm.address(), params);
+      const theirs = await answer(fpm, params);
+      assert.equal(ours.stderr, theirs.stderr, `${param}: ${broken}`);
+      assert.equal(ours.status, theirs.status);
+    }
+  tsfpm.announce(/PHP: {2}syntax error|Passing INI directive/);
 });
