@@ -346,6 +346,9 @@ export class Master {
     if (failure !== undefined)
       return this.#refuseUpgrade(`the installed program cannot take over: ${failure}`);
     if (this.isStopping) return this.#refuseUpgrade('the master is stopping');
+    for (const pool of this.#pools.pools()) pool.flushRequestLogs();
+    await this.#accessLogs.idle();
+    if (this.isStopping) return this.#refuseUpgrade('the master is stopping');
     const { environment, notify, isForeground } = this.#options;
     this.#log.notice(
       `upgrading: execve(${ownCommand()

@@ -246,6 +246,11 @@ export class Pool {
     this.#endIfEmpty();
   }
 
+  /** Access log: what has ended so far is on its way to the file. */
+  flushRequestLogs(): void {
+    for (const generation of this.#generations) generation.flushRequestLog();
+  }
+
   /** For zygotes that do not answer. */
   killZygotes(): void {
     for (const generation of this.#generations) generation.kill();

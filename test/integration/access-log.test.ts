@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { tsfpmCommand } from '../helpers/command.js';
 import { type Daemon, runTsfpm, startTsfpm } from '../helpers/daemon.js';
 import { isRoot } from '../helpers/daemon-folder.js';
 import { PID_PHP } from '../helpers/probes.js';
@@ -324,6 +325,27 @@ test('move-then-signal under load: each request has one line in one of the files
   const { mode, uid } = statSync(tsfpm.folder.at('access.log'));
   assert.equal(mode & 0o777, 0o600);
   if (isRoot) assert.equal(uid, 0);
+});
+
+test('tsfpm reopen does what USR1 does, and tells how it went', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'access.log': '{folder}/logs/access.log', 'access.format': '%q' } },
+    files: { ...FILES, '../logs/.keep': '' },
+  });
+  await tsfpm.get('i.php', query('old'));
+  await untilLines(tsfpm, 1, 'logs/access.log');
+  renameSync(tsfpm.folder.at('logs/access.log'), tsfpm.folder.at('access.log.1'));
+  const good = await tsfpmCommand(tsfpm, 'reopen');
+  assert.equal(good.code, 0);
+  assert.match(good.stdout, /access log file re-opened/);
+  await tsfpm.get('i.php', query('new'));
+  assert.deepEqual(await untilLines(tsfpm, 1, 'logs/access.log'), ['new']);
+  assert.deepEqual(logOf(tsfpm, 'access.log.1'), ['old']);
+  renameSync(tsfpm.folder.at('logs'), tsfpm.folder.at('moved'));
+  tsfpm.announce(/open(?:ed)? access log/);
+  const bad = await tsfpmCommand(tsfpm, 'reopen');
+  assert.equal(bad.code, 1);
+  assert.match(bad.stdout, /failed to open access log/);
 });
 
 test('USR1 with an access log that cannot be opened is told, and the old file goes on', async (t) => {
