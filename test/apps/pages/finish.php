@@ -1,5 +1,5 @@
 <?php
-// Answers, and works on once it may: the folder of ?marks= tells.
+// Answers, and works on once it may: ../marks/go tells.
 ignore_user_abort(true);
 header('X-Finished: yes');
 echo 'answered';
