@@ -29,6 +29,8 @@ static int read_profile(int proc, char *name, size_t size)
     int error = errno;
     tsfpm_libc()->close(fd);
     errno = error;
+    /* The file that all security modules share is there without any of them, too. */
+    if (length < 0 && errno == EINVAL) errno = EOPNOTSUPP;
     if (length < 0) return -1;
     name[length] = '\0';
     name[strcspn(name, "\n")] = '\0';

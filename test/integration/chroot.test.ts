@@ -216,14 +216,15 @@ for (const validateRoot of [0, 1])
   test(`pools with one path of a script in two jails never mix, with opcache.validate_root = ${validateRoot}`, {
     skip: unlessRoot,
   }, async (t) => {
-    const pool = (name: string) => ({
+    const pool = {
       ...JAIL,
-      chroot: `{folder}/www/${name}`,
+      prefix: '{folder}/www',
+      chroot: '$prefix/$pool',
       'php_admin_value[opcache.enable]': 1,
       'php_admin_value[opcache.validate_root]': validateRoot,
-    });
+    };
     const tsfpm = await startTsfpm(t, {
-      pools: { one: pool('one'), two: pool('two') },
+      pools: { one: pool, two: pool },
       files: { 'one/x': '', 'two/x': '' },
     });
     const { folder } = tsfpm;
