@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { TSFPM } from '../helpers/daemon.js';
 import type { Settings } from '../helpers/daemon-folder.js';
+import { PHP_FPM } from '../helpers/php-programs.js';
 import { type Account, type Place, type Scratch, worker } from './place.js';
 import { programPath, Service } from './service.js';
 import type { Site } from './site.js';
@@ -191,10 +192,7 @@ export async function startManager(
   const [program, args] =
     manager === 'tsfpm'
       ? [process.execPath, [TSFPM, '--config', configOf(manager, scratch), '-F']]
-      : [
-          programPath('php-fpm8.2', '/usr/sbin/php-fpm8.2', 'php-fpm'),
-          ['-F', '--fpm-config', configOf(manager, scratch)],
-        ];
+      : [programPath(PHP_FPM, 'php-fpm'), ['-F', '--fpm-config', configOf(manager, scratch)]];
   return Service.start({
     name: manager,
     program,

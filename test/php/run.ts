@@ -16,10 +16,11 @@ import { CACHE, findInstalled, type InstalledPhp, installPhp } from './install.j
 
 const TEST_RUN = fileURLToPath(new URL('../run.js', import.meta.url));
 const SYSTEM_PHP_CGI = 'php-cgi';
+/** Several times what a version takes on a busy machine with two processors. */
+const VERSION_TIMEOUT_MS = 400_000;
 
 /** Files of test/integration whose promises do not depend on the version, and that touch what could. */
 const FILES = [
-  'backtrace',
   'environment',
   'fastcgi-php-binary',
   'finish-request',
@@ -123,6 +124,7 @@ function testWith({ phpCgi, phpIni }: InstalledPhp): { isGood: boolean; tally: s
     env: { ...process.env, TSFPM_PHP_CGI: phpCgi, TSFPM_PHP_INI: phpIni },
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
+    timeout: VERSION_TIMEOUT_MS,
     maxBuffer: 256 * 1024 * 1024,
   });
   const lines = stdout.trimEnd().split('\n');
