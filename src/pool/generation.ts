@@ -316,13 +316,17 @@ export class Generation {
     }
   }
 
-  /** That worker dies now, whatever it has in hand; its reason is counted by /metrics. */
-  killWorker(pid: Pid, reason: string): void {
+  /**
+   * That worker dies now, if it has that request still in hand.
+   *
+   * @param reason /metrics counts by it
+   */
+  killRequest(pid: Pid, requestStartNs: Nanoseconds, reason: string): void {
     for (const [slot, state] of this.#workersBySlot) {
       if (state.at !== 'running' || state.pid !== pid) continue;
       state.endReason = reason;
       if (this.#state === 'orphaned') this.#tools.orphans.kill(pid);
-      else this.#zygote?.signalWorker(slot, pid, 'SIGKILL');
+      else this.#zygote?.killRequest(slot, pid, requestStartNs);
     }
   }
 

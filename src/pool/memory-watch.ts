@@ -144,7 +144,7 @@ export class MemoryWatch {
         `pm.${HARD} is ${sizeText(hardBytes)} (${seconds} sec), terminating`,
       { pool: name, pid: worker.pid },
     );
-    generation.killWorker(worker.pid, HARD);
+    generation.killRequest(worker.pid, snapshot.requestStartNs, HARD);
   }
 }
 

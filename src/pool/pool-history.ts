@@ -3,6 +3,7 @@ import type { ExitStatus } from '../os/process.js';
 import { DURATION_BUCKETS } from '../scoreboard/layout.js';
 import type { Durations, Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Count, Milliseconds } from '../units.js';
+import { isCrash } from './crashes.js';
 import type { EndedWorker } from './generation.js';
 
 const SIGNAL_NAMES = new Map(
@@ -33,7 +34,12 @@ export class PoolHistory {
     wasTimedOut,
     endReason,
   }: Pick<EndedWorker, 'status' | 'wasRetired' | 'wasTimedOut' | 'endReason'>): void {
-    const reason = endReason ?? (wasRetired ? 'retired' : wasTimedOut ? 'timed out' : deathReason(status));
+    // What it died of counts before what it was told to do.
+    const reason = wasTimedOut
+      ? 'timed out'
+      : isCrash(status)
+        ? deathReason(status)
+        : (endReason ?? (wasRetired ? 'retired' : deathReason(status)));
     this.deaths.set(reason, (this.deaths.get(reason) ?? 0) + 1);
   }
 
