@@ -4,6 +4,7 @@ import type { MasterLog } from '../log/master-log.js';
 import { childPids } from '../os/process-life.js';
 import type { Pid } from '../units.js';
 import { encodeFrame, ZygoteMessageDecoder } from './control-frames.js';
+import { ForeignRequestLog } from './foreign-request-log.js';
 import { WorkerOutput } from './worker-output.js';
 import type { ZygoteHandle } from './zygote.js';
 
@@ -18,8 +19,9 @@ export class ForeignZygote {
   readonly #socket: Socket;
   #hasEnded = false;
 
-  constructor({ pid, controlFd }: ZygoteHandle, log: MasterLog) {
+  constructor({ pid, controlFd, requestLog }: ZygoteHandle, log: MasterLog) {
     this.#pid = pid;
+    const requests = requestLog && new ForeignRequestLog(requestLog, pid, log);
     this.#socket = new Socket({ fd: controlFd, readable: true, writable: true });
     const decoder = new ZygoteMessageDecoder();
     const outputByPid = new Map<number, WorkerOutput>();
@@ -34,6 +36,7 @@ export class ForeignZygote {
     this.ended = new Promise((resolve) => {
       this.#socket.once('close', () => {
         this.#hasEnded = true;
+        requests?.end();
         resolve();
       });
     });
@@ -41,7 +44,11 @@ export class ForeignZygote {
       try {
         for (const message of decoder.push(chunk)) {
           if (message.type === 'output') outputOf(message.pid).push(message.stream, message.bytes);
-          if (message.type === 'exited') outputByPid.get(message.pid)?.close();
+          // One that was being forked when the program was replaced.
+          if (message.type === 'forked') requests?.workerStarted(message.slot, message.pid);
+          if (message.type !== 'exited') continue;
+          outputByPid.get(message.pid)?.close();
+          requests?.workerEnded(message.slot);
         }
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;

@@ -1,3 +1,4 @@
+import { DEFAULT_FORMAT } from '../accesslog/parse-format.js';
 import type { PoolConfig } from '../config/config.js';
 import { ProtocolError, unreachable } from '../errors.js';
 import { StandInSocket } from '../listen/stand-in.js';
@@ -12,6 +13,7 @@ import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
 import type { PhpFacts, Question, Setting, ZygoteMessage } from './control-frames.js';
 import { exitText } from './exit-text.js';
 import { fingerprint } from './fingerprint.js';
+import { LOG_RECORD_VERSION, type RequestLogHandle } from './foreign-request-log.js';
 import type { Orphans } from './orphans.js';
 import { proveWorker } from './proof.js';
 import { accessFormatOf, LOG_RING_SIZE, RequestLog } from './request-log.js';
@@ -200,7 +202,24 @@ export class Generation {
   /** As long as it listens. */
   get zygote(): ZygoteHandle | undefined {
     const { pid, controlFd } = this.#zygote ?? {};
-    return pid === undefined || controlFd === undefined ? undefined : { pid, controlFd };
+    if (pid === undefined || controlFd === undefined) return undefined;
+    return this.#requestLog === undefined
+      ? { pid, controlFd }
+      : { pid, controlFd, requestLog: this.#requestLogHandle };
+  }
+
+  get #requestLogHandle(): RequestLogHandle {
+    const { pool } = this.plan;
+    return {
+      recordVersion: LOG_RECORD_VERSION,
+      scoreboardFd: this.scoreboard.fd,
+      slotCount: this.scoreboard.slotCount,
+      pool: pool.name,
+      path: pool.accessLog ?? '',
+      format: pool.accessFormat ?? DEFAULT_FORMAT,
+      suppressPaths: pool.accessSuppressPath.map(({ value }) => value),
+      workers: this.workers().map(({ slot, pid }) => ({ slot, pid })),
+    };
   }
 
   /** In slot order; forks on their way are not among them. */

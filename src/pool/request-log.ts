@@ -39,7 +39,7 @@ export function logFieldSettings(fields: readonly LogField[]): Setting[] {
 export interface RequestLogParts {
   readonly pool: string;
   /** Made with rings of {@link LOG_RING_SIZE}. */
-  readonly scoreboard: Scoreboard;
+  readonly scoreboard: Pick<Scoreboard, 'fd' | 'slotCount'>;
   readonly format: AccessFormat;
   readonly file: LineFile;
   readonly log: Logger;
@@ -72,6 +72,12 @@ export class RequestLog {
   open(slot: number, origin: { readonly pid: Pid; readonly zygotePid: Pid }): void {
     this.#originsBySlot.set(slot, { pid: origin.pid, parentPid: origin.zygotePid });
     this.#rings.open(slot);
+  }
+
+  /** One that was forked under the master's program before an upgrade. */
+  takeOver(slot: number, origin: { readonly pid: Pid; readonly zygotePid: Pid }): void {
+    this.#originsBySlot.set(slot, { pid: origin.pid, parentPid: origin.zygotePid });
+    this.#rings.openWhereLeft(slot);
   }
 
   /** The worker in that slot has ended: what it has left is logged. */

@@ -12,6 +12,7 @@ import {
   type ZygoteMessage,
   ZygoteMessageDecoder,
 } from './control-frames.js';
+import type { RequestLogHandle } from './foreign-request-log.js';
 import { OutputLines } from './output-lines.js';
 
 /** What a zygote is started with. */
@@ -20,6 +21,8 @@ export interface ZygoteHandle {
   readonly pid: Pid;
   /** The master's end of its control channel. */
   readonly controlFd: Fd;
+  /** Where its workers tell of their requests, for the access log. */
+  readonly requestLog?: RequestLogHandle;
 }
 
 export interface ZygoteOptions {

@@ -44,7 +44,7 @@ export function takeTakeover(environment: Record<string, string | undefined>): T
   delete environment[TAKEOVER_MARK];
   if (text === undefined) return undefined;
   const takeover = decodeTakeover(text);
-  for (const { controlFd } of takeover.zygotes) setCloseOnExec(controlFd, true);
+  for (const fd of descriptorsOf(takeover.zygotes)) setCloseOnExec(fd, true);
   return takeover;
 }
 
@@ -60,9 +60,20 @@ export function decodeTakeover(text: string): Takeover {
   };
 }
 
+function descriptorsOf(zygotes: readonly ZygoteHandle[]): Fd[] {
+  return zygotes.flatMap(({ controlFd, requestLog }) =>
+    requestLog === undefined ? [controlFd] : [controlFd, requestLog.scoreboardFd],
+  );
+}
+
 function isZygote(value: unknown): value is ZygoteHandle {
-  const { pid, controlFd } = { ...(value as Partial<ZygoteHandle> | null) };
-  return Number.isInteger(pid) && Number(pid) > 1 && isDescriptor(controlFd);
+  const { pid, controlFd, requestLog } = { ...(value as Partial<ZygoteHandle> | null) };
+  return (
+    Number.isInteger(pid) &&
+    Number(pid) > 1 &&
+    isDescriptor(controlFd) &&
+    (requestLog === undefined || isDescriptor(requestLog?.scoreboardFd))
+  );
 }
 
 function isDescriptor(value: unknown): value is Fd {
@@ -120,8 +131,7 @@ export function becomeNewProgram(handOver: HandOver): SystemError {
   const lentFds = sockets.filter(({ isLent }) => isLent).map(({ fd }) => fd);
   const takeover: Takeover = { isBackground, zygotes, lentFds, pidFile };
   // Node closes its own standard streams on exec, too.
-  const controlFds = zygotes.map(({ controlFd }) => controlFd);
-  const passed = [...STANDARD_FDS, ...sockets.map(({ fd }) => fd), ...controlFds];
+  const passed = [...STANDARD_FDS, ...sockets.map(({ fd }) => fd), ...descriptorsOf(zygotes)];
   for (const fd of passed) setCloseOnExec(fd, false);
   const failure = executeInstead(process.execPath, ownCommand(), {
     ...environment,

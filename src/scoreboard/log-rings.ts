@@ -72,6 +72,14 @@ export class LogRings {
     this.#placesBySlot.set(slot, { tail: 0, lost: 0 });
   }
 
+  /** The same for one that runs already: on from where the master before this one had come. */
+  openWhereLeft(slot: number): void {
+    this.look();
+    const tail = this.#indexWord(slot, LOG_INDEX_FIELDS.tail);
+    const lost = this.#indexWord(slot, LOG_INDEX_FIELDS.lost);
+    this.#placesBySlot.set(slot, { tail: Math.max(tail, 0), lost });
+  }
+
   close(slot: number): void {
     this.#placesBySlot.delete(slot);
   }

@@ -327,6 +327,43 @@ test('move-then-signal under load: each request has one line in one of the files
   if (isRoot) assert.equal(uid, 0);
 });
 
+test('an upgrade in place under load loses no line and doubles none', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { ...LOG, 'access.format': '%q', 'pm.max_children': 3 } },
+    files: {
+      ...FILES,
+      'nap.php': '<?php usleep(2000); echo "ok";',
+      'slow.php': '<?php sleep(2); echo "ok";',
+    },
+  });
+  let sent = 0;
+  let isOver = false;
+  t.after(() => {
+    isOver = true;
+  });
+  const slow = tsfpm.get('slow.php', query('slow'));
+  const clients = Array.from({ length: 3 }, async () => {
+    while (!isOver) await tsfpm.get('nap.php', query(`${sent++}`));
+  });
+  const { code, stdout } = await tsfpmCommand(tsfpm, 'upgrade');
+  assert.equal(code, 0, stdout);
+  const before = sent;
+  await until('more requests', () => sent > before + 50);
+  isOver = true;
+  await Promise.all(clients);
+  await slow;
+  await until('every line', () => logOf(tsfpm).length >= sent + 1).catch(() => {});
+  const lines = logOf(tsfpm);
+  assert.ok(lines.includes('slow'));
+  assert.deepEqual(
+    lines
+      .filter((line) => line !== 'slow')
+      .map(Number)
+      .sort((a, b) => a - b),
+    [...Array(sent).keys()],
+  );
+});
+
 test('tsfpm reopen does what USR1 does, and tells how it went', async (t) => {
   const tsfpm = await startTsfpm(t, {
     pools: { www: { 'access.log': '{folder}/logs/access.log', 'access.format': '%q' } },
