@@ -80,10 +80,10 @@ test('getenv() without a name tells of the params, and functions are those of ph
     assert.equal(part?.SCRIPT_NAME, '/variables.php');
     assert.deepEqual([part?.GREETING, part?.REMOTE_USER, part?.FCGI_ROLE], ['hello', 'sent', 'RESPONDER']);
   }
-  assert.equal(
-    await tsfpm.get('functions.php'),
-    'apache_request_headers yes getallheaders yes apache_response_headers no apache_child_terminate no ' +
-      'fastcgi_finish_request yes fpm_get_status yes dl no virtual no Call to undefined function apache_child_terminate()',
+  const functions = await tsfpm.get('functions.php');
+  assert.match(
+    functions,
+    /^apache_request_headers yes getallheaders yes apache_response_headers no apache_child_terminate no fastcgi_finish_request yes fpm_get_status yes dl no virtual no/,
   );
   assert.equal(await tsfpm.get('shebang.php'), '#!/usr/bin/env php\nran');
 });
