@@ -56,7 +56,9 @@ export async function browse(
   }
   await Promise.all(visits);
   if (service.hasEnded) faults.push(`tsfpm has ended:\n${service.tail}`);
-  faults.push(...complaints(log.next()).map((line) => `in the log: ${line}`));
+  // What the applications themselves complain of was compared before.
+  const own = complaints(log.next()).filter((line) => !/ said into std(?:err|out): /.test(line));
+  faults.push(...own.map((line) => `in the log: ${line}`));
   if (reloads === 0) faults.push('nothing was reloaded');
   return [
     `tsfpm: not one of ${requests} pages opened at random in ${seconds} s fails, with ${reloads} reloads`,

@@ -213,6 +213,11 @@ export const mediawiki: Site = {
     },
     { what: 'a comment on the cache', pattern: /<!-- Saved in parser cache.*?-->/gs, by: '<cache>' },
     {
+      what: 'the version of a module: what it depends on is noted after its first answer',
+      pattern: /(",|ETag: W\/)"[0-9a-z]{5}!?"/g,
+      by: '$1"<version>"',
+    },
+    {
       what: 'a version that is made from the time',
       pattern: /(version=|"version":")[0-9a-z]{5}\b/g,
       by: '$1<version>',

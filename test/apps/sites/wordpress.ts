@@ -220,7 +220,11 @@ export const wordpress: Site = {
       by: '$1<part>',
     },
     { what: 'one of three equal hosts', pattern: /\b[012]\.gravatar\.com/g, by: 'N.gravatar.com' },
-    { what: 'how long an event of the cron waits', pattern: /overdue by \d+ seconds?/g, by: 'overdue' },
+    {
+      what: 'when an event of the cron is due',
+      pattern: /Automatic update (?:overdue by|scheduled in) \d+ [a-z]+/g,
+      by: 'Automatic update <due>',
+    },
   ],
   browsing: ['/', '/sample-page/', '/zoo/', '/feed/', '/?s=world', '/wp-json/wp/v2/posts', '/wp-login.php'],
 };
