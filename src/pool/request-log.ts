@@ -12,7 +12,7 @@ import type { Setting } from './control-frames.js';
 /** Of the ring of each worker: a tenth of a second of requests that do nothing. */
 export const LOG_RING_SIZE: Bytes = 256 * 1024;
 /** How long requests gather after the first: many lines for one look and one write. */
-const GATHER_MS: Milliseconds = 20;
+const GATHER_MS: Milliseconds = 50;
 /** What is read in one go: the master has other work, too. */
 const MOST_AT_ONCE: Bytes = 512 * 1024;
 /** While nobody can wake the master: the zygote has gone, and its last workers finish. */
