@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { type Daemon, type DaemonOptions, startTsfpm } from '../helpers/daemon.js';
@@ -254,4 +256,24 @@ test('SIGTERM right after a start leaves nothing behind', async (t) => {
   }
   // One that came before the master took signals in hand leaves its code to the kernel: this one counts.
   await tsfpm.start();
+});
+
+/** Traces the process, and takes no notice of its death: the kernel shows that to nobody else meanwhile. */
+const HOLD_ON = `
+  import { whileStopped } from '${new URL('../../src/os/ptrace.js', import.meta.url)}';
+  await whileStopped(Number(process.argv[1]), () => {
+    console.log('held');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });`;
+
+test('a worker that a debugger holds on to, dead, does not hold up the stop', async (t) => {
+  const tsfpm = await start(t);
+  const [pid] = tsfpm.workers();
+  const debuggerProcess = spawn(process.execPath, ['--input-type=module', '-e', HOLD_ON, String(pid)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => debuggerProcess.kill('SIGKILL'));
+  await once(debuggerProcess.stdout, 'data');
+  tsfpm.announce(/WARNING: \[pool www\] zygote [0-9]+ exited on signal 9/);
+  assert.deepEqual(await tsfpm.stop('SIGINT'), CLEAN);
 });
