@@ -116,7 +116,7 @@ void tsfpm_environment_prepare(void);
 void tsfpm_environment_configure(void); /* once php-cgi has made its own arrangements */
 
 /* How long a kept-alive client must have been idle before the zygote tells its worker to leave: ns. */
-#define TSFPM_KEPT_ALIVE_GRACE_NS 100000000ull
+#define TSFPM_KEPT_ALIVE_GRACE_NS 250000000ull
 
 /* worker.c */
 void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
