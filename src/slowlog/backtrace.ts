@@ -10,6 +10,7 @@ import {
   type PhpLayout,
   STRING,
   ZEND_CALL_CODE,
+  ZEND_CALL_GENERATOR,
   ZEND_CALL_TOP,
   ZEND_EVAL_CODE,
   ZEND_INTERNAL_FUNCTION,
@@ -60,6 +61,8 @@ const LONGEST_FILE: Bytes = 4096;
 /** What has to be the same before and after for the reading to be of one moment. */
 export interface Chain {
   readonly frames: readonly RawFrame[];
+  /** It ends where no stack of PHP does: it was read in the middle of a call, and what is missing is not known. */
+  readonly isTorn: boolean;
 }
 
 /**
@@ -73,6 +76,7 @@ export function readChain(memory: Memory, globals: number, layout: PhpLayout, de
   const frames: RawFrame[] = [];
   const seen = new Set<number>();
   const most = depth + MORE_THAN_SHOWN;
+  let isTorn = false;
   let address = memory.pointer(globals + layout.currentExecuteData);
   while (address !== 0 && frames.length < most) {
     if (seen.has(address)) throw new BadMemory('a stack that bites its tail');
@@ -82,8 +86,21 @@ export function readChain(memory: Memory, globals: number, layout: PhpLayout, de
     if (delegating === undefined) frames.push(frame);
     else frames.push(...delegating);
     address = frame.prev;
+    if (address === 0) isTorn = delegating !== undefined || !mayBeOutermost(frame);
   }
-  return { frames };
+  return { frames, isTorn };
+}
+
+/**
+ * Only what PHP's C code starts has no caller: the main script, a handler at the end of the request, and the empty frame
+ * that older versions put below one. A function that PHP code calls is not linked to its caller before all arguments are
+ * there: until then the same word holds the call that its value is an argument of, or nothing. While the process runs,
+ * the innermost function may return, and the next call be prepared in its place, between our reading that it is the
+ * innermost and our reading of its frame; and soon again in the second look. A generator counts as started by C code, but
+ * is made the innermost before it is linked.
+ */
+function mayBeOutermost({ func, typeInfo }: RawFrame): boolean {
+  return func === 0 || ((typeInfo & ZEND_CALL_TOP) !== 0 && (typeInfo & ZEND_CALL_GENERATOR) === 0);
 }
 
 /** The innermost frame's own place may move on: it is still in the same functions. */

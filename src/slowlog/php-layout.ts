@@ -32,6 +32,7 @@ export const ZEND_EVAL_CODE = 4;
 /** Of a frame's `This.u1.type_info`. */
 export const ZEND_CALL_CODE = 1 << 16;
 export const ZEND_CALL_TOP = 1 << 17;
+export const ZEND_CALL_GENERATOR = 1 << 24;
 export const IS_OBJECT = 8;
 
 /** 8.0: adsr/phpspy's table for x86_64, which is made from debug symbols; the others: headers. */

@@ -23,6 +23,8 @@ export interface Trace {
 
 /** A worker that waits for something is in the same functions for long; one that computes may need the stop. */
 const TRIES_UNSTOPPED: Count = 3;
+/** It is rarely stopped in the middle of a call; one that then still is has a stack whose end we do not know. */
+const TRIES_STOPPED: Count = 4;
 
 /** Reads PHP backtraces of the processes of one php-cgi that is loaded at the same addresses: a zygote's. */
 export class Tracer {
@@ -69,7 +71,7 @@ export class Tracer {
 
   /**
    * Where PHP is in that worker. Read while it runs and looked at again; only where it was another place by then, it is
-   * stopped for a second reading, for less than a millisecond.
+   * stopped for another reading, for less than a millisecond; and again where that was in the middle of a call.
    *
    * @param depth most frames
    * @throws CannotTrace the reason; not for lack of a layout
@@ -83,10 +85,7 @@ export class Tracer {
         const backtrace = this.#readTwice(look, depth);
         if (backtrace !== undefined) return { backtrace, stoppedMs: 0 };
       }
-      const stopped = await whileStopped(pid, () => this.#read(look(), depth).backtrace);
-      if (stopped === undefined)
-        throw new CannotTrace(processLife(pid) === undefined ? 'it has ended' : 'it cannot be stopped');
-      return { backtrace: stopped.value, stoppedMs: stopped.stoppedMs };
+      return await this.#readStopped(pid, look, depth);
     } catch (error) {
       if (error instanceof CannotTrace) throw error;
       if (error instanceof BadMemory) throw new CannotTrace(`its memory holds ${error.message}`);
@@ -109,11 +108,24 @@ export class Tracer {
     return { chain, backtrace: describeChain(memory, chain, this.#globals, this.#layout, depth) };
   }
 
+  /** Between two stops it runs on, if only for as long as stopping it takes. */
+  async #readStopped(pid: Pid, look: () => Memory, depth: Count): Promise<Trace> {
+    let stoppedMs: Milliseconds = 0;
+    for (let left = TRIES_STOPPED; ; left--) {
+      const stopped = await whileStopped(pid, () => this.#read(look(), depth));
+      if (stopped === undefined)
+        throw new CannotTrace(processLife(pid) === undefined ? 'it has ended' : 'it cannot be stopped');
+      stoppedMs += stopped.stoppedMs;
+      const { chain, backtrace } = stopped.value;
+      if (!chain.isTorn || left <= 1) return { backtrace, stoppedMs };
+    }
+  }
+
   #readTwice(look: () => Memory, depth: Count): Backtrace | undefined {
     try {
       const { chain, backtrace } = this.#read(look(), depth);
       const after = readChain(look(), this.#globals, this.#layout, depth);
-      return isSameChain(chain, after) ? backtrace : undefined;
+      return !chain.isTorn && isSameChain(chain, after) ? backtrace : undefined;
     } catch (error) {
       if (error instanceof BadMemory) return undefined; // a frame that went away
       throw error;

@@ -21,6 +21,7 @@ const VERSION_TIMEOUT_MS = 400_000;
 
 /** Files of test/integration whose promises do not depend on the version, and that touch what could. */
 const FILES = [
+  'backtrace',
   'environment',
   'fastcgi-php-binary',
   'finish-request',

@@ -84,6 +84,39 @@ test('the innermost opline may move on, any other frame may not', () => {
   assert.ok(!isSameChain(later, read()));
 });
 
+test('a chain that ends at what only PHP code calls was read in the middle of a call', () => {
+  const GENERATOR = 1 << 24;
+  const TOP = 1 << 17;
+  const php = withMain();
+  const read = () => readChain(php.look(), php.globals, LAYOUT, 20);
+  assert.ok(!read().isTorn);
+  const step = php.push(php.userFunction('step', '/srv/a.php'), 3);
+  assert.ok(!read().isTorn);
+  const main = php.bytes.readBigUInt64LE(step + EXECUTE_DATA.prev - BASE);
+  php.setPointer(step + EXECUTE_DATA.prev, 0);
+  assert.ok(read().isTorn, 'a call whose arguments are not all there');
+  const outer = php.push(php.userFunction('outer', '/srv/a.php'), 3);
+  assert.ok(read().isTorn, 'an argument of such a call');
+  assert.equal(read().frames.length, 2, 'and it can be shown still');
+  php.setPointer(outer + EXECUTE_DATA.prev, main);
+  assert.ok(!read().isTorn, 'the next moment');
+  php.setPointer(outer + EXECUTE_DATA.prev, 0);
+  php.setU32(outer + EXECUTE_DATA.thisType, TOP);
+  assert.ok(!read().isTorn, 'a shutdown function');
+  php.setU32(outer + EXECUTE_DATA.thisType, TOP | GENERATOR);
+  assert.ok(read().isTorn, 'a generator that is not linked yet');
+  php.setPointer(outer + EXECUTE_DATA.func, 0);
+  assert.ok(!read().isTorn, 'a frame for none');
+});
+
+test('a chain without PHP code being executed, or of more frames than are read, is whole', () => {
+  const php = new FakePhp();
+  assert.equal(readChain(php.look(), php.globals, LAYOUT, 20).isTorn, false);
+  const recursive = php.userFunction('recurse', '/srv/r.php');
+  for (let count = 0; count < 500; count++) php.push(recursive, 4);
+  assert.equal(readChain(php.look(), php.globals, LAYOUT, 20).isTorn, false);
+});
+
 test('an opline of another function, as the JIT or an exception leaves it, gives no line', () => {
   const php = withMain();
   const frame = php.push(php.userFunction('jitted', '/srv/j.php'), 4);
@@ -186,6 +219,9 @@ test('generators that delegate stand between the innermost and the caller', () =
     textOf(php),
     '/g.php:5 < inner() /g.php:4 < middle() /g.php:3 < outer() /g.php:2 < consume() /srv/main.php:7',
   );
+  assert.ok(!readChain(php.look(), php.globals, LAYOUT, 20).isTorn);
+  php.setPointer(placeholder + EXECUTE_DATA.prev, 0);
+  assert.ok(readChain(php.look(), php.globals, LAYOUT, 20).isTorn, 'not linked to the caller yet');
   php.setPointer(inner + node, outer);
   assert.throws(() => textOf(php), BadMemory, 'generators in a ring');
 });
