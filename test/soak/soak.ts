@@ -47,6 +47,7 @@ const EXPECTED = [
   /zygote [0-9]+ exited on signal 9 \(SIGKILL\)/,
   /php-cgi '.*' exited on signal 9 \(SIGKILL\) before it was ready/,
   /its first worker does not answer: (?:zygote [0-9]+ exited|it exited) on signal/,
+  /the new generation has ended before it served; the old one stays/,
   /ERROR: reloaded; .*; not in force: pool /,
   /failed processes threshold/,
   /children end as soon as they start/,
