@@ -116,7 +116,9 @@ test('lies in the header about sizes, sums and idle workers harm nobody else, no
     for (const idle of ['0', '2147483647', '4294967295'])
       assert.equal(await tsfpm.get('header.php', query(`idle=${idle}`)), 'done');
     tsfpm.announce(/\[pool evil\] child/);
-    killProcess(tsfpm.workers('evil')[0] ?? 0);
+    const [victim = 0] = tsfpm.workers('evil');
+    killProcess(victim);
+    await until('it is gone', () => !tsfpm.workers('evil').includes(victim));
     await tsfpm.untilWorkers(2, 'evil');
     await tsfpm.get('pid.php', { pool: 'evil' });
   });
