@@ -20,8 +20,6 @@
 #include "scoreboard.h"
 
 #define FIELDS_MOST 64
-/* What a ring has to hold between two looks of the master is seldom more, bytes; and no less than any record. */
-#define RING_IN_USE 32768u
 
 static struct field {
     enum tsfpm_log_field_kind kind;
@@ -323,8 +321,11 @@ static bool put_record(uint32_t size)
 {
     uint64_t filler = 0, left = ring_size - head % ring_size;
     look_at_tail();
-    /* With nothing to be read, back to the pages that are in use anyway. */
-    if (size > left || (tail == head && ring_size - left >= RING_IN_USE)) filler = left;
+    /*
+     * With nothing to be read, back to the pages that are in use anyway. Not before half of the ring is behind: what is
+     * skipped is taken until the master has looked again, and there has to be room for a burst until then.
+     */
+    if (size > left || (tail == head && left <= ring_size / 2)) filler = left;
     if (ring_size - (head - tail) < filler + size) return false;
     if (filler > 0) {
         /* Sizes are multiples of 8: the first two words of a record always fit. */

@@ -503,3 +503,23 @@ test('nothing that a worker writes into its ring harms the master', async (t) =>
     Array.from({ length: 40 }, (_, n) => String(n)),
   );
 });
+
+test('a burst while the master is held up loses no line', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'access.log': '{folder}/burst.log', 'access.format': '%q', 'pm.max_children': 1 } },
+    files: FILES,
+  });
+  const lines = () => readFileSync(tsfpm.folder.at('burst.log'), 'utf8').split('\n').length - 1;
+  const ask = async (count: number) => {
+    for (let n = 0; n < count; n++) await tsfpm.get('i.php', query(`${n}=${'x'.repeat(400)}`));
+  };
+  await ask(100);
+  await until('the first lines', () => lines() === 100);
+  tsfpm.signal('SIGSTOP');
+  try {
+    await ask(200);
+  } finally {
+    tsfpm.signal('SIGCONT');
+  }
+  await until('every line', () => lines() === 300);
+});
