@@ -1,7 +1,6 @@
 import { closeSync } from 'node:fs';
 import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
-import { type InheritedSocket, socketFileAt } from '../listen/inherited.js';
-import { removeSocketFile } from '../listen/socket-file.js';
+import { type InheritedSocket, InheritedStock } from '../listen/inherited.js';
 import type { MasterLog } from '../log/master-log.js';
 import { duplicateDescriptor } from '../os/descriptor.js';
 import type { Environment } from '../pool/environment.js';
@@ -132,11 +131,7 @@ export class Predecessor {
 
   #cleanUp(): void {
     const { takeover, log } = this.#options;
-    for (const { key, fd, isLent } of this.#spare) {
-      const file = isLent ? undefined : socketFileAt(key);
-      if (file !== undefined) removeSocketFile(file);
-      closeSync(fd);
-    }
+    new InheritedStock(this.#spare).closeRest();
     try {
       if (takeover.pidFile !== undefined) removePidFile(takeover.pidFile);
     } catch (error) {
