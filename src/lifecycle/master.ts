@@ -11,7 +11,7 @@ import { Orphans } from '../pool/orphans.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
 import { poolStatus } from '../pool/pool-status.js';
 import { RUNTIME_LIBRARY } from '../pool/runtime-library.js';
-import { PoolSet, type ReloadReport } from '../reload/pool-set.js';
+import { PoolSet } from '../reload/pool-set.js';
 import { becomeNewProgram, ownCommand, tryNewProgram } from '../reload/upgrade.js';
 import type { PoolStatus } from '../status/status.js';
 import type { NotifyEnvironment } from '../systemd/notify-environment.js';
@@ -27,6 +27,7 @@ import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { ZYGOTE_PATIENCE_MS } from './patience.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import type { Predecessor } from './predecessor.js';
+import { hasChangedPools, reloadSummary, tellReloaded, tellReloading } from './reload-lines.js';
 import { MASTER_SIGNALS, type MasterSignal, type MasterState, TRANSITIONS } from './transitions.js';
 
 export interface MasterOptions {
@@ -62,6 +63,11 @@ export interface MasterOutcome {
   readonly isComplete: boolean;
   /** One sentence for the administrator. */
   readonly summary: string;
+}
+
+interface ReloadOutcome extends MasterOutcome {
+  /** Pools serve by the new file, if not all of them. */
+  readonly isInForce: boolean;
 }
 
 /** php-fpm's names of the states, for debugging. */
@@ -402,12 +408,14 @@ export class Master {
     this.#waiting = [];
     this.#log.notice('Reloading in progress ...');
     this.#systemd.reloading();
+    const { sockets } = this.#pools.handOver();
     const outcome = await this.#goOver();
     if (outcome.isComplete) this.#reloads.succeeded++;
     else this.#reloads.failed++;
     this.#reloads.isLastComplete = outcome.isComplete;
     if (outcome.isComplete) this.#reloads.lastEpochMs = Date.now();
-    if (outcome.isComplete) this.#log.notice(outcome.summary);
+    if (outcome.isInForce && !this.isStopping) tellReloaded(this.#log, sockets);
+    if (outcome.isComplete) this.#log.debug(outcome.summary);
     else this.#log.error(outcome.summary);
     for (const resolve of waiting) resolve(outcome);
     if (this.isStopping) {
@@ -418,21 +426,23 @@ export class Master {
       return;
     }
     this.#state = 'running';
-    this.#log.notice('ready to handle connections');
     this.#systemd.ready();
     if (this.#isReloadWanted || this.#waiting.length > 0) this.onSignal('SIGUSR2');
   }
 
   /** The file is read and checked whole before anything changes. */
-  async #goOver(): Promise<MasterOutcome> {
+  async #goOver(): Promise<ReloadOutcome> {
+    const refused = { isComplete: false, isInForce: false };
     const next = this.#options.readConfig();
     if (next === undefined)
-      return { isComplete: false, summary: 'reload refused: the configuration in force stays' };
+      return { ...refused, summary: 'reload refused: the configuration in force stays' };
     const report = await this.#pools.reload(next);
-    if (this.isStopping) return { isComplete: false, summary: 'reload given up: the master is stopping' };
+    if (this.isStopping) return { ...refused, summary: 'reload given up: the master is stopping' };
+    const isInForce = hasChangedPools(report);
+    if (isInForce) tellReloading(this.#log, process.argv.slice(1));
     const problems = [...report.failed.map(({ pool }) => `pool ${pool}`), ...(await this.#applyGlobal(next))];
     this.#config = next;
-    return { isComplete: problems.length === 0, summary: reloadSummary(report, problems) };
+    return { isComplete: problems.length === 0, isInForce, summary: reloadSummary(report, problems) };
   }
 
   /** @returns what could not be applied */
@@ -513,16 +523,4 @@ function openLibrary(log: MasterLog): Fd {
     log.error(`the runtime library '${RUNTIME_LIBRARY}' is missing; build it with: npm run build`);
     throw new StartFailure('no runtime library');
   }
-}
-
-function reloadSummary(report: ReloadReport, problems: readonly string[]): string {
-  const parts = [
-    ['renewed', report.renewed],
-    ['added', report.added],
-    ['removed', report.removed],
-    ['unchanged', report.unchanged],
-  ] as const;
-  const done = parts.flatMap(([what, pools]) => (pools.length === 0 ? [] : `${what}: ${pools.join(', ')}`));
-  const text = `reloaded; pools ${done.length === 0 ? 'none' : done.join('; ')}`;
-  return problems.length === 0 ? text : `${text}; not in force: ${problems.join(', ')}`;
 }

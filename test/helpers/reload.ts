@@ -1,5 +1,6 @@
 import type { Count, Pid, Seconds } from '../../src/units.js';
 import { buildLoadGenerator, type LoadResult, runLoad } from '../bench/load-generator.js';
+import { tsfpmCommand } from './command.js';
 import type { Daemon } from './daemon.js';
 import type { Pieces } from './daemon-folder.js';
 import { until } from './wait.js';
@@ -7,7 +8,9 @@ import { until } from './wait.js';
 /** Tells whether opcache had it, and by what it was served. */
 export const FRESH_PHP = `<?php echo json_encode(['pid' => getmypid(), 'hits' => opcache_get_status()['scripts'][__FILE__]['hits'] ?? null]);`;
 
-export const RELOADED = /NOTICE: .*\breloaded; .*\n/;
+/** php-fpm's lines, from the first to the last. */
+export const RELOADED =
+  /NOTICE: (?:pid .*)?Reloading in progress \.\.\.\n[\s\S]*?ready to handle connections\n/;
 /** The file was good, and something of it could not be. */
 export const INCOMPLETE = /ERROR: reloaded; .*; not in force: .*/;
 export const REFUSED = /ERROR: reload refused: the configuration in force stays/;
@@ -15,7 +18,7 @@ export const REFUSED = /ERROR: reload refused: the configuration in force stays/
 /**
  * Writes the file anew where pieces are given, asks for a reload and waits for its end.
  *
- * @returns the line that says what it came to
+ * @returns what the log says of it
  */
 export async function reload(
   tsfpm: Daemon,
@@ -24,9 +27,21 @@ export async function reload(
 ): Promise<string> {
   if (pieces !== undefined) tsfpm.folder.writePieces(pieces);
   tsfpm.signal(signal);
-  const [line] = await tsfpm.expectLog(outcome);
-  await tsfpm.log.expect(/ready to handle connections\n/);
-  return line;
+  const [lines] = await tsfpm.expectLog(outcome);
+  return lines;
+}
+
+/**
+ * As {@link reload}, by the command.
+ *
+ * @returns what it prints: which pools are renewed, added, removed
+ */
+export async function reloadByCommand(tsfpm: Daemon, pieces?: Pieces): Promise<string> {
+  if (pieces !== undefined) tsfpm.folder.writePieces(pieces);
+  const { code, stdout } = await tsfpmCommand(tsfpm, 'reload');
+  if (code !== 0) throw new Error(`tsfpm reload ended with ${code} and said:\n${stdout}`);
+  await tsfpm.expectLog(RELOADED);
+  return stdout;
 }
 
 export function zygotesOf(tsfpm: Daemon, pool: string): Pid[] {

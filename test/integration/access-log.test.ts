@@ -20,6 +20,7 @@ import { type Daemon, runTsfpm, startTsfpm } from '../helpers/daemon.js';
 import { isRoot } from '../helpers/daemon-folder.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { killProcess } from '../helpers/processes.js';
+import { RELOADED } from '../helpers/reload.js';
 import { rawAnswer } from '../helpers/status-page.js';
 import { freePort } from '../helpers/two-pools.js';
 import { sleep, until } from '../helpers/wait.js';
@@ -265,7 +266,7 @@ test('a stop, a kill of the workers and a reload lose no line of a request that 
     }
   });
   tsfpm.signal('SIGUSR2');
-  await tsfpm.expectLog(/reloaded/);
+  await tsfpm.expectLog(RELOADED);
   for (const pid of tsfpm.workers()) killProcess(pid);
   await tsfpm.untilWorkers(3);
   const zygote = tsfpm.zygote() ?? 0;

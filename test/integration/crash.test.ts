@@ -5,7 +5,15 @@ import { type Daemon, type DaemonOptions, startTsfpm } from '../helpers/daemon.j
 import { freePort } from '../helpers/ports.js';
 import { PID_PHP, SLOW_PHP } from '../helpers/probes.js';
 import { isAlive } from '../helpers/processes.js';
-import { closedLoop, FRESH_PHP, processesOf, reload, untilRenewed, zygotesOf } from '../helpers/reload.js';
+import {
+  closedLoop,
+  FRESH_PHP,
+  processesOf,
+  RELOADED,
+  reload,
+  untilRenewed,
+  zygotesOf,
+} from '../helpers/reload.js';
 import { SLEEP_PHP } from '../helpers/scaling-pools.js';
 import { sleep, until } from '../helpers/wait.js';
 
@@ -137,7 +145,7 @@ test('a reload during an emergency restart wins: its settings are in force', asy
   });
   tsfpm.announce(/exited on signal/, /failed processes threshold/);
   tsfpm.folder.writePieces({ pools: { www: { 'env[COLOUR]': 'blue' } } });
-  const reloading = tsfpm.log.expect(/reloaded;/);
+  const reloading = tsfpm.log.expect(RELOADED);
   await Promise.all([
     die(tsfpm, 11),
     tsfpm.log.expect(/initiating reload/).then(() => tsfpm.signal('SIGUSR2')),

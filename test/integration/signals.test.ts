@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startTsfpm } from '../helpers/daemon.js';
 import { PID_PHP, SLOW_PHP } from '../helpers/probes.js';
+import { RELOADED } from '../helpers/reload.js';
 import { ONDEMAND, SLEEP_PHP } from '../helpers/scaling-pools.js';
 import { sleep, until } from '../helpers/wait.js';
 import { randomFrom } from '../soak/random.js';
@@ -72,7 +73,7 @@ test('signals during the start are obeyed once there is something to obey them',
     for (const signal of signals) tsfpm.signal(signal);
     if (round === 0) {
       await started;
-      await tsfpm.expectLog(/reloaded; pools renewed: www/);
+      await tsfpm.expectLog(RELOADED);
       continue;
     }
     await started;

@@ -16,6 +16,7 @@ import { Daemon, type DaemonOptions } from '../helpers/daemon.js';
 import { DaemonFolder, type Settings } from '../helpers/daemon-folder.js';
 import { freePort } from '../helpers/ports.js';
 import { descriptorsOf } from '../helpers/processes.js';
+import { RELOADED } from '../helpers/reload.js';
 import { until } from '../helpers/wait.js';
 import { type Random, randomFrom } from './random.js';
 
@@ -144,7 +145,7 @@ async function soak(daemon: Daemon): Promise<string[]> {
   const random = randomFrom(seed);
   for (const pool of NAMES) await daemon.get('work.php', { pool });
   daemon.signal('SIGUSR2');
-  await daemon.log.expect(/reloaded; .*\n/);
+  await daemon.log.expect(RELOADED);
   for (const pool of NAMES) await daemon.get('work.php', { pool });
   await untilQuiet(daemon);
   const before = {

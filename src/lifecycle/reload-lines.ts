@@ -1,0 +1,46 @@
+import type { InheritedSocket } from '../listen/inherited.js';
+import type { Logger } from '../log/levels.js';
+import type { ReloadReport } from '../reload/pool-set.js';
+
+// The lines by which tools tell, and count, php-fpm's reloads: its own, in its order. There they come from two programs,
+// one that is replaced and one that begins; here nothing is replaced. A reload that has changed nothing has none of them:
+// who waits for one must not take a refused reload for a new start.
+
+/** Some of what was asked for serves now. */
+export function hasChangedPools({ renewed, added, removed, unchanged }: ReloadReport): boolean {
+  return renewed.length + added.length + removed.length + unchanged.length > 0;
+}
+
+/**
+ * The new file goes into force. For the log that was in use before it.
+ *
+ * @param command as the master was started, without the interpreter
+ */
+export function tellReloading(log: Logger, command: readonly string[]): void {
+  const words = command.map((word) => `"${word}"`);
+  log.notice(`reloading: execvp(${words[0]}, {${words.join(', ')}})`);
+}
+
+/**
+ * New workers serve.
+ *
+ * @param sockets those of before, also the ones that are closed by now
+ */
+export function tellReloaded(log: Logger, sockets: readonly InheritedSocket[]): void {
+  for (const { fd, key } of sockets) log.notice(`using inherited socket fd=${fd}, "${key}"`);
+  log.notice(`fpm is running, pid ${process.pid}`);
+  log.notice('ready to handle connections');
+}
+
+/** For people: what became of each pool. */
+export function reloadSummary(report: ReloadReport, problems: readonly string[]): string {
+  const parts = [
+    ['renewed', report.renewed],
+    ['added', report.added],
+    ['removed', report.removed],
+    ['unchanged', report.unchanged],
+  ] as const;
+  const done = parts.flatMap(([what, pools]) => (pools.length === 0 ? [] : `${what}: ${pools.join(', ')}`));
+  const text = `reloaded; pools ${done.length === 0 ? 'none' : done.join('; ')}`;
+  return problems.length === 0 ? text : `${text}; not in force: ${problems.join(', ')}`;
+}
