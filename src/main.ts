@@ -11,7 +11,7 @@ import { Master, type MasterOptions } from './lifecycle/master.js';
 import { Predecessor } from './lifecycle/predecessor.js';
 import { addressKey } from './listen/bind.js';
 import { type InheritedSocket, InheritedStock } from './listen/inherited.js';
-import { accessLogProblem } from './log/access-logs.js';
+import { AccessLogs, accessLogProblem } from './log/access-logs.js';
 import { createStderrSink } from './log/descriptor-sink.js';
 import { createMasterLog, type MasterLog } from './log/master-log.js';
 import { groupByName, userByName } from './os/accounts.js';
@@ -104,8 +104,9 @@ export async function runMaster(options: RunOptions): Promise<number> {
   const log = createStartLog();
   setProcessTitle(`tsfpm: master process (${shownPath(options.file)})`);
   const { takeover, sockets, notify } = options.inheritance ?? NOTHING_INHERITED;
+  const accessLogs = new AccessLogs(log);
   const predecessor =
-    takeover && new Predecessor({ takeover, sockets, environment: process.env, notify, log });
+    takeover && new Predecessor({ takeover, sockets, environment: process.env, notify, log, accessLogs });
   const failed = () => predecessor?.serveOn() ?? failStart(log);
   const config = options.config ?? readConfig(options, log);
   if (config === undefined) return failed();
@@ -114,6 +115,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
     config,
     log,
     errorLog,
+    accessLogs,
     pidFile: options.pidFile,
     php: options.php,
     environment: poolEnvironment(config.global),

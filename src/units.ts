@@ -1,5 +1,7 @@
 /** A duration in whole or fractional milliseconds. */
 export type Milliseconds = number;
+/** A moment or a duration, for lines that show it so finely. */
+export type Microseconds = number;
 /** A duration in whole seconds, as most directives count. */
 export type Seconds = number;
 /** A monotonic clock reading or a duration; 64 bits, so that it never wraps. */

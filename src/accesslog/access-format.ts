@@ -3,7 +3,7 @@ import { FieldList, type TextOf } from './fields.js';
 import { jsonLine } from './json-line.js';
 import { type FormatToken, JSON_FORMAT, parseAccessFormat } from './parse-format.js';
 import { peerText } from './peer.js';
-import type { LogField, RequestRecord } from './record.js';
+import { endOf, type LogField, type RequestRecord } from './record.js';
 import {
   contentLength,
   LENGTH_BYTES,
@@ -182,7 +182,5 @@ function memory(word: string): Value {
 
 function time(letter: 't' | 'T', format: string): Value {
   const text = secondwise(format);
-  return letter === 't'
-    ? ({ startEpochUs }) => text(startEpochUs)
-    : ({ startEpochUs, durationNs }) => text(startEpochUs + durationNs / 1000);
+  return letter === 't' ? ({ startEpochUs }) => text(startEpochUs) : (record) => text(endOf(record));
 }

@@ -1,4 +1,4 @@
-import type { Bytes, Pid } from '../units.js';
+import type { Bytes, Microseconds, Pid } from '../units.js';
 
 /** `enum tsfpm_log_field_kind` of runtime/control.h; a test compares both. */
 export const LOG_FIELD_KINDS = { PARAM: 1, HEADER: 2, URI: 3, SCRIPT: 4, PEER: 5, CPU: 6 } as const;
@@ -27,6 +27,11 @@ export interface RequestRecord {
   readonly cpuSystemUs: number;
   /** By the place of their field; Latin-1, so that no byte is lost. `undefined`: the request has none. */
   readonly texts: readonly (string | undefined)[];
+}
+
+/** When the request ended: microseconds since 1970. */
+export function endOf({ startEpochUs, durationNs }: RequestRecord): Microseconds {
+  return startEpochUs + durationNs / 1000;
 }
 
 /** Bytes of records and their two other views: words of native order, and Latin-1 text. */

@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { StartFailure, unreachable } from '../errors.js';
 import type { InheritedStock } from '../listen/inherited.js';
-import { AccessLogs } from '../log/access-logs.js';
+import type { AccessLogs } from '../log/access-logs.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
 import { becomeSubreaper } from '../os/process.js';
@@ -34,6 +34,7 @@ export interface MasterOptions {
   readonly config: Config;
   readonly log: MasterLog;
   readonly errorLog: ErrorLog;
+  readonly accessLogs: AccessLogs;
   /** `--pid`, for a configuration that names none. */
   readonly pidFile: string | undefined;
   readonly php: PhpOptions;
@@ -110,7 +111,7 @@ export class Master {
     this.#log = options.log;
     this.#config = options.config;
     this.#libraryFd = openLibrary(options.log);
-    this.#accessLogs = new AccessLogs(options.log);
+    this.#accessLogs = options.accessLogs;
     this.#orphans = new Orphans((pid) => this.#pools.zygotePids().includes(pid));
     this.#pools = new PoolSet({
       log: options.log,
@@ -501,7 +502,9 @@ export class Master {
     this.#systemd.close();
     await this.#doors.close();
     await this.#pools.close({ keepsInherited });
-    await this.#accessLogs.close();
+    // A predecessor's workers may write to the same files.
+    if (keepsInherited) this.#accessLogs.keep([]);
+    else await this.#accessLogs.close();
     closeSync(this.#libraryFd);
     if (this.#pidFileInUse === undefined) return;
     try {

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
 import { type InheritedSocket, InheritedStock } from '../listen/inherited.js';
+import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import { duplicateDescriptor } from '../os/descriptor.js';
 import type { Environment } from '../pool/environment.js';
@@ -20,6 +21,8 @@ export interface PredecessorOptions {
   readonly environment: Environment;
   readonly notify: NotifyEnvironment | undefined;
   readonly log: MasterLog;
+  /** The master's: what both write to the same file is in order there. */
+  readonly accessLogs: AccessLogs;
 }
 
 /** Whatever kept the program from starting may have passed by then. */
@@ -39,7 +42,7 @@ export class Predecessor {
 
   constructor(options: PredecessorOptions) {
     this.#options = options;
-    this.#zygotes = options.takeover.zygotes.map((zygote) => new ForeignZygote(zygote, options.log));
+    this.#zygotes = options.takeover.zygotes.map((zygote) => new ForeignZygote(zygote, options));
     this.ended = Promise.all(this.#zygotes.map(({ ended }) => ended));
     this.#spare = options.sockets.map((socket) => ({ ...socket, fd: duplicateDescriptor(socket.fd) }));
   }
@@ -71,7 +74,7 @@ export class Predecessor {
    * @returns the exit code after a stop: QUIT and TERM let requests in hand end, INT or a second TERM does not wait
    */
   serveOn(): Promise<number> {
-    const { log, notify: systemd } = this.#options;
+    const { log, accessLogs, notify: systemd } = this.#options;
     log.error(
       `the upgraded program could not start; the workers of the one before it serve on. Trying again in ${RETRY_MS / 1000} s, and at SIGUSR2`,
     );
@@ -84,8 +87,10 @@ export class Predecessor {
         clearInterval(retry);
         clearTimeout(patience);
         this.#cleanUp();
-        log.notice('exiting, bye-bye!');
-        resolve(code);
+        void accessLogs.close().then(() => {
+          log.notice('exiting, bye-bye!');
+          resolve(code);
+        });
       };
       let patience: NodeJS.Timeout | undefined;
       const kill = () => {

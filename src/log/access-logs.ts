@@ -1,7 +1,7 @@
 import type { SystemError } from '../errors.js';
 import type { Milliseconds } from '../units.js';
+import { AccessLogFile } from './access-log-file.js';
 import type { Logger } from './levels.js';
-import { LineFile } from './line-file.js';
 import type { LostLines } from './sinks.js';
 
 /** How long the end of the master may wait for a disk. */
@@ -16,7 +16,7 @@ export class AccessLogOpenError extends Error {
 }
 
 interface OpenFile {
-  readonly file: LineFile;
+  readonly file: AccessLogFile;
   users: number;
 }
 
@@ -24,7 +24,9 @@ interface OpenFile {
 export class AccessLogs {
   readonly #log: Logger;
   readonly #filesByPath = new Map<string, OpenFile>();
-  #kept: LineFile[] = [];
+  #kept: AccessLogFile[] = [];
+  /** Given back by everybody, their last lines on the way. */
+  readonly #closing = new Set<Promise<void>>();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -36,13 +38,13 @@ export class AccessLogs {
    * @param path of a file that is made, for the master alone, if it is not there
    * @throws AccessLogOpenError
    */
-  acquire(path: string): LineFile {
+  acquire(path: string): AccessLogFile {
     const there = this.#filesByPath.get(path);
     if (there !== undefined) {
       there.users++;
       return there.file;
     }
-    const file = attempt(path, () => new LineFile(path, (lost) => this.#tellLost(path, lost)));
+    const file = attempt(path, () => new AccessLogFile(path, (lost) => this.#tellLost(path, lost)));
     this.#filesByPath.set(path, { file, users: 1 });
     this.#log.debug(`open access log (${path})`);
     return file;
@@ -69,11 +71,12 @@ export class AccessLogs {
     return failures;
   }
 
-  release(file: LineFile): void {
+  release(file: AccessLogFile): void {
     const there = this.#filesByPath.get(file.path);
     if (there === undefined || there.file !== file || --there.users > 0) return;
     this.#filesByPath.delete(file.path);
-    void this.#close(file);
+    const closing = this.#close(file).finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
   }
 
   get isEmpty(): boolean {
@@ -107,10 +110,10 @@ export class AccessLogs {
   async close(): Promise<void> {
     const files = [...this.#filesByPath.values()];
     this.#filesByPath.clear();
-    await Promise.all(files.map(({ file }) => this.#close(file)));
+    await Promise.all([...this.#closing, ...files.map(({ file }) => this.#close(file))]);
   }
 
-  async #close(file: LineFile): Promise<void> {
+  async #close(file: AccessLogFile): Promise<void> {
     const lost = await file.close(LAST_WRITE_PATIENCE_MS);
     if (lost !== undefined) this.#tellLost(file.path, lost);
   }
@@ -123,7 +126,7 @@ export class AccessLogs {
 /** @returns the line for the log where the file cannot be opened or made */
 export function accessLogProblem(path: string): string | undefined {
   try {
-    void attempt(path, () => new LineFile(path, () => {})).close(0);
+    void attempt(path, () => new AccessLogFile(path, () => {})).close(0);
     return undefined;
   } catch (error) {
     if (!(error instanceof AccessLogOpenError)) throw error;

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { compileAccessFormat } from '../accesslog/access-format.js';
-import { AccessLogOpenError, AccessLogs } from '../log/access-logs.js';
+import type { AccessLogFile } from '../log/access-log-file.js';
+import { AccessLogOpenError, type AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { Count, Fd, Pid } from '../units.js';
 import { RequestLog } from './request-log.js';
@@ -25,21 +26,27 @@ export interface RequestLogHandle {
 export class ForeignRequestLog {
   readonly #handle: RequestLogHandle;
   readonly #zygotePid: Pid;
-  readonly #files: AccessLogs;
+  readonly #accessLogs: AccessLogs;
+  readonly #file: AccessLogFile | undefined;
   readonly #log: RequestLog | undefined;
 
-  constructor(handle: RequestLogHandle, zygotePid: Pid, log: MasterLog) {
+  constructor(
+    handle: RequestLogHandle,
+    zygotePid: Pid,
+    { log, accessLogs }: { readonly log: MasterLog; readonly accessLogs: AccessLogs },
+  ) {
     this.#handle = handle;
     this.#zygotePid = zygotePid;
-    this.#files = new AccessLogs(log);
+    this.#accessLogs = accessLogs;
     if (handle.recordVersion !== LOG_RECORD_VERSION) return;
     try {
       const { pool, format, suppressPaths, scoreboardFd, slotCount } = handle;
+      this.#file = accessLogs.acquire(handle.path);
       this.#log = new RequestLog({
         pool,
         scoreboard: { fd: scoreboardFd, slotCount },
         format: compileAccessFormat({ format, pool, suppressPaths }),
-        file: this.#files.acquire(handle.path),
+        file: this.#file,
         log,
         askToBeTold: () => {},
       });
@@ -66,7 +73,7 @@ export class ForeignRequestLog {
   end(): void {
     this.#log?.flush();
     this.#log?.end();
-    void this.#files.close();
+    if (this.#file !== undefined) this.#accessLogs.release(this.#file);
     closeSync(this.#handle.scoreboardFd);
   }
 }

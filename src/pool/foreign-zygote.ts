@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import { ProtocolError } from '../errors.js';
+import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import { childPids } from '../os/process-life.js';
 import type { Pid } from '../units.js';
@@ -19,9 +20,13 @@ export class ForeignZygote {
   readonly #socket: Socket;
   #hasEnded = false;
 
-  constructor({ pid, controlFd, requestLog }: ZygoteHandle, log: MasterLog) {
+  constructor(
+    { pid, controlFd, requestLog }: ZygoteHandle,
+    tools: { readonly log: MasterLog; readonly accessLogs: AccessLogs },
+  ) {
+    const { log } = tools;
     this.#pid = pid;
-    const requests = requestLog && new ForeignRequestLog(requestLog, pid, log);
+    const requests = requestLog && new ForeignRequestLog(requestLog, pid, tools);
     this.#socket = new Socket({ fd: controlFd, readable: true, writable: true });
     const decoder = new ZygoteMessageDecoder();
     const outputByPid = new Map<number, WorkerOutput>();

@@ -2,8 +2,8 @@ import { DEFAULT_FORMAT } from '../accesslog/parse-format.js';
 import type { PoolConfig } from '../config/config.js';
 import { ProtocolError, unreachable } from '../errors.js';
 import { StandInSocket } from '../listen/stand-in.js';
+import type { AccessLogFile } from '../log/access-log-file.js';
 import type { AccessLogs } from '../log/access-logs.js';
-import type { LineFile } from '../log/line-file.js';
 import type { MasterLog } from '../log/master-log.js';
 import { errorReason } from '../os/libc.js';
 import { decodeWaitStatus, type ExitStatus } from '../os/process.js';
@@ -131,7 +131,7 @@ export class Generation {
   readonly #watch: RequestWatch;
   #tracer: Tracer | undefined;
   #isTracingChecked = false;
-  readonly #accessLog: LineFile | undefined;
+  readonly #accessLog: AccessLogFile | undefined;
   readonly #requestLog: RequestLog | undefined;
   #zygote: Zygote | undefined;
   #standIn: StandInSocket | undefined;

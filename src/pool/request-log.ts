@@ -1,9 +1,11 @@
 import { type AccessFormat, compileAccessFormat } from '../accesslog/access-format.js';
 import { DEFAULT_FORMAT } from '../accesslog/parse-format.js';
-import { LOG_FIELD_KINDS, type LogField, type RecordOrigin, readRecord } from '../accesslog/record.js';
+import { endOf, LOG_FIELD_KINDS, type LogField, type RecordOrigin, readRecord } from '../accesslog/record.js';
 import type { PoolConfig } from '../config/config.js';
+import type { AccessLogFile } from '../log/access-log-file.js';
 import type { Logger } from '../log/levels.js';
-import type { LineFile } from '../log/line-file.js';
+import type { LineSource } from '../log/line-merge.js';
+import { wallClockUs } from '../os/clock.js';
 import { type LogBatch, LogRings } from '../scoreboard/log-rings.js';
 import type { Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
@@ -15,8 +17,6 @@ export const LOG_RING_SIZE: Bytes = 256 * 1024;
 const GATHER_MS: Milliseconds = 50;
 /** What is read in one go: the master has other work, too. */
 const MOST_AT_ONCE: Bytes = 512 * 1024;
-/** While nobody can wake the master: the zygote has gone, and its last workers finish. */
-const LOOK_UNASKED_MS: Milliseconds = 200;
 
 /** The pool's compiled `access.format`; undefined without an access log. */
 export function accessFormatOf(pool: PoolConfig): AccessFormat | undefined {
@@ -41,7 +41,7 @@ export interface RequestLogParts {
   /** Made with rings of {@link LOG_RING_SIZE}. */
   readonly scoreboard: Pick<Scoreboard, 'fd' | 'slotCount'>;
   readonly format: AccessFormat;
-  readonly file: LineFile;
+  readonly file: AccessLogFile;
   readonly log: Logger;
   /** Asks to be told by {@link RequestLog.onLogged} of the next request that ends. */
   readonly askToBeTold: () => void;
@@ -54,6 +54,7 @@ export interface RequestLogParts {
 export class RequestLog {
   readonly #parts: RequestLogParts;
   readonly #rings: LogRings;
+  readonly #lines: LineSource;
   readonly #originsBySlot = new Map<number, RecordOrigin>();
   readonly #textCount: Count;
   #timer: NodeJS.Timeout | undefined;
@@ -63,7 +64,8 @@ export class RequestLog {
 
   constructor(parts: RequestLogParts) {
     this.#parts = parts;
-    const { scoreboard, format } = parts;
+    const { scoreboard, format, file } = parts;
+    this.#lines = file.source();
     this.#rings = new LogRings(scoreboard.fd, scoreboard.slotCount, LOG_RING_SIZE);
     this.#textCount = format.fields.filter(({ kind }) => kind !== 'CPU').length;
   }
@@ -91,10 +93,11 @@ export class RequestLog {
 
   /** A request has ended, after some time in which none did. */
   onLogged(): void {
+    this.#lines.wake();
     this.#timer ??= setTimeout(() => this.#lookAround(), GATHER_MS);
   }
 
-  /** The zygote has gone: nobody tells any more. */
+  /** The zygote has gone: nobody tells any more. It looks by itself until its last workers have finished. */
   onOrphaned(): void {
     this.#isOrphaned = true;
     this.onLogged();
@@ -110,27 +113,31 @@ export class RequestLog {
   end(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#lines.sleep();
   }
 
   #lookAround(): void {
     this.#timer = undefined;
+    const beganUs = wallClockUs();
     const found = this.#drainAll();
+    if (found !== 'more') this.#lines.reach(beganUs);
     if (found === 'more') this.#again(0);
-    else if (found === 'some') this.#again(GATHER_MS);
-    else if (this.#isOrphaned) this.#again(LOOK_UNASKED_MS);
+    else if (found === 'some' || this.#isOrphaned) this.#again(GATHER_MS);
     else this.#sleep();
   }
 
   #again(delayMs: Milliseconds): void {
     if (this.#originsBySlot.size > 0) this.#timer = setTimeout(() => this.#lookAround(), delayMs);
-    else if (!this.#isOrphaned) this.#sleep();
+    else if (this.#isOrphaned) this.#lines.sleep();
+    else this.#sleep();
   }
 
   /** The order keeps a request that ends at this moment from being overlooked: flag down, ask, look. */
   #sleep(): void {
     this.#rings.lowerPending();
     this.#parts.askToBeTold();
-    if (this.#drainAll() !== 'none') this.onLogged();
+    if (this.#drainAll() === 'none') this.#lines.sleep();
+    else this.onLogged();
   }
 
   #drainAll(): 'none' | 'some' | 'more' {
@@ -169,18 +176,16 @@ export class RequestLog {
     const origin = this.#originsBySlot.get(slot);
     if (origin === undefined || starts.length === 0) return;
     const records = { bytes, words, text: bytes.toString('latin1', 0, end) };
-    const { format, file } = this.#parts;
-    let text = '';
-    let lines = 0;
+    const { format } = this.#parts;
     starts.forEach((start, index) => {
       const at = { start, end: starts[index + 1] ?? end, textCount: this.#textCount };
-      const line = format.line(readRecord(records, at, origin));
+      const record = readRecord(records, at, origin);
+      const line = format.line(record);
       if (line === undefined) return;
-      text += line.text;
-      lines++;
-      if (line.isCut) this.#tellCut();
+      const { text, isCut } = line;
+      this.#lines.add({ endUs: endOf(record), text, encoding: format.encoding });
+      if (isCut) this.#tellCut();
     });
-    if (lines > 0) file.append(Buffer.from(text, format.encoding), lines);
   }
 
   /** php-fpm's words, for the first only: there one comes with each line. */
