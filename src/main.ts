@@ -39,8 +39,8 @@ export interface LoadOptions {
 
 /** What the command line asks for, once it is clear that the master is to run in this process. */
 export interface RunOptions extends LoadOptions {
-  /** Where it has been read already, problems told. */
-  readonly config?: Config;
+  /** Where it has been read already, and what is to say of it told on stderr. */
+  readonly checked?: CheckedFile;
   /** `--pid`, for a file that names none. */
   readonly pidFile: string | undefined;
   /** false: this is the background process that the launching one started. */
@@ -56,19 +56,27 @@ export function createStartLog(): MasterLog {
   return createMasterLog({ level: 'notice', format: 'fpm', limit: 1024, sink: createStderrSink() });
 }
 
-/**
- * The configuration, and whatever is wrong with it in the log.
- *
- * @returns undefined where something is fatal
- */
-export function readConfig(options: LoadOptions, log: MasterLog): Config | undefined {
+/** A configuration file, read, and all that is to say of it. */
+export interface CheckedFile {
+  /** undefined where something is fatal. */
+  readonly config: Config | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** The configuration, and whatever is wrong with it in the log. */
+export function readConfig(options: LoadOptions, log: MasterLog): CheckedFile {
+  const checked = checkFile(options, log);
+  tellProblems(checked.problems, log);
+  return checked;
+}
+
+/** @param log gets the level that the file asks for */
+function checkFile(options: LoadOptions, log: MasterLog): CheckedFile {
   const { config, problems } = loadFile(options);
-  if (config !== undefined) log.setLevel(config.global.logLevel);
-  tellProblems(problems, log);
-  if (config === undefined) return undefined;
-  const unknown = checkMachine(config);
-  tellProblems(unknown, log);
-  return unknown.some(isFatal) ? undefined : config;
+  if (config === undefined) return { config, problems };
+  log.setLevel(config.global.logLevel);
+  const all = [...problems, ...checkMachine(config)];
+  return { config: all.some(isFatal) ? undefined : config, problems: all };
 }
 
 /** The configuration and everything that is to say of it, untold. */
@@ -108,7 +116,10 @@ export async function runMaster(options: RunOptions): Promise<number> {
   const predecessor =
     takeover && new Predecessor({ takeover, sockets, environment: process.env, notify, log, accessLogs });
   const failed = () => predecessor?.serveOn() ?? failStart(log);
-  const config = options.config ?? readConfig(options, log);
+  const { config, problems } = options.checked ?? checkFile(options, log);
+  // Whoever started this process in the background has read the file before, and told.
+  const isTold = options.checked !== undefined || (!options.isForeground && predecessor === undefined);
+  if (config === undefined || !isTold) tellProblems(problems, log);
   if (config === undefined) return failed();
   const errorLog = new ErrorLog(log, options);
   const master = createMaster({
@@ -132,11 +143,12 @@ export async function runMaster(options: RunOptions): Promise<number> {
   });
   if (master === undefined) return failed();
   try {
-    errorLog.open(config.global);
+    errorLog.open(config.global, predecessor === undefined ? problems : []);
     if (predecessor !== undefined) errorLog.settle(); // stderr is the log already
     applyMasterLimits(config.global, isRoot());
     master.takeSignals();
     await master.start();
+    if (!master.isStopping) errorLog.settle();
   } catch (error) {
     tellFailure(error, log);
     await master.abandon();
@@ -148,7 +160,6 @@ export async function runMaster(options: RunOptions): Promise<number> {
     master.run();
     log.notice('ready to handle connections');
     options.onUp?.();
-    errorLog.settle();
   }
   await master.untilStopped();
   return EXIT_OK;
@@ -162,7 +173,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
  */
 export async function proveMaster(options: LoadOptions): Promise<number> {
   const log = createStartLog();
-  const config = readConfig(options, log);
+  const { config } = readConfig(options, log);
   if (config === undefined) return failStart(log);
   const isProven = await provePools(config, {
     log,

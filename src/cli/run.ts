@@ -40,13 +40,13 @@ export async function run(options: MasterOptions, isDaemon: boolean): Promise<nu
   if (process.env[TAKEOVER_MARK] !== undefined) return runAfterAnother(options);
   if (!isDaemon && options.daemonize !== false) {
     const log = createStartLog();
-    const config = readConfig(loadOptions(options), log);
-    if (config === undefined) return failed(log);
-    if (wantsBackground(options, config)) return daemonize(log);
+    const checked = readConfig(loadOptions(options), log);
+    if (checked.config === undefined) return failed(log);
+    if (wantsBackground(options, checked.config)) return daemonize(log);
     return runMaster({
       ...runOptions(options),
       isForeground: true,
-      config,
+      checked,
       inheritance: takeInheritance(process.env),
     });
   }

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { GlobalConfig } from '../config/config.js';
+import type { Problem } from '../config/problem.js';
 import { FACILITIES } from '../config/values.js';
 import { createStderrSink } from '../log/descriptor-sink.js';
 import { type FileSink, openErrorLog } from '../log/file-sink.js';
@@ -42,9 +43,10 @@ export class ErrorLog {
   /**
    * Once the configuration is read.
    *
+   * @param told what stderr has heard of it before there was a log
    * @throws LogOpenError
    */
-  open(config: GlobalConfig): void {
+  open(config: GlobalConfig, told: readonly Problem[] = []): void {
     this.#log.configure({
       level: config.logLevel,
       format: config.logFormat,
@@ -54,6 +56,8 @@ export class ErrorLog {
     this.#openSink(config);
     // On a terminal the file is made, and stays empty.
     if (this.#staysOnStderr || this.#sink === undefined) return;
+    this.#log.setSink(this.#sink);
+    for (const { level, message } of told) this.#log[level](message);
     this.#log.setSink(createTeeSink(this.#sink, createStderrSink()));
   }
 
@@ -62,7 +66,7 @@ export class ErrorLog {
     this.#sink = this.#file ?? createSyslogSink(config.syslogIdent, FACILITIES[config.syslogFacility]);
   }
 
-  /** Once the service runs: stderr belongs to whoever started us no more. */
+  /** Once the service is about to run: stderr belongs to whoever started us no more. */
   settle(): void {
     if (this.#staysOnStderr || this.#sink === undefined) return;
     this.#log.setSink(this.#sink);

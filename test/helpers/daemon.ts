@@ -340,8 +340,11 @@ export class Daemon {
   }
 
   #isReady(stderr: TextWatch): boolean {
-    const level = this.#options.global?.log_level ?? 'notice';
-    if (level !== 'notice' && level !== 'debug') return this.workers().length > 0;
+    const { global = {}, arguments: given, logTo } = this.#options;
+    const level = global.log_level ?? 'notice';
+    // Once it serves it writes to its log alone, which may be nowhere that this could read.
+    const isUnread = given !== undefined && !given.includes('-O') && logTo !== 'file';
+    if (isUnread || (level !== 'notice' && level !== 'debug')) return this.workers().length > 0;
     return (
       /ready to handle connections/.test(this.log.text) || /ready to handle connections/.test(stderr.text)
     );

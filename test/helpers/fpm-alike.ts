@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import type { Pid } from '../../src/units.js';
-import { type DaemonFolder, isRoot } from './daemon-folder.js';
+import type { DaemonFolder } from './daemon-folder.js';
 import { PHP_FPM } from './php-programs.js';
 import { TextWatch } from './text-watch.js';
 
@@ -52,21 +52,17 @@ export class FpmAlike {
     return { code: status, text: this.inCommon(stdout + stderr) };
   }
 
-  /** A text of either with what must differ taken out: times, pids, descriptors, paths. */
+  /** A text of either with what must differ taken out: times, pids, descriptors, paths, places in the code. */
   inCommon(text: string): string {
     return text
       .replaceAll(`${this.path}/`, `${HERE}/`)
       .replaceAll(`${this.#folder.path}/`, `${HERE}/`)
       .replace(/^\[[^\]]*\] /gm, '')
       .replace(/\bpid \d+/g, 'pid N')
+      .replace(/\bpid N, \w+\(\), line \d+: /g, 'pid N, somewhere: ')
       .replace(/\bfd=\d+/g, 'fd=N')
       .replace(/\bchild \d+/g, 'child N')
       .replace(/execvp\(.*\)/g, 'execvp(...)')
       .replace(/^NOTICE: systemd monitor .*\n/gm, '');
   }
-}
-
-/** Prefix of a command that runs as this user. */
-export function asUser(uid: number, gid: number): readonly string[] {
-  return isRoot ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'] : [];
 }
