@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { checkAccounts } from './config/accounts-check.js';
+import { type AccountUse, accountsOfStart, checkAccounts, everyAccount } from './config/accounts-check.js';
 import type { Config, GlobalConfig } from './config/config.js';
 import { directivesNotInForce } from './config/in-force.js';
 import { type LoadResult, loadConfig } from './config/load.js';
@@ -75,7 +75,7 @@ function checkFile(options: LoadOptions, log: MasterLog): CheckedFile {
   const { config, problems } = loadFile(options);
   if (config === undefined) return { config, problems };
   log.setLevel(config.global.logLevel);
-  const all = [...problems, ...checkMachine(config)];
+  const all = [...problems, ...checkMachine(config, accountsOfStart(isRoot()))];
   return { config: all.some(isFatal) ? undefined : config, problems: all };
 }
 
@@ -89,14 +89,17 @@ export function loadFile(options: LoadOptions): LoadResult {
   });
 }
 
-/** What can only be asked of the machine: whether the users and groups exist, and the access logs can be opened. */
-export function checkMachine(config: Config): Problem[] {
-  const accounts = isRoot()
-    ? checkAccounts(config, {
-        uidOf: (user) => userByName(user)?.uid,
-        gidOf: (group) => groupByName(group)?.gid,
-      })
-    : [];
+/**
+ * What can only be asked of the machine: whether the users and groups exist, and the access logs can be opened.
+ *
+ * @param isUsed default: what `-t` asks for
+ */
+export function checkMachine(config: Config, isUsed: AccountUse = everyAccount): Problem[] {
+  const lookup = {
+    uidOf: (user: string) => userByName(user)?.uid,
+    gidOf: (group: string) => groupByName(group)?.gid,
+  };
+  const accounts = checkAccounts(config, lookup, isUsed);
   const logs = config.pools.flatMap(({ accessLog }) =>
     accessLog ? (accessLogProblem(accessLog) ?? []) : [],
   );

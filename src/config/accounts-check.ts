@@ -1,4 +1,5 @@
 import type { Config, PoolConfig } from './config.js';
+import { isUnixAddress } from './prefix.js';
 import { fatal, type Problem } from './problem.js';
 
 /** Finds a user or a group by name; `undefined` where the machine does not know it. */
@@ -7,34 +8,44 @@ export interface AccountLookup {
   readonly gidOf: (group: string) => number | undefined;
 }
 
-/**
- * Every user and group that the file names has to exist. Digits are taken as they are.
- * Part of `-t` and of every start by root.
- */
-export function checkAccounts(config: Config, lookup: AccountLookup): Problem[] {
+/** The directives that name an account of the machine, but for access lists: php-fpm's `-t` does not look at those. */
+export type AccountDirective = 'user' | 'group' | 'listen.owner' | 'listen.group';
+
+/** Whether a name has a meaning; others may be any text. */
+export type AccountUse = (pool: PoolConfig, directive: AccountDirective) => boolean;
+
+/** As `-t` takes it, whoever calls it. */
+export const everyAccount: AccountUse = () => true;
+
+/** At a start: only root gives processes away, and an access list takes the place of a socket's owner and group. */
+export function accountsOfStart(isRoot: boolean): AccountUse {
+  return (pool, directive) =>
+    directive === 'user' || directive === 'group'
+      ? isRoot
+      : isUnixAddress(pool.listen) && !pool.listenAclUsers && !pool.listenAclGroups;
+}
+
+/** Every user and group that the file names has to exist. Digits are taken as they are. */
+export function checkAccounts(config: Config, lookup: AccountLookup, isUsed: AccountUse): Problem[] {
   return config.pools.flatMap((pool) => {
-    const usesOwner = !hasAccessList(pool);
-    return [
-      ...unknownUser(pool, 'user', pool.user, lookup),
-      ...unknownGroup(pool, 'group', pool.group, lookup),
-      ...(usesOwner ? unknownUser(pool, 'listen.owner', pool.listenOwner || undefined, lookup, UNKNOWN) : []),
-      ...(usesOwner
-        ? unknownGroup(pool, 'listen.group', pool.listenGroup || undefined, lookup, UNKNOWN)
-        : []),
+    const owner = pool.listenOwner || undefined;
+    const group = pool.listenGroup || undefined;
+    const problems: readonly (readonly [AccountDirective, Problem[]])[] = [
+      ['user', unknownUser(pool, 'user', pool.user, lookup)],
+      ['group', unknownGroup(pool, 'group', pool.group, lookup)],
+      ['listen.owner', unknownUser(pool, 'listen.owner', owner, lookup, UNKNOWN)],
+      ['listen.group', unknownGroup(pool, 'listen.group', group, lookup, UNKNOWN)],
     ];
+    return problems.flatMap(([directive, found]) => (isUsed(pool, directive) ? found : []));
   });
 }
 
 /** php-fpm appends errno where the lookup set none. */
 const UNKNOWN = ': Success (0)';
 
-function hasAccessList(pool: PoolConfig): boolean {
-  return Boolean(pool.listenAclUsers) || Boolean(pool.listenAclGroups);
-}
-
 function unknownUser(
   pool: PoolConfig,
-  directive: string,
+  directive: AccountDirective,
   name: string | undefined,
   lookup: AccountLookup,
   suffix = '',
@@ -46,7 +57,7 @@ function unknownUser(
 
 function unknownGroup(
   pool: PoolConfig,
-  directive: string,
+  directive: AccountDirective,
   name: string | undefined,
   lookup: AccountLookup,
   suffix = '',

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AccountLookup, checkAccounts } from '../../../src/config/accounts-check.js';
+import {
+  type AccountLookup,
+  accountsOfStart,
+  checkAccounts,
+  everyAccount,
+} from '../../../src/config/accounts-check.js';
 import { directivesNotInForce } from '../../../src/config/in-force.js';
 import { configOf, POOL } from './memory-disk.js';
 
@@ -10,7 +15,7 @@ const EVERYBODY: AccountLookup = { uidOf: () => 1, gidOf: () => 1 };
 test('users and groups that do not exist are told in the words of php-fpm', () => {
   const config = configOf(`${POOL}group = g\nlisten.owner = o\nlisten.group = og\n`);
   assert.deepEqual(
-    checkAccounts(config, NOBODY).map(({ message }) => message),
+    checkAccounts(config, NOBODY, everyAccount).map(({ message }) => message),
     [
       "[pool www] cannot get uid for user 'www-data'",
       "[pool www] cannot get gid for group 'g'",
@@ -18,13 +23,25 @@ test('users and groups that do not exist are told in the words of php-fpm', () =
       "[pool www] cannot get gid for group 'og': Success (0)",
     ],
   );
-  assert.deepEqual(checkAccounts(config, EVERYBODY), []);
+  assert.deepEqual(checkAccounts(config, EVERYBODY, everyAccount), []);
 });
 
 test('numbers need no account, and an access list takes the place of owner and group', () => {
   const numbers = configOf(`${POOL}user = 1000\ngroup = 1000\nlisten.owner = 0\n`);
   const list = configOf(`${POOL}user = 5\nlisten.owner = o\nlisten.acl_users = a\n`);
-  assert.deepEqual([...checkAccounts(numbers, NOBODY), ...checkAccounts(list, NOBODY)], []);
+  const isUsed = accountsOfStart(true);
+  assert.deepEqual([...checkAccounts(numbers, NOBODY, isUsed), ...checkAccounts(list, NOBODY, isUsed)], []);
+});
+
+test('a start asks for the accounts that it uses', () => {
+  const told = (text: string, isRoot: boolean) =>
+    checkAccounts(configOf(text), NOBODY, accountsOfStart(isRoot)).map(({ error }) => error?.place.directive);
+  const names = 'group = g\nlisten.owner = o\nlisten.group = og\n';
+  const file = `${POOL}listen = /run/www.sock\n${names}`;
+  assert.deepEqual(told(file, true), ['user', 'group', 'listen.owner', 'listen.group']);
+  assert.deepEqual(told(file, false), ['listen.owner', 'listen.group']);
+  assert.deepEqual(told(`${file}listen.acl_groups = a\n`, false), []);
+  assert.deepEqual(told(`${POOL}listen = 9000\n${names}`, true), ['user', 'group']);
 });
 
 test('a file is told what of it is not in force', () => {
