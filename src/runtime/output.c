@@ -6,8 +6,12 @@
 #define _GNU_SOURCE
 #include "output.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime.h"
@@ -40,6 +44,26 @@ void tsfpm_output_request_ends(void)
         ssize_t written = tsfpm_libc()->write(stream + 1, TSFPM_OUTPUT_END, TSFPM_OUTPUT_END_LENGTH);
         (void)written; /* a script may have closed it */
     }
+}
+
+/*
+ * PHP follows symbolic links by itself before it opens a file. Those of /proc/PID/fd that lead to a pipe have a text for
+ * a target, "pipe:[INODE]", and PHP asks for a file of that name beside them.
+ */
+int tsfpm_output_open(const char *path, int flags)
+{
+    static const char *const names[] = {"/proc/self/fd/1", "/proc/self/fd/2"};
+    int pid;
+    unsigned long long inode;
+    if (strncmp(path, "/proc/", 6) == 0 && sscanf(path, "/proc/%d/fd/pipe:[%llu]", &pid, &inode) == 2 && pid == getpid()) {
+        for (int stream = 0; stream < 2; stream++) {
+            struct stat status;
+            if (fstat(stream + 1, &status) != 0 || !S_ISFIFO(status.st_mode) || status.st_ino != inode) continue;
+            return tsfpm_libc()->open(names[stream], flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW));
+        }
+    }
+    errno = ENOENT;
+    return -1;
 }
 
 /* Ends in a newline or in a mark: nothing is left open. */

@@ -19,6 +19,12 @@ void tsfpm_output_begin(uint32_t slot, bool is_caught);
 extern bool tsfpm_output_is_possible;
 void tsfpm_output_request_ends(void);
 
+/*
+ * Worker: opens its own stdout or stderr where the path is what PHP makes of /dev/stderr, /proc/self/fd/2 and the like.
+ * Returns -1 with ENOENT for any other path.
+ */
+int tsfpm_output_open(const char *path, int flags);
+
 /* Zygote: reads a pipe of that worker. Returns what read() does. */
 long tsfpm_output_read(uint32_t slot, int stream, int fd, char *buffer, size_t size);
 

@@ -7,6 +7,7 @@
  *   accept                the worker waits on the pool's socket, which is not descriptor 0, and can be told to leave
  *   poll, read            one recv serves what php-cgi reads piece by piece
  *   write                 tells when an answer is complete
+ *   open                  finds the worker's own stdout and stderr under the names that PHP makes of theirs
  *   shutdown, recv, close php-cgi lingers until the client has gone; needless once everything is read
  *
  * The same hooks with the names that _FORTIFY_SOURCE gives them (__read_chk ...): some builds of PHP call those.
@@ -45,6 +46,7 @@ const struct tsfpm_libc *tsfpm_libc(void)
         *(void **)&libc.close = dlsym(RTLD_NEXT, "close");
         *(void **)&libc.fork = dlsym(RTLD_NEXT, "fork");
         *(void **)&libc.setsid = dlsym(RTLD_NEXT, "setsid");
+        *(void **)&libc.open = dlsym(RTLD_NEXT, "open");
         __atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
     }
     return &libc;
@@ -208,6 +210,23 @@ TSFPM_EXPORT ssize_t write(int fd, const void *buffer, size_t size)
     tsfpm_output_is_possible = true;
     return tsfpm_libc()->write(fd, buffer, size);
 }
+
+TSFPM_EXPORT int open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    if ((flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE) {
+        va_list arguments;
+        va_start(arguments, flags);
+        mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+    }
+    int fd = tsfpm_libc()->open(path, flags, mode);
+    if (fd < 0 && errno == ENOENT && tsfpm_role == TSFPM_ROLE_WORKER) return tsfpm_output_open(path, flags);
+    return fd;
+}
+
+/* The same where files are of any size anyway. */
+TSFPM_EXPORT int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 
 TSFPM_EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags)
 {

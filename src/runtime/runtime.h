@@ -56,6 +56,7 @@ struct tsfpm_libc {
     int (*close)(int);
     pid_t (*fork)(void);
     pid_t (*setsid)(void);
+    int (*open)(const char *, int, ...);
 };
 const struct tsfpm_libc *tsfpm_libc(void);
 

@@ -230,9 +230,20 @@ static void close_zygotes_descriptors(void)
     for (int fd = TSFPM_OWN_FDS_FROM; fd < TSFPM_OWN_FDS_FROM + OWN_FDS_SPARE + 3 * (int)slot_count; fd++) close(fd);
 }
 
+/*
+ * A pipe belongs to who made it, and /dev/stderr or /proc/self/fd/2 is opened anew with the worker's own rights. Without
+ * the right to do this (CAP_CHOWN) such a path stays closed to scripts, as under php-fpm; what is open works all the same.
+ */
+static void give_pipes(const int pipes[2][2])
+{
+    for (int i = 0; i < 2; i++)
+        if (fchown(pipes[i][1], settings.identity.uid, settings.identity.gid) != 0) return;
+}
+
 static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], int channel, pid_t zygote)
 {
     if (dup2(pipes[0][1], STDOUT_FILENO) < 0 || dup2(pipes[1][1], STDERR_FILENO) < 0) _exit(70);
+    if (settings.identity.has_uid) give_pipes(pipes);
     int listen = fcntl(is_probe ? probe_fd : listen_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     int kept_channel = fcntl(channel, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (listen < 0 || kept_channel < 0)
