@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { StartFailure, unreachable } from '../errors.js';
@@ -5,6 +6,7 @@ import type { InheritedStock } from '../listen/inherited.js';
 import type { AccessLogs } from '../log/access-logs.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
+import { isWaitedFor } from '../os/child.js';
 import { becomeSubreaper } from '../os/process.js';
 import type { Environment } from '../pool/environment.js';
 import { Orphans } from '../pool/orphans.js';
@@ -102,8 +104,8 @@ export class Master {
   readonly #doors: Doors;
   readonly #systemd: SystemdService;
   #lastUpgrade: MasterOutcome | undefined;
-  #onStopAsked: () => void = () => {};
-  readonly #stopAsked: Promise<void>;
+  readonly #stop = new AbortController();
+  readonly #stopAsked = once(this.#stop.signal, 'abort');
 
   /** @throws StartFailure without the runtime library; it has been logged */
   constructor(options: MasterOptions) {
@@ -112,7 +114,7 @@ export class Master {
     this.#config = options.config;
     this.#libraryFd = openLibrary(options.log);
     this.#accessLogs = options.accessLogs;
-    this.#orphans = new Orphans((pid) => this.#pools.zygotePids().includes(pid));
+    this.#orphans = new Orphans(isWaitedFor);
     this.#pools = new PoolSet({
       log: options.log,
       tools: {
@@ -145,9 +147,6 @@ export class Master {
         state: () => this.#state,
         reloads: () => this.#reloads,
       }),
-    });
-    this.#stopAsked = new Promise((resolve) => {
-      this.#onStopAsked = resolve;
     });
   }
 
@@ -349,7 +348,7 @@ export class Master {
   async #upgrade(): Promise<MasterOutcome> {
     this.#log.notice('Upgrade in progress ...');
     this.#systemd.reloading();
-    const failure = await tryNewProgram({ ...this.#options.environment });
+    const failure = await tryNewProgram({ ...this.#options.environment }, this.#stop.signal);
     if (failure !== undefined)
       return this.#refuseUpgrade(`the installed program cannot take over: ${failure}`);
     if (this.isStopping) return this.#refuseUpgrade('the master is stopping');
@@ -482,7 +481,7 @@ export class Master {
     this.#pools.drain();
     this.#options.predecessor?.retire();
     if (boundMs > 0) this.#killTimer = setTimeout(() => this.#kill(), boundMs);
-    this.#onStopAsked();
+    this.#stop.abort();
   }
 
   #kill(): void {
@@ -495,7 +494,7 @@ export class Master {
       this.#pools.killZygotes();
       this.#options.predecessor?.killZygotes();
     }, ZYGOTE_PATIENCE_MS);
-    this.#onStopAsked();
+    this.#stop.abort();
   }
 
   async #cleanUp({ keepsInherited = false } = {}): Promise<void> {

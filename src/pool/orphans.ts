@@ -19,7 +19,7 @@ export class Orphans {
   readonly #looksAtDead = new Map<Pid, Count>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param isOwnChild true for children that Node waits for itself: the zygotes */
+  /** @param isOwnChild true for children that Node waits for itself */
   constructor(isOwnChild: (pid: Pid) => boolean) {
     this.#isOwnChild = isOwnChild;
   }

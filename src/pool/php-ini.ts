@@ -37,6 +37,7 @@ function ask(name: string, php: PhpOptions, environment: Environment): string | 
         stdio: ['ignore', 'pipe', 'ignore'],
         encoding: 'utf8',
         timeout: PATIENCE_MS,
+        killSignal: 'SIGKILL',
       },
     );
     return status === 0 && stdout.startsWith('=') ? stdout.slice(1) : undefined;

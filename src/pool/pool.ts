@@ -145,10 +145,6 @@ export class Pool {
     return [...this.#generations];
   }
 
-  zygotePids(): Pid[] {
-    return [...this.#generations].flatMap(({ zygotePid }) => zygotePid ?? []);
-  }
-
   /** Of the generation that serves, or served last, from 1. */
   get generationNumber(): Count {
     return this.#current?.plan.number ?? this.#generationCount;

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../errors.js';
+import { killGroup, startChild } from '../os/child.js';
 import { nativeInt32, nativeUInt64 } from '../os/native-integers.js';
 import type { ExitStatus } from '../os/process.js';
 import type { Count, Fd, Nanoseconds, Pid } from '../units.js';
@@ -65,7 +66,7 @@ export class Zygote {
 
   constructor(options: ZygoteOptions, listener: ZygoteListener) {
     this.#listener = listener;
-    this.#child = spawn(options.binary, [...options.arguments], {
+    this.#child = startChild(options.binary, [...options.arguments], {
       env: options.environment,
       // In the order of DESCRIPTORS in control-frames.ts.
       stdio: [
@@ -155,7 +156,7 @@ export class Zygote {
    */
   kill(): void {
     if (this.#isReady || this.pid === undefined) this.#child.kill('SIGKILL');
-    else killProcessGroup(this.pid);
+    else killGroup(this.pid); // its own: it was spawned as the leader of a session
   }
 
   #send(frame: Buffer): void {
@@ -214,14 +215,5 @@ export class Zygote {
     this.#child.stderr?.destroy();
     this.#control?.destroy();
     this.#listener.onEnd(this.#end);
-  }
-}
-
-/** The group is the zygote's own: it was spawned as the leader of a session. */
-function killProcessGroup(pid: Pid): void {
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // ESRCH: it has just ended
   }
 }

@@ -91,11 +91,6 @@ export class PoolSet {
     return [...this.#poolsByName.values()];
   }
 
-  /** Of pools that leave, too. */
-  zygotePids(): number[] {
-    return this.#everyPool().flatMap((pool) => pool.zygotePids());
-  }
-
   /**
    * Binds every socket and starts every pool's zygote.
    *

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import type { SystemError } from '../errors.js';
 import type { InheritedSocket } from '../listen/inherited.js';
 import { setCloseOnExec } from '../os/descriptor.js';
@@ -7,6 +6,7 @@ import type { Environment } from '../pool/environment.js';
 import type { ZygoteHandle } from '../pool/zygote.js';
 import { encodeSockets } from '../systemd/inherited-sockets.js';
 import type { Fd, Milliseconds } from '../units.js';
+import { runTrial } from './trial-child.js';
 
 // Upgrade in place: the master replaces its own program, with the same pid and the same listening sockets, while the
 // workers of the old one serve. First the new program is started beside it and has to prove that it can do the job.
@@ -16,8 +16,6 @@ const TRIAL_MARK = 'TSFPM_TRIAL';
 /** Tells the new program that it takes over, and from whom: control channels of the old zygotes. */
 export const TAKEOVER_MARK = 'TSFPM_TAKEOVER';
 const TRIAL_PATIENCE_MS: Milliseconds = 60_000;
-/** What is kept of what the trial prints, from the end. */
-const TRIAL_WORDS = 4096;
 
 const STANDARD_FDS: readonly Fd[] = [0, 1, 2];
 
@@ -92,27 +90,15 @@ function asRecord(json: string): Record<string, unknown> {
 /**
  * Runs the program that is installed now, on trial.
  *
- * @returns undefined when it can take over, else its last words
+ * @param stop ends it
+ * @returns undefined when it can take over, else why not
  */
-export function tryNewProgram(environment: Environment): Promise<string | undefined> {
+export function tryNewProgram(environment: Environment, stop: AbortSignal): Promise<string | undefined> {
   const [program = process.execPath, ...argv] = ownCommand();
-  return new Promise((resolve) => {
-    const child = spawn(program, argv, {
-      env: { ...environment, [TRIAL_MARK]: '1' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: TRIAL_PATIENCE_MS,
-      killSignal: 'SIGKILL',
-    });
-    let words = '';
-    child.stderr.on('data', (chunk: Buffer) => {
-      words = (words + chunk.toString('utf8')).slice(-TRIAL_WORDS);
-    });
-    child.once('error', (error) => resolve(error.message));
-    child.once('close', (code, signal) => {
-      const end = signal === null ? `code ${code}` : signal;
-      resolve(code === 0 ? undefined : `it ended with ${end}: ${words.trim()}`);
-    });
-  });
+  return runTrial(
+    { program, argv, environment: { ...environment, [TRIAL_MARK]: '1' } },
+    { patienceMs: TRIAL_PATIENCE_MS, stop },
+  );
 }
 
 export interface HandOver extends Omit<Takeover, 'lentFds'> {

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { tsfpmCommand } from '../helpers/command.js';
 import { startTsfpm } from '../helpers/daemon.js';
 import { freePort } from '../helpers/ports.js';
+import { isAlive } from '../helpers/processes.js';
 import { closedLoop } from '../helpers/reload.js';
+import { until } from '../helpers/wait.js';
 
 const files = {
   'index.php': '<?php usleep(20000); echo getmypid();',
@@ -97,3 +99,32 @@ test('a stop while the former workers serve ends requests in hand and leaves not
   assert.equal((await command).code, 69);
   for (const name of ['www.sock', 'tsfpm.pid']) assert.equal(existsSync(tsfpm.folder.at(name)), false, name);
 });
+
+/** Loaded into every Node of the daemon: a program on trial stays where it is and answers to nothing. */
+const HANGING_TRIAL = `
+import { writeFileSync } from 'node:fs';
+if (process.env.TSFPM_TRIAL !== undefined) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
+  writeFileSync(process.env.TRIAL_FILE, String(process.pid));
+  await new Promise((resolve) => setTimeout(resolve, 1e9));
+}`;
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)
+  test(`${signal} while the installed program is on trial ends the trial, and the service in order`, async (t) => {
+    const folder = mkdtempSync('/tmp/tsfpm-trial-');
+    t.after(() => rmSync(folder, { recursive: true }));
+    const [program, mark] = [`${folder}/hang.mjs`, `${folder}/trial.pid`];
+    writeFileSync(program, HANGING_TRIAL);
+    const tsfpm = await startTsfpm(t, {
+      files,
+      environment: { NODE_OPTIONS: `--import=${program}`, TRIAL_FILE: mark },
+    });
+    const command = tsfpmCommand(tsfpm, 'upgrade');
+    const trial = await until('the trial runs', () => existsSync(mark) && Number(readFileSync(mark, 'utf8')));
+    tsfpm.announce(/ERROR: upgrade refused: .*the master is stopping/);
+    const from = performance.now();
+    assert.deepEqual(await tsfpm.stop(signal), { code: 0, signal: null });
+    assert.ok(performance.now() - from < 10_000);
+    await until('the trial has ended', () => !isAlive(trial));
+    assert.notEqual((await command).code, 0);
+  });
