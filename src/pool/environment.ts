@@ -1,4 +1,3 @@
-import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
 import { CONTROL_VERSION, ENV_MARK, ENV_SAPI_NAME } from './control-frames.js';
 import { LIBRARY_PATH } from './php-arguments.js';
@@ -42,7 +41,7 @@ export interface HomeAccount {
 }
 
 /**
- * The whole environment of a pool's workers, as NAME=value.
+ * The whole environment of a pool's workers, as NAME=value, env[] in the file's order.
  *
  * @param account undefined where the pool's user is a number: php-fpm then sets neither USER nor HOME
  */
@@ -55,9 +54,9 @@ export function workerEnvironment(
   if (!pool.clearEnv)
     for (const [name, value] of Object.entries(master))
       if (value !== undefined && name !== SOFT_FILES_VARIABLE) variables.set(name, value);
-  // In php-fpm's order, which $_SERVER shows.
   const own = new Set<string>();
-  for (const { key, value } of inOrderOfApplication(pool.env)) {
+  for (const { key, value } of pool.env) {
+    if (own.has(key)) continue; // as under php-fpm the first one stays
     variables.set(key, value.startsWith('$') ? (master[value.slice(1)] ?? '') : value);
     own.add(key);
   }

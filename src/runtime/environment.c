@@ -11,10 +11,15 @@
 #include "runtime.h"
 
 #define REDIRECT_URL "REDIRECT_URL"
-#define HTTP_PROXY "HTTP_PROXY"
+#define ORDER "variables_order"
+#define ORDER_MOST 32 /* longer ones say nothing more */
 #define TYPE_IS_COUNTED 0x0000ff00u /* Zend/zend_types.h: flags beside a value's type */
 
 #define WORDS_OF_SAPI 40 /* more than sapi_module_struct has: what lies behind it stays as it is */
+
+/* Zend/zend_ini.h */
+#define ZEND_INI_SYSTEM 4
+#define ZEND_INI_STAGE_RUNTIME 16
 
 typedef void import_function(struct zval *array);
 typedef unsigned int filter_function(int, const char *, char **, size_t, size_t *);
@@ -27,8 +32,10 @@ static struct {
     struct zval *(*find)(const void *, const char *, size_t);
     struct zval *(*update)(void *, const char *, size_t, struct zval *);
     int (*remove)(void *, const char *, size_t);
-    void (*add)(struct zval *, const char *, size_t, const char *);
+    int (*alter)(struct zend_string *, const char *, size_t, int type, int stage, bool force);
+    char *(*ini_string)(const char *, size_t, int);
 } php;
+static struct zend_string *order_name;
 
 static void import(struct zval *array)
 {
@@ -49,15 +56,29 @@ static unsigned int pass(int source, const char *name, char **value, size_t leng
     return 1;
 }
 
+static void set_order(const char *order)
+{
+    php.alter(order_name, order, strlen(order), ZEND_INI_SYSTEM, ZEND_INI_STAGE_RUNTIME, true);
+}
+
+/*
+ * getenv() without a name. Where variables_order has an E, php-cgi would give a copy of $_ENV: what putenv() has changed
+ * since that was made would be missing, and so would HTTP_PROXY. While it does not know of the E it looks for itself.
+ */
 static void load(struct zval *array)
 {
+    char order[ORDER_MOST];
+    const char *now = php.alter != NULL && php.ini_string != NULL ? php.ini_string(ORDER, sizeof ORDER - 1, 0) : NULL;
+    bool hides_order = now != NULL && strpbrk(now, "Ee") != NULL && strlen(now) < sizeof order;
     filter_function *usual = input_filter != NULL ? *input_filter : NULL;
     if (usual != NULL) *input_filter = pass;
+    if (hides_order) {
+        strcpy(order, now); /* the next step frees it */
+        set_order("S");
+    }
     import(array);
+    if (hides_order) set_order(order);
     if (usual != NULL) *input_filter = usual;
-    /* Where $_ENV is made php-cgi gives a copy of it, which lacks this one of the client's. */
-    char *proxy = php.param(HTTP_PROXY, sizeof HTTP_PROXY - 1);
-    if (proxy != NULL && php.add != NULL) php.add(array, HTTP_PROXY, sizeof HTTP_PROXY - 1, proxy);
 }
 
 /* Where PHP keeps its filter: the word that changes when it is given another. */
@@ -100,7 +121,9 @@ void tsfpm_environment_configure(void)
     *(void **)&php.find = dlsym(RTLD_DEFAULT, "zend_hash_str_find");
     *(void **)&php.update = dlsym(RTLD_DEFAULT, "zend_hash_str_update");
     *(void **)&php.remove = dlsym(RTLD_DEFAULT, "zend_hash_str_del");
-    *(void **)&php.add = dlsym(RTLD_DEFAULT, "add_assoc_string_ex");
+    *(void **)&php.alter = dlsym(RTLD_DEFAULT, "zend_alter_ini_entry_chars_ex");
+    *(void **)&php.ini_string = dlsym(RTLD_DEFAULT, "zend_ini_string");
+    order_name = tsfpm_permanent_string(ORDER);
     if (importer == NULL || *importer == NULL || php.find == NULL || php.update == NULL || php.remove == NULL) return;
     php.import = *importer;
     *importer = import;

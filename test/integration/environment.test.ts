@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { answer, unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { isRoot, unlessRoot, WORKER_USER } from '../helpers/daemon-folder.js';
+import { scriptParams } from '../helpers/fastcgi-client.js';
+import { FpmAlike } from '../helpers/fpm-alike.js';
 import { ENVIRONMENT_PHP, INI_PHP } from '../helpers/probes.js';
 
 interface Environment {
@@ -112,6 +115,48 @@ test('variables of a CGI request in the master’s environment do not make php-c
   const { server } = await tsfpm.getJson<Environment>('env.php');
   assert.equal(server.SCRIPT_FILENAME, tsfpm.folder.script('env.php'));
   assert.equal(tsfpm.workers().length, 2);
+});
+
+/** What getenv() knows after putenv(), by name and whole, with $_ENV and $_SERVER made before and after. */
+const LATER_PHP = `<?php
+$told = [array_keys(getenv())];
+putenv('LATER=1');
+putenv('BASE=changed');
+putenv('SCRIPT_NAME=mine');
+foreach (['LATER', 'BASE', 'SCRIPT_NAME', 'HTTP_PROXY'] as $name)
+  $told[$name] = [getenv($name), getenv()[$name] ?? null, $_SERVER[$name] ?? null, getenv($name, true)];
+putenv('LATER');
+$told[] = [getenv()['LATER'] ?? null, array_keys(getenv()), $_ENV['BASE'] ?? null, ini_get('variables_order')];
+echo json_encode($told);`;
+
+for (const order of ['EGPCS', 'GPCS', 'egpcs', 'E'])
+  for (const kind of ['php_value', 'php_admin_value'])
+    test(`getenv() without a name knows what putenv() has changed, as under php-fpm: ${kind} ${order}`, {
+      skip: unlessPhpFpm,
+    }, async (t) => {
+      const www = { 'pm.max_children': 1, 'env[BASE]': 'base', [`${kind}[variables_order]`]: order };
+      const tsfpm = await startTsfpm(t, { pools: { www }, files: { 'later.php': LATER_PHP } });
+      const fpm = new FpmAlike(tsfpm.folder);
+      await fpm.start(t);
+      const params = scriptParams(tsfpm.folder.script('later.php'), { HTTP_PROXY: 'the client' });
+      const [ours, theirs] = [tsfpm.address(), `${fpm.path}/www.sock`].map((address) =>
+        answer(address, params),
+      );
+      assert.deepEqual((await ours)?.body, (await theirs)?.body);
+      // Nothing of it stays for the next request.
+      assert.deepEqual(await answer(tsfpm.address(), params), await ours);
+    });
+
+test('env[] is in the order of the file', async (t) => {
+  const names = ['ZULU', 'ALPHA', 'MIKE', 'BRAVO'];
+  const www = Object.fromEntries(names.map((name) => [`env[${name}]`, name]));
+  const tsfpm = await startTsfpm(t, { pools: { www }, files });
+  const { getenv, server } = await tsfpm.getJson<Environment>('env.php');
+  for (const seen of [getenv, server])
+    assert.deepEqual(
+      Object.keys(seen).filter((name) => names.includes(name)),
+      names,
+    );
 });
 
 // ---- php_value and php_admin_value ----

@@ -40,6 +40,11 @@ test('of several entries for one name the first of the file stays', () => {
   assert.deepEqual(workerEnvironment(pool({ env }), {}, undefined), ['A=first']);
 });
 
+test('env[] is in the order of the file', () => {
+  const env = ['Z', 'A', 'M', 'A'].map((key, i) => ({ key, value: String(i) }));
+  assert.deepEqual(workerEnvironment(pool({ env }), {}, undefined), ['Z=0', 'A=1', 'M=2']);
+});
+
 test('a php-cgi that does not serve sees no variable of a request', () => {
   const environment = {
     PATH: '/bin',
