@@ -38,7 +38,7 @@ export class DescriptorSink implements LogSink {
       return;
     }
     this.#isMidLine ||= written > 0;
-    this.#lost++;
+    this.#lost += entry.lines ?? 1;
     this.#reason = failure;
   }
 

@@ -1,7 +1,8 @@
 import { type DestinationStream, pino, symbols } from 'pino';
 import { wallClockUs } from '../os/clock.js';
-import type { Bytes } from '../units.js';
+import type { Bytes, Count } from '../units.js';
 import { callerOf } from './call-place.js';
+import { type Gathered, GatheredLines } from './gathered-lines.js';
 import { LOG_LEVELS, type LogFields, type Logger, type LogLevel } from './levels.js';
 import { type DebugDetail, formatFpmLine, formatSyslogText } from './line-format.js';
 import { OUTPUT_LEVEL, type OutputFrame, type OutputSource, outputFrame, said } from './output-frame.js';
@@ -39,6 +40,11 @@ export interface MasterLog extends Logger {
   output(source: OutputSource, text: Uint8Array, ending?: string): void;
   /** Bytes of a worker's text that go into one line. */
   outputRoom(source: OutputSource): Bytes;
+  /**
+   * What workers said within `act` is written in as few pieces as possible, with one time, at the latest when it returns.
+   * Lines of other kinds keep their place among it.
+   */
+  together(act: () => void): void;
   /** `log_buffering = no`: what stands in front of a text that is written by {@link raw} as it comes, and behind it. */
   outputFrame(source: OutputSource): OutputFrame | undefined;
 }
@@ -53,6 +59,7 @@ const PINO_LEVELS = Object.fromEntries(LOG_LEVELS.map((level, index) => [level, 
 /** In JSON, where a line is never wrapped in its middle: longer ones are cut, each piece an object of its own. */
 const LONGEST_JSON_OUTPUT: Bytes = 256 * 1024;
 const NEWLINE = '\n';
+const NEWLINE_BYTE = 0x0a;
 
 /**
  * pino with php-fpm's levels over a destination of our own: pino filters and builds the JSON, the destination
@@ -64,8 +71,25 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
   let timeUs = 0;
   let debug: DebugDetail | undefined;
 
+  let isGathering = false;
+  const writeGathered = (gathered: Gathered | undefined): void => {
+    if (gathered === undefined) return;
+    const { bytes, lines, syslogText } = gathered;
+    options.sink.write({ level: undefined, threshold: options.level, line: bytes, lines, syslogText });
+  };
+  const gathered = new GatheredLines(writeGathered);
+
+  /** All other lines. */
   const emit = (entry: Omit<LogEntry, 'threshold'>): void => {
+    writeGathered(gathered.take());
     options.sink.write({ ...entry, threshold: options.level });
+  };
+
+  const emitOutput = (pieces: readonly Uint8Array[], lines: Count, syslogText: () => string): void => {
+    gathered.add(pieces, lines, options.sink.isSyslog ? syslogText() : '');
+    if (isGathering) return;
+    writeGathered(gathered.take());
+    tellLostLines();
   };
 
   const destination: PinoDestination = {
@@ -76,8 +100,8 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
     write(json) {
       const level = LOG_LEVELS[this.lastLevel / 10 - 1] ?? 'alert';
       if (options.format === 'json') {
-        const isOutput = this.lastLogger === outputLogger;
-        emit({ level: isOutput ? undefined : level, line: Buffer.from(json), syslogText: json });
+        if (this.lastLogger === outputLogger) emitOutput([Buffer.from(json)], 1, () => json);
+        else emit({ level, line: Buffer.from(json), syslogText: json });
         return;
       }
       const line = { timeUs, level, message: this.lastMsg ?? '', debug };
@@ -123,17 +147,32 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
   };
 
   const configure = (changes: Partial<MasterLogOptions>): void => {
+    writeGathered(gathered.take());
+    frame = undefined;
     options = { ...options, ...changes };
     logger.level = options.level;
   };
 
-  const raw = (bytes: string | Uint8Array): void => {
-    const line = Buffer.from(bytes as Uint8Array);
-    emit({ level: undefined, line, syslogText: line.toString() });
+  const raw = (text: string | Uint8Array): void => {
+    const bytes = Buffer.from(text as Uint8Array);
+    emitOutput([bytes], bytes.at(-1) === NEWLINE_BYTE ? 1 : 0, () => bytes.toString());
   };
 
-  const frameOf = (source: OutputSource): OutputFrame =>
-    outputFrame(source, { timeUs: wallClockUs(), threshold: options.level, limit: options.limit });
+  let outputTimeUs = 0;
+  const outputTime = (): number => (isGathering ? outputTimeUs : wallClockUs());
+
+  /** The last one: the lines of a flood have it in common. */
+  let frame:
+    | { source: OutputSource; timeUs: number; frame: OutputFrame; head: Buffer; end: Buffer }
+    | undefined;
+  const frameOf = (source: OutputSource): NonNullable<typeof frame> => {
+    if (isGathering && frame?.source === source && frame.timeUs === outputTimeUs) return frame;
+    const time = outputTime();
+    const made = outputFrame(source, { timeUs: time, threshold: options.level, limit: options.limit });
+    const [head, end] = [Buffer.from(made.head), Buffer.from(`${made.tail}${NEWLINE}`)];
+    frame = { source, timeUs: time, frame: made, head, end };
+    return frame;
+  };
 
   const outputJson = ({ pool, pid, stream, isDecorated }: OutputSource, text: string): void => {
     const isObject = isJsonObject(text);
@@ -157,34 +196,46 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
     setSink: (sink) => configure({ sink }),
     raw,
     output(source, text, ending = '') {
-      timeUs = wallClockUs();
-      const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+      timeUs = outputTime();
       if (options.format === 'json') {
-        outputJson(source, bytes.toString());
+        outputJson(source, textOf(text));
         return;
       }
-      const { head, tail } = frameOf(source);
-      const suffix = tail === '' ? '' : ending;
-      emit({
-        level: undefined,
-        line: Buffer.concat([Buffer.from(head), bytes, Buffer.from(`${tail}${suffix}${NEWLINE}`)]),
-        syslogText:
-          head === ''
-            ? bytes.toString()
-            : formatSyslogText({
-                timeUs,
-                level: OUTPUT_LEVEL,
-                message: `${said(source)}: "${bytes}"${suffix}`,
-              }),
+      const { frame: around, head, end } = frameOf(source);
+      const suffix = around.tail === '' ? '' : ending;
+      const last = suffix === '' ? end : Buffer.from(`${around.tail}${suffix}${NEWLINE}`);
+      emitOutput([head, text, last], 1, () => {
+        const message = `${said(source)}: "${textOf(text)}"${suffix}`;
+        return around.head === ''
+          ? `${textOf(text)}${NEWLINE}`
+          : `${formatSyslogText({ timeUs, level: OUTPUT_LEVEL, message })}${NEWLINE}`;
       });
-      tellLostLines();
     },
-    outputRoom: (source) => (options.format === 'json' ? LONGEST_JSON_OUTPUT : frameOf(source).room),
+    outputRoom: (source) => (options.format === 'json' ? LONGEST_JSON_OUTPUT : frameOf(source).frame.room),
     outputFrame(source) {
       const isPiecewise = options.buffersOutput === false && options.format === 'fpm';
-      return isPiecewise ? frameOf(source) : undefined;
+      return isPiecewise ? frameOf(source).frame : undefined;
+    },
+    together(act) {
+      if (isGathering) {
+        act();
+        return;
+      }
+      outputTimeUs = wallClockUs();
+      isGathering = true;
+      try {
+        act();
+      } finally {
+        isGathering = false;
+        writeGathered(gathered.take());
+        tellLostLines();
+      }
     },
   };
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }
 
 function isoTime(timeUs: number): string {

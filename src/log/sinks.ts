@@ -7,8 +7,10 @@ export interface LogEntry {
   readonly level: LogLevel | undefined;
   /** log_level as configured: php-fpm's priority for syslog. */
   readonly threshold: LogLevel;
-  /** For files and terminals, newline included. */
+  /** For files and terminals, newline included. What workers said may be several lines. */
   readonly line: Uint8Array;
+  /** How many; default 1. */
+  readonly lines?: Count;
   /** For syslog, which has its own time and pid. */
   readonly syslogText: string;
 }
@@ -23,6 +25,8 @@ export interface LostLines {
 /** Where lines go. Nothing here throws: a log that fails must not take the service with it. */
 export interface LogSink {
   write(entry: LogEntry): void;
+  /** It uses {@link LogEntry.syslogText}; where it does not, that may be empty in what workers said. */
+  readonly isSyslog?: boolean;
   /** Losses to tell of, each once; undefined while writing fails, or if nothing was lost. */
   takeLostLines?(): LostLines | undefined;
   /** The sink is not used after this. */
@@ -37,6 +41,7 @@ const START_PHASE_LEVEL = LOG_LEVELS.indexOf('notice');
  */
 export function createTeeSink(log: LogSink, terminal: LogSink): LogSink {
   return {
+    isSyslog: log.isSyslog === true,
     write(entry) {
       log.write(entry);
       if (entry.level !== undefined && LOG_LEVELS.indexOf(entry.level) >= START_PHASE_LEVEL) {

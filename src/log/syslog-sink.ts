@@ -21,6 +21,7 @@ const PRIORITIES: Readonly<Record<LogLevel, SyslogPriority>> = {
 export function createSyslogSink(ident: string, facility: number): LogSink {
   openSyslog(ident, facility);
   return {
+    isSyslog: true,
     write(entry) {
       for (const message of syslogMessages(entry.syslogText)) {
         writeSyslog(PRIORITIES[entry.threshold], message);

@@ -221,3 +221,58 @@ test('doubles lines from NOTICE up while the start lasts', () => {
   assert.equal(file.lines.length, 4);
   assert.equal(terminal.lines.length, 1);
 });
+
+const WORKER = { pool: 'www', pid: 7, stream: 'stderr', isDecorated: true } as const;
+
+test('what workers say together is one write, and other lines keep their place among it', () => {
+  const { log, sink } = open();
+  log.together(() => {
+    log.output(WORKER, Buffer.from('a'));
+    log.output(WORKER, Buffer.from('b'), ', pipe is closed');
+    log.error('between');
+    log.together(() => log.output({ ...WORKER, isDecorated: false }, Buffer.from('c')));
+    log.raw('d\n');
+  });
+  const said = (text: string) => `WARNING: [pool www] child 7 said into stderr: ${text}\n`;
+  assert.deepEqual(
+    sink.lines.map((text) => text.replace(/^\[[^\]]{20}\] /gm, '')),
+    [`${said('"a"')}${said('"b", pipe is closed')}`, 'ERROR: between\n', 'c\nd\n'],
+  );
+  assert.deepEqual(
+    sink.entries.map(({ lines }) => lines),
+    [2, undefined, 2],
+  );
+});
+
+test('more than fits into one write is written in several, whole', () => {
+  for (const format of ['fpm', 'json'] as const) {
+    const { log, sink } = open({ format });
+    const text = 'x'.repeat(700);
+    log.together(() => {
+      for (let i = 0; i < 1000; i++) log.output(WORKER, Buffer.from(`${i} ${text}`));
+    });
+    assert.ok(sink.entries.length > 1 && sink.entries.length < 10);
+    const lines = sink.lines.join('').split('\n').slice(0, -1);
+    assert.equal(lines.length, 1000);
+    lines.forEach((line, i) => {
+      assert.ok(line.includes(`${i} x`));
+    });
+  }
+});
+
+test('syslog gets each line that workers say together', () => {
+  const texts: string[] = [];
+  const sink = {
+    isSyslog: true,
+    write: ({ syslogText }: LogEntry) => void texts.push(syslogText),
+    close() {},
+  };
+  const { log } = open({ sink });
+  log.together(() => {
+    log.output(WORKER, Buffer.from('a'));
+    log.output(WORKER, Buffer.from('b'));
+  });
+  assert.deepEqual(texts, [
+    '[WARNING] [pool www] child 7 said into stderr: "a"\n[WARNING] [pool www] child 7 said into stderr: "b"\n',
+  ]);
+});
