@@ -4,8 +4,9 @@ import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import { childPids } from '../os/process-life.js';
 import type { Pid } from '../units.js';
-import { encodeFrame, ZygoteMessageDecoder } from './control-frames.js';
+import { encodeFrame, type ZygoteMessage, ZygoteMessageDecoder } from './control-frames.js';
 import { ForeignRequestLog } from './foreign-request-log.js';
+import { Turns } from './turns.js';
 import { WorkerOutput } from './worker-output.js';
 import type { ZygoteHandle } from './zygote.js';
 
@@ -41,20 +42,28 @@ export class ForeignZygote {
     this.ended = new Promise((resolve) => {
       this.#socket.once('close', () => {
         this.#hasEnded = true;
+        turns.finish();
         requests?.end();
         resolve();
       });
     });
+    const turns = new Turns<ZygoteMessage>({
+      work: (message) => {
+        if (message.type === 'output') outputOf(message.pid).push(message.stream, message.bytes);
+        // One that was being forked when the program was replaced.
+        if (message.type === 'forked') requests?.workerStarted(message.slot, message.pid);
+        if (message.type !== 'exited') return;
+        outputByPid.get(message.pid)?.close();
+        requests?.workerEnded(message.slot);
+      },
+      charge: ({ type }) => (type === 'output' ? 0 : undefined),
+      around: (turn) => log.together(turn),
+      pause: () => this.#socket.pause(),
+      resume: () => this.#socket.resume(),
+    });
     this.#socket.on('data', (chunk: Buffer) => {
       try {
-        for (const message of decoder.push(chunk)) {
-          if (message.type === 'output') outputOf(message.pid).push(message.stream, message.bytes);
-          // One that was being forked when the program was replaced.
-          if (message.type === 'forked') requests?.workerStarted(message.slot, message.pid);
-          if (message.type !== 'exited') continue;
-          outputByPid.get(message.pid)?.close();
-          requests?.workerEnded(message.slot);
-        }
+        turns.push(decoder.push(chunk));
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
         this.#socket.destroy();

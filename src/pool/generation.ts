@@ -261,6 +261,7 @@ export class Generation {
         },
         {
           onMessage: (message) => this.#onMessage(message),
+          together: (calls) => this.#tools.log.together(calls),
           onLine: (line) => this.#onLine(line),
           onEnd: (end) => this.#onZygoteEnd(end),
         },

@@ -5,7 +5,7 @@ import { ProtocolError } from '../errors.js';
 import { killGroup, startChild } from '../os/child.js';
 import { nativeInt32, nativeUInt64 } from '../os/native-integers.js';
 import type { ExitStatus } from '../os/process.js';
-import type { Count, Fd, Nanoseconds, Pid } from '../units.js';
+import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
 import {
   encodeFrame,
   encodeSettings,
@@ -15,6 +15,7 @@ import {
 } from './control-frames.js';
 import type { RequestLogHandle } from './foreign-request-log.js';
 import { OutputLines } from './output-lines.js';
+import { Turns } from './turns.js';
 
 /** What a zygote is started with. */
 /** What another program in this process needs to know of one. */
@@ -45,6 +46,8 @@ export type ZygoteEnd =
 
 export interface ZygoteListener {
   onMessage(message: ZygoteMessage): void;
+  /** Around calls of {@link onMessage} and {@link onLine} that come one after the other. */
+  together(calls: () => void): void;
   /** A line that PHP printed in the zygote itself: start-up warnings, or why it ends. */
   onLine(line: string): void;
   /** Called once; nothing is called after it. */
@@ -54,12 +57,19 @@ export interface ZygoteListener {
 /** How long a zygote that has ended is given for its last words to arrive: they are in the pipes already. */
 const LAST_WORDS_MS = 1000;
 
+/** What a line that PHP prints in the zygote counts for at least: a few thousand of them a second. */
+const LINE_MS: Milliseconds = 0.05;
+/** Where work counts for the time that it takes. */
+const AS_IT_IS: Milliseconds = 0;
+
 /** The master's end of one zygote: its process and its control channel. */
 export class Zygote {
   readonly pid: Pid | undefined;
   readonly #child: ChildProcess;
   readonly #control: Duplex | undefined;
   readonly #listener: ZygoteListener;
+  /** Dealing with what it has said and nobody has dealt with. */
+  readonly #lastWords: (() => void)[] = [];
   #end: ZygoteEnd | undefined;
   #isReady = false;
   #isTold = false;
@@ -181,35 +191,68 @@ export class Zygote {
 
   #watchOutput(): void {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      const lines = new OutputLines((line) => {
-        if (!this.#isTold) this.#listener.onLine(line.toString('utf8'));
+      const turns = new Turns<string>({
+        work: (line) => this.#listener.onLine(line),
+        charge: () => LINE_MS,
+        around: (turn) => this.#listener.together(turn),
+        pause: () => stream?.pause(),
+        resume: () => stream?.resume(),
       });
-      stream?.on('data', (chunk: Buffer) => lines.push(chunk));
-      stream?.on('end', () => lines.end());
+      const found: string[] = [];
+      const lines = new OutputLines((line) => found.push(line.toString('utf8')));
+      this.#lastWords.push(() => turns.finish());
+      stream?.on('data', (chunk: Buffer) => {
+        lines.push(chunk);
+        turns.push(found.splice(0));
+      });
+      stream?.on('end', () => {
+        lines.end();
+        turns.push(found.splice(0));
+      });
       stream?.on('error', () => {}); // the end of the process tells
     }
   }
 
   #watchControl(): void {
     const decoder = new ZygoteMessageDecoder();
-    this.#control?.on('error', () => {}); // EPIPE or ECONNRESET: the end of the process tells
-    this.#control?.on('data', (chunk: Buffer) => {
-      if (this.#isTold || this.#end?.kind === 'broken protocol') return;
-      try {
-        for (const message of decoder.push(chunk)) {
-          this.#isReady = true; // READY is the first
-          this.#listener.onMessage(message);
-        }
-      } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error;
-        this.#end = { kind: 'broken protocol', reason: error.message };
-        this.kill();
-      }
+    const control = this.#control;
+    const turns = new Turns<ZygoteMessage>({
+      work: (message) => {
+        if (this.#hasBrokenProtocol) return;
+        this.#isReady = true; // READY is the first
+        this.#listener.onMessage(message);
+      },
+      charge: ({ type }) => (type === 'output' || type === 'asked' ? AS_IT_IS : undefined),
+      around: (turn) => this.#obeyProtocol(() => this.#listener.together(turn)),
+      pause: () => control?.pause(),
+      resume: () => control?.resume(),
     });
+    this.#lastWords.push(() => turns.finish());
+    control?.on('error', () => {}); // EPIPE or ECONNRESET: the end of the process tells
+    control?.on('data', (chunk: Buffer) => {
+      if (this.#isTold || this.#hasBrokenProtocol) return;
+      this.#obeyProtocol(() => turns.push(decoder.push(chunk)));
+    });
+  }
+
+  get #hasBrokenProtocol(): boolean {
+    return this.#end?.kind === 'broken protocol';
+  }
+
+  /** Kills it for anything that a zygote never says. */
+  #obeyProtocol(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#end = { kind: 'broken protocol', reason: error.message };
+      this.kill();
+    }
   }
 
   #tellEnd(): void {
     if (this.#isTold || this.#end === undefined) return;
+    for (const deal of this.#lastWords) deal();
     this.#isTold = true;
     this.#child.stdout?.destroy();
     this.#child.stderr?.destroy();

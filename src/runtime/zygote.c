@@ -37,15 +37,14 @@
 #define OWN_FDS_SPARE 16
 /* How often workers that are to leave are looked at: ms. */
 #define LEAVE_CHECK_MS 20
-/* Most output that is still taken from the pipe of a worker that has ended; a program it left behind may go on. */
-#define LAST_OUTPUT_LIMIT (1024 * 1024)
 
 extern char **environ;
 
 struct worker {
     pid_t pid;      /* 0: the slot is free */
-    int output[2];  /* reading ends of its stdout and stderr; -1: closed */
     bool retiring;  /* to end once it is idle */
+    bool has_ended; /* it is reaped, and its pid anybody's; but its last output is not with the master yet */
+    int32_t status; /* from wait(), then */
     bool is_probe;  /* it serves the master alone */
 };
 
@@ -59,7 +58,8 @@ static bool configured;
 
 static struct worker *workers;
 static uint32_t slot_count;
-static uint32_t alive;
+static uint32_t alive;    /* ended ones with their last output included */
+static uint32_t ended;    /* of these */
 static int control_fd, listen_fd, probe_fd, epoll_fd, signal_fd;
 static bool draining;
 static bool drain_ordered; /* by the master, not because it has gone */
@@ -76,7 +76,12 @@ void tsfpm_zygote_watch(int fd, enum tsfpm_source source, uint32_t slot, bool fo
         tsfpm_die("epoll_ctl: %s", strerror(errno));
 }
 
-static int move_up(int fd)
+void tsfpm_zygote_unwatch(int fd)
+{
+    epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+int tsfpm_zygote_move_up(int fd)
 {
     int moved = fcntl(fd, F_DUPFD_CLOEXEC, TSFPM_OWN_FDS_FROM);
     if (moved < 0) tsfpm_die("cannot renumber a descriptor: %s", strerror(errno));
@@ -323,10 +328,9 @@ static pid_t fork_worker(uint32_t slot, bool is_probe)
     close(pipes[0][1]);
     close(pipes[1][1]);
     close(channel[1]);
-    workers[slot] = (struct worker){.pid = pid, .output = {pipes[0][0], pipes[1][0]}, .is_probe = is_probe};
+    workers[slot] = (struct worker){.pid = pid, .is_probe = is_probe};
     alive++;
-    tsfpm_zygote_watch(pipes[0][0], TSFPM_SOURCE_STDOUT, slot, false);
-    tsfpm_zygote_watch(pipes[1][0], TSFPM_SOURCE_STDERR, slot, false);
+    if (tsfpm_forward_open(slot, pid, pipes[0][0], pipes[1][0]) != 0) tsfpm_die("epoll_ctl: %s", strerror(errno));
     tsfpm_channel_open(slot, pid, channel[0]);
     return pid;
 
@@ -363,34 +367,7 @@ static bool on_fork(int32_t slot, bool is_probe)
     return false;
 }
 
-/* ---- output and ends of workers ---- */
-
-/* Forwards what is there, up to one chunk. Returns the number of bytes, 0 when nothing is there, -1 at the end. */
-static ssize_t forward_output(uint32_t slot, int stream)
-{
-    char buffer[TSFPM_OUTPUT_CHUNK];
-    uint8_t descriptor = (uint8_t)(stream + 1);
-    ssize_t length = tsfpm_output_read(slot, stream, workers[slot].output[stream], buffer, sizeof buffer);
-    if (length < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    if (length == 0) return -1;
-    if (tsfpm_control_send(control_fd, TSFPM_FRAME_OUTPUT, (int32_t)slot, workers[slot].pid, &descriptor, 1, buffer,
-                           (size_t)length) != 0)
-        drain();
-    return length;
-}
-
-static void close_output(uint32_t slot, int stream)
-{
-    if (workers[slot].output[stream] < 0) return;
-    close(workers[slot].output[stream]); /* leaves the epoll set by that */
-    workers[slot].output[stream] = -1;
-}
-
-static void on_output(uint32_t slot, int stream)
-{
-    if (slot >= slot_count || workers[slot].output[stream] < 0) return; /* closed by an event of the same round */
-    if (forward_output(slot, stream) < 0) close_output(slot, stream);
-}
+/* ---- ends of workers ---- */
 
 /* What the worker counted goes into the sums of the scoreboard; not what a probe counted, which served no client. */
 static void count_out(uint32_t index, bool is_probe)
@@ -415,29 +392,39 @@ static void count_out(uint32_t index, bool is_probe)
     tsfpm_slot_end(slot);
 }
 
-static void on_exit_of(uint32_t slot, int32_t status)
+/* Once what it printed is on its way: the master hears of its end after that. */
+static void finish_worker(uint32_t slot)
 {
     struct worker *worker = &workers[slot];
-    for (int stream = 0; stream < 2; stream++) {
-        ssize_t length, total = 0;
-        while (worker->output[stream] >= 0 && (length = forward_output(slot, stream)) > 0 &&
-               (total += length) < LAST_OUTPUT_LIMIT) {
-        }
-        close_output(slot, stream);
-    }
+    if (!tsfpm_forward_last(slot)) return;
     /* Whether it had served anything tells the master a worker that cannot start from one that crashed in a script. */
     uint64_t accepted = tsfpm_scoreboard_slot(slot)->accepted;
     struct {
         int32_t status;
         uint32_t accepted;
-    } end = {status, accepted > UINT32_MAX ? UINT32_MAX : (uint32_t)accepted};
+    } end = {worker->status, accepted > UINT32_MAX ? UINT32_MAX : (uint32_t)accepted};
     count_out(slot, worker->is_probe);
-    tsfpm_channel_close(slot);
     pid_t pid = worker->pid;
-    worker->pid = 0;
-    worker->retiring = false;
+    *worker = (struct worker){0};
     alive--;
+    ended--;
     tsfpm_zygote_send(TSFPM_FRAME_EXITED, (int32_t)slot, pid, &end, sizeof end);
+}
+
+static void finish_ended_workers(void)
+{
+    for (uint32_t slot = 0; ended > 0 && slot < slot_count; slot++)
+        if (workers[slot].has_ended) finish_worker(slot);
+}
+
+static void on_exit_of(uint32_t slot, int32_t status)
+{
+    workers[slot].has_ended = true;
+    workers[slot].retiring = false;
+    workers[slot].status = status;
+    ended++;
+    tsfpm_channel_close(slot);
+    finish_worker(slot);
 }
 
 static void reap(void)
@@ -446,7 +433,7 @@ static void reap(void)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         for (uint32_t slot = 0; slot < slot_count; slot++)
-            if (workers[slot].pid == pid) {
+            if (workers[slot].pid == pid && !workers[slot].has_ended) {
                 on_exit_of(slot, status);
                 break;
             }
@@ -462,7 +449,7 @@ static void tell_leaving_workers(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     for (uint32_t i = 0; i < slot_count; i++) {
-        if (workers[i].pid == 0 || !(draining || workers[i].retiring)) continue;
+        if (workers[i].pid == 0 || workers[i].has_ended || !(draining || workers[i].retiring)) continue;
         struct tsfpm_slot *slot = tsfpm_scoreboard_slot(i);
         uint32_t stage = __atomic_load_n(&slot->stage, __ATOMIC_RELAXED);
         uint64_t idle_ns = now_ns - __atomic_load_n(&slot->idle_since_ns, __ATOMIC_RELAXED);
@@ -480,6 +467,14 @@ static bool any_leaving(void)
     return false;
 }
 
+/* How long to wait for events at most; -1: for ever. */
+static int patience_ms(void)
+{
+    int output_ms = tsfpm_forward_wait_ms();
+    if (!any_leaving()) return output_ms;
+    return output_ms >= 0 && output_ms < LEAVE_CHECK_MS ? output_ms : LEAVE_CHECK_MS;
+}
+
 /* ---- the master's commands ---- */
 
 static uint8_t *command;       /* header and payload of the frame that is being received */
@@ -490,7 +485,7 @@ static struct worker *worker_named(const struct tsfpm_frame *frame)
 {
     if (frame->slot < 0 || (uint32_t)frame->slot >= slot_count) return NULL;
     struct worker *worker = &workers[frame->slot];
-    return worker->pid != 0 && worker->pid == frame->pid ? worker : NULL;
+    return worker->pid != 0 && worker->pid == frame->pid && !worker->has_ended ? worker : NULL;
 }
 
 /* Returns true in a new worker. */
@@ -602,7 +597,6 @@ static void prepare(void)
     raise_descriptor_limit();
     workers = calloc(slot_count + 1, sizeof *workers);
     if (workers == NULL || tsfpm_channels_prepare(slot_count) != 0) tsfpm_die("no memory for %u workers", slot_count);
-    for (uint32_t i = 0; i < slot_count; i++) workers[i].output[0] = workers[i].output[1] = -1;
 
     sigset_t signals;
     sigfillset(&signals);
@@ -612,11 +606,12 @@ static void prepare(void)
     signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (signal_fd < 0 || epoll_fd < 0) tsfpm_die("signalfd or epoll: %s", strerror(errno));
-    signal_fd = move_up(signal_fd);
-    epoll_fd = move_up(epoll_fd);
-    control_fd = move_up(TSFPM_FD_CONTROL);
-    listen_fd = move_up(TSFPM_FD_LISTEN);
-    probe_fd = move_up(TSFPM_FD_STAND_IN);
+    signal_fd = tsfpm_zygote_move_up(signal_fd);
+    epoll_fd = tsfpm_zygote_move_up(epoll_fd);
+    if (tsfpm_forward_prepare(slot_count) != 0) tsfpm_die("no memory for %u workers", slot_count);
+    control_fd = tsfpm_zygote_move_up(TSFPM_FD_CONTROL);
+    listen_fd = tsfpm_zygote_move_up(TSFPM_FD_LISTEN);
+    probe_fd = tsfpm_zygote_move_up(TSFPM_FD_STAND_IN);
     /* Accepted sockets inherit it: the rest of an answer does not wait for a client's delayed acknowledgement. */
     setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* not a TCP socket: fails, rightly */
     close(TSFPM_FD_SCOREBOARD); /* mapped */
@@ -643,7 +638,7 @@ pid_t tsfpm_zygote_run(void)
     tsfpm_zygote_send(TSFPM_FRAME_READY, -1, getpid(), ready, (size_t)length);
     while (!(draining && alive == 0)) {
         struct epoll_event events[64];
-        int count = epoll_wait(epoll_fd, events, 64, any_leaving() ? LEAVE_CHECK_MS : -1);
+        int count = epoll_wait(epoll_fd, events, 64, patience_ms());
         for (int i = 0; i < count; i++) {
             uint32_t slot = (uint32_t)events[i].data.u64;
             switch ((enum tsfpm_source)(events[i].data.u64 >> 32)) {
@@ -651,11 +646,11 @@ pid_t tsfpm_zygote_run(void)
                 if (on_control()) return 0;
                 break;
             case TSFPM_SOURCE_SIGNAL: on_signals(); break;
-            case TSFPM_SOURCE_STDOUT: on_output(slot, 0); break;
-            case TSFPM_SOURCE_STDERR: on_output(slot, 1); break;
+            case TSFPM_SOURCE_OUTPUT: tsfpm_forward_event(); break;
             case TSFPM_SOURCE_CHANNEL: tsfpm_channel_event(slot); break;
             }
         }
+        finish_ended_workers();
         tell_leaving_workers();
     }
     _exit(0);

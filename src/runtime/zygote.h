@@ -16,14 +16,22 @@
 enum tsfpm_source {
     TSFPM_SOURCE_CONTROL,
     TSFPM_SOURCE_SIGNAL,
-    TSFPM_SOURCE_STDOUT,
-    TSFPM_SOURCE_STDERR,
+    TSFPM_SOURCE_OUTPUT,
     TSFPM_SOURCE_CHANNEL,
 };
 
 /* zygote.c */
 void tsfpm_zygote_watch(int fd, enum tsfpm_source source, uint32_t slot, bool for_writing);
+void tsfpm_zygote_unwatch(int fd);
+int tsfpm_zygote_move_up(int fd); /* to a number of the zygote's own */
 void tsfpm_zygote_send(uint16_t type, int32_t slot, int32_t pid, const void *payload, size_t length);
+
+/* forward.c: the zygote's ends of the workers' pipes, by slot */
+int tsfpm_forward_prepare(uint32_t slot_count);                         /* 0, or -1 with errno */
+int tsfpm_forward_open(uint32_t slot, pid_t pid, int stdout_end, int stderr_end); /* the same; both are forward.c's now */
+void tsfpm_forward_event(void);
+int tsfpm_forward_wait_ms(void);        /* when it is to be called again, for a pause to end; -1: there is none */
+bool tsfpm_forward_last(uint32_t slot); /* its worker has ended; true once what it printed is on its way, or given up */
 
 /* channels.c: the zygote's ends of the workers' channels, by slot */
 int tsfpm_channels_prepare(uint32_t slot_count); /* 0, or -1 with errno */

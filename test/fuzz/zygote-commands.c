@@ -288,7 +288,8 @@ static void free_environment(char **environment)
 static void forget_everything(void)
 {
     for (uint32_t i = 0; i < SLOTS; i++) {
-        for (int stream = 0; stream < 2; stream++) close_output(i, stream);
+        while (!tsfpm_forward_last(i)) {
+        }
         tsfpm_channel_close(i);
         workers[i].pid = 0;
         workers[i].retiring = false;
@@ -328,8 +329,8 @@ int main(int argc, char **argv)
     tsfpm_scoreboard = calloc(1, TSFPM_HEADER_SIZE + SLOTS * sizeof(struct tsfpm_slot));
     workers = calloc(SLOTS + 1, sizeof *workers);
     if (tsfpm_scoreboard == NULL || workers == NULL || tsfpm_channels_prepare(SLOTS) != 0) return 1;
-    for (uint32_t i = 0; i < SLOTS; i++) workers[i].output[0] = workers[i].output[1] = -1;
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (tsfpm_forward_prepare(SLOTS) != 0) return 1;
     control_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     listen_fd = probe_fd = -1;
     return fuzz_main(argc, argv, fuzz_round);

@@ -1,0 +1,119 @@
+import type { Count, Milliseconds } from '../units.js';
+
+/** Longest work for one pool before others have their turn. */
+const TURN_MS: Milliseconds = 4;
+/** The part of the master's time that what is charged may take in the long run. */
+const SHARE = 0.25;
+/** Work that is charged and may come at once. */
+const CREDIT_MS: Milliseconds = 10;
+/** A machine that is busy otherwise makes work seem long. */
+const LONGEST_REST_MS: Milliseconds = 50;
+
+export interface TurnsParts<Item> {
+  readonly work: (item: Item) => void;
+  /**
+   * What a tenant can ask for as often as he likes: the time that it counts for at least; undefined for what has its
+   * bounds elsewhere and only takes turns.
+   */
+  readonly charge: (item: Item) => Milliseconds | undefined;
+  /** Around the work of one turn. */
+  readonly around: (turn: () => void) => void;
+  /** No more items are wanted for now, and are again. */
+  readonly pause: () => void;
+  readonly resume: () => void;
+  /** Monotonic. */
+  readonly nowMs?: () => Milliseconds;
+}
+
+/**
+ * What one pool's processes send, dealt with in its order and in turns: the master has other pools, and doors, and no
+ * flood of one of them may keep those waiting. The sender is held up meanwhile, nothing is lost.
+ */
+export class Turns<Item> {
+  readonly #parts: TurnsParts<Item>;
+  readonly #nowMs: () => Milliseconds;
+  #items: readonly Item[] = [];
+  #done: Count = 0;
+  #creditMs: Milliseconds = CREDIT_MS;
+  #creditAtMs: Milliseconds;
+  #isPaused = false;
+  #isWorking = false;
+  #isEnded = false;
+
+  constructor(parts: TurnsParts<Item>) {
+    this.#parts = parts;
+    this.#nowMs = parts.nowMs ?? (() => performance.now());
+    this.#creditAtMs = this.#nowMs();
+  }
+
+  push(items: readonly Item[]): void {
+    if (items.length === 0 || this.#isEnded) return;
+    this.#items = this.#items.length === 0 ? items : [...this.#items, ...items];
+    if (!this.#isPaused && !this.#isWorking) this.#turn();
+  }
+
+  /** Deals with all that is left, now: nothing comes after it. */
+  finish(): void {
+    if (this.#isEnded || this.#isWorking) return;
+    this.#isEnded = true;
+    this.#work(Number.POSITIVE_INFINITY);
+  }
+
+  #turn(): void {
+    try {
+      this.#work(this.#nowMs() + TURN_MS);
+    } finally {
+      if (!this.#isEnded && (this.#items.length > 0 || this.#creditMs <= 0)) this.#rest();
+    }
+  }
+
+  #rest(): void {
+    this.#isPaused = true;
+    this.#parts.pause();
+    if (this.#creditMs > 0) setImmediate(() => this.#goOn());
+    else setTimeout(() => this.#goOn(), Math.min(Math.ceil(-this.#creditMs / SHARE) + 1, LONGEST_REST_MS));
+  }
+
+  #goOn(): void {
+    this.#isPaused = false;
+    if (this.#isEnded) return;
+    this.#refill(this.#nowMs());
+    try {
+      this.#turn();
+    } finally {
+      if (!this.#isPaused) this.#parts.resume();
+    }
+  }
+
+  #work(untilMs: Milliseconds): void {
+    this.#isWorking = true;
+    try {
+      this.#parts.around(() => this.#workThrough(untilMs));
+    } finally {
+      this.#isWorking = false;
+      this.#items = this.#items.slice(this.#done);
+      this.#done = 0;
+    }
+  }
+
+  #workThrough(untilMs: Milliseconds): void {
+    let atMs = this.#nowMs();
+    const isLast = untilMs === Number.POSITIVE_INFINITY;
+    this.#refill(atMs);
+    while (this.#done < this.#items.length && atMs < untilMs && (isLast || this.#creditMs > 0)) {
+      const item = this.#items[this.#done++] as Item;
+      this.#parts.work(item);
+      const beganAtMs = atMs;
+      atMs = this.#nowMs();
+      const leastMs = this.#parts.charge(item);
+      if (leastMs !== undefined) this.#creditMs -= Math.max(leastMs, atMs - beganAtMs);
+    }
+  }
+
+  /** A rest that was cut short is a debt forgiven. */
+  #refill(nowMs: Milliseconds): void {
+    const more = Math.max(0, nowMs - this.#creditAtMs) * SHARE;
+    this.#creditAtMs = nowMs;
+    this.#creditMs = Math.min(CREDIT_MS, Math.max(this.#creditMs, -LONGEST_REST_MS * SHARE) + more);
+  }
+}
