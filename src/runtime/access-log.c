@@ -86,9 +86,8 @@ void tsfpm_access_log_prepare(void)
 {
     sapi = dlsym(RTLD_DEFAULT, "sapi_module");
     globals = dlsym(RTLD_DEFAULT, "sapi_globals");
-    /* Once, before there is any worker: later whoever owns one may have written anything there. */
-    ring_size = tsfpm_scoreboard->log_ring_size;
-    slot_count = tsfpm_scoreboard->slot_count;
+    ring_size = tsfpm_scoreboard_log_ring_size();
+    slot_count = tsfpm_scoreboard_slot_count();
     if (ring_size == 0 || sapi == NULL || sapi->send_headers == NULL) return;
     /* The status that is sent: a request that was refused goes on in PHP, with another one. */
     php_send_headers = sapi->send_headers;

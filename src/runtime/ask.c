@@ -19,6 +19,12 @@ void tsfpm_ask_begin(int channel_fd)
     channel = channel_fd;
 }
 
+void tsfpm_ask_end(void)
+{
+    if (channel >= 0) tsfpm_libc()->close(channel);
+    channel = -1;
+}
+
 void tsfpm_ask_tell(enum tsfpm_question_kind what)
 {
     struct tsfpm_question question = {.kind = (uint8_t)what};

@@ -9,6 +9,7 @@
 #include "control.h"
 
 void tsfpm_ask_begin(int channel_fd);
+void tsfpm_ask_end(void); /* the channel is closed, and every question fails. Async-signal-safe */
 
 /* TSFPM_QUESTION_TAKEN or _STARTED, which ask nothing. Never waits. */
 void tsfpm_ask_tell(enum tsfpm_question_kind what);

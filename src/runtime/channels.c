@@ -34,7 +34,7 @@ static bool is_armed; /* the master has not been told since it asked to be */
 
 int tsfpm_channels_prepare(uint32_t slot_count)
 {
-    channels = calloc(slot_count + 1, sizeof *channels);
+    channels = calloc((size_t)slot_count + 1, sizeof *channels);
     if (channels == NULL) return -1;
     for (uint32_t i = 0; i < slot_count; i++) channels[i].fd = -1;
     return 0;

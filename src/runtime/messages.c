@@ -71,7 +71,8 @@ void tsfpm_message(const char *level, const char *front, const char *text)
 
 static void on_log(const char *message, int syslog_priority)
 {
-    if (tsfpm_role == TSFPM_ROLE_WORKER) tsfpm_message("NOTICE: ", "PHP message: ", message);
+    if (tsfpm_role == TSFPM_ROLE_WORKER || tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD)
+        tsfpm_message("NOTICE: ", "PHP message: ", message);
     else log_elsewhere(message, syslog_priority);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "access-log.h"
+#include "foreign-fork.h"
 #include "php-types.h"
 #include "runtime.h"
 
@@ -245,5 +246,6 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     tsfpm_messages_prepare();
     tsfpm_request_body_prepare();
     tsfpm_environment_prepare();
+    tsfpm_script_child_prepare();
     return &module;
 }

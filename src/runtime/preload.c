@@ -3,7 +3,7 @@
  * does anything at all.
  *
  *   setsid, fork          php-cgi calls them, in this order, when it is about to start its own children: here it
- *                         becomes the zygote instead. Other forks before (opcache's preloading) pass through.
+ *                         becomes the zygote instead. Other forks pass through; foreign-fork.c sees to their children.
  *   accept                the worker waits on the pool's socket, which is not descriptor 0, and can be told to leave
  *   poll, read            one recv serves what php-cgi reads piece by piece
  *   write                 tells when an answer is complete
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "foreign-fork.h"
 #include "output.h"
 #include "scoreboard.h"
 
@@ -133,6 +134,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     syscall(SYS_close_range, TSFPM_FD_LIBRARY + 1, ~0u, 0);
     if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0) tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
     tsfpm_role = TSFPM_ROLE_STARTING;
+    tsfpm_foreign_fork_start();
 }
 
 /*
@@ -160,13 +162,18 @@ TSFPM_EXPORT pid_t setsid(void)
 TSFPM_EXPORT pid_t fork(void)
 {
     if (tsfpm_role == TSFPM_ROLE_ARMED) return tsfpm_zygote_run();
-    pid_t pid = tsfpm_libc()->fork();
-    /* A script's own child is no worker: it must not write into the worker's slot. */
-    if (pid == 0 && tsfpm_role == TSFPM_ROLE_WORKER) {
-        tsfpm_role = TSFPM_ROLE_NONE;
-        tsfpm_connection = -1;
-    }
-    return pid;
+    return tsfpm_libc()->fork();
+}
+
+/* The connection of the client that this worker serves; or that a script's child has from its worker. */
+static bool is_client(int fd)
+{
+    return fd == tsfpm_connection && fd != -1;
+}
+
+static bool is_script_child(void)
+{
+    return __builtin_expect(tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD, 0);
 }
 
 TSFPM_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
@@ -181,7 +188,7 @@ TSFPM_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 TSFPM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-    if (count == 1 && fds[0].fd == tsfpm_connection && fds[0].fd != -1) return tsfpm_worker_poll(fds, timeout_ms);
+    if (count == 1 && is_client(fds[0].fd) && !is_script_child()) return tsfpm_worker_poll(fds, timeout_ms);
     return tsfpm_libc()->poll(fds, count, timeout_ms);
 }
 #pragma GCC diagnostic pop
@@ -194,7 +201,7 @@ TSFPM_EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout_ms, si
 
 TSFPM_EXPORT ssize_t read(int fd, void *buffer, size_t size)
 {
-    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_read(buffer, size);
+    if (is_client(fd)) return tsfpm_worker_read(buffer, size);
     return tsfpm_libc()->read(fd, buffer, size);
 }
 
@@ -206,7 +213,8 @@ TSFPM_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t known)
 
 TSFPM_EXPORT ssize_t write(int fd, const void *buffer, size_t size)
 {
-    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_write(buffer, size);
+    if (is_client(fd))
+        return is_script_child() ? tsfpm_script_child_write(buffer, size) : tsfpm_worker_write(buffer, size);
     tsfpm_output_is_possible = true;
     return tsfpm_libc()->write(fd, buffer, size);
 }
@@ -230,7 +238,7 @@ TSFPM_EXPORT int open64(const char *path, int flags, ...) __attribute__((alias("
 
 TSFPM_EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags)
 {
-    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_drain();
+    if (is_client(fd)) return is_script_child() ? 0 : tsfpm_worker_drain();
     return tsfpm_libc()->recv(fd, buffer, size, flags);
 }
 
@@ -242,12 +250,12 @@ TSFPM_EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t known,
 
 TSFPM_EXPORT int shutdown(int fd, int how)
 {
-    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_shutdown(how);
+    if (is_client(fd)) return is_script_child() ? 0 : tsfpm_worker_shutdown(how);
     return tsfpm_libc()->shutdown(fd, how);
 }
 
 TSFPM_EXPORT int close(int fd)
 {
-    if (fd == tsfpm_connection && fd != -1) return tsfpm_worker_close();
+    if (is_client(fd)) return is_script_child() ? tsfpm_script_child_close() : tsfpm_worker_close();
     return tsfpm_libc()->close(fd);
 }

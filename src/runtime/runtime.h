@@ -42,6 +42,7 @@ enum tsfpm_role {
     TSFPM_ROLE_ARMED,    /* setsid() was called: the next fork() is php-cgi's own, and becomes the zygote's loop */
     TSFPM_ROLE_ZYGOTE,
     TSFPM_ROLE_WORKER,
+    TSFPM_ROLE_SCRIPT_CHILD, /* forked by a script from its worker: shares the client's connection, and nothing else */
 };
 extern enum tsfpm_role tsfpm_role;
 
@@ -126,6 +127,7 @@ void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps it
  * handlers are those of a parent, which pass TERM on to the whole process group. The mask stays for as long.
  */
 void tsfpm_worker_begin(uint32_t slot_index, int listen_fd, int channel_fd, const sigset_t *mask_to_restore);
+void tsfpm_worker_close_descriptors(void); /* in a script's child: listening socket and channel. Async-signal-safe */
 void tsfpm_worker_request_starts(void);               /* PHP's request start-up */
 void tsfpm_worker_request_ends(uint64_t memory_peak); /* PHP's request shutdown: bytes */
 bool tsfpm_worker_ends_in_order(void); /* no request in hand: whatever scripts returned, the exit code is 0 */

@@ -114,7 +114,17 @@ extern struct tsfpm_scoreboard_header *tsfpm_scoreboard;
 /* Maps the file behind fd and checks it. Returns 0, or -1 with errno (EPROTO: not ours or of another version). */
 int tsfpm_scoreboard_map(int fd);
 
-/* The slot, which must be below slot_count. */
+/*
+ * Taken from the header once, by tsfpm_scoreboard_map, before any foreign code runs: whoever can write to the memory can
+ * write there. What steers loops and sizes is asked for here.
+ */
+uint32_t tsfpm_scoreboard_slot_count(void);
+uint32_t tsfpm_scoreboard_log_ring_size(void);
+
+/* Puts empty memory of this process's own in its place. Async-signal-safe. */
+void tsfpm_scoreboard_hide(void);
+
+/* The slot, which must be below the number of slots. */
 struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index);
 
 /* Brackets for the owner's writes to a slot. */

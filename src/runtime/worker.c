@@ -130,6 +130,18 @@ static bool must_leave(void)
 
 static void (*php_term_handler)(int), (*php_usr1_handler)(int);
 
+/* As it would without us: a script's child has no request to finish. */
+static void die_of(int signal_number)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, signal_number);
+    sigaction(signal_number, &plain, NULL);
+    kill(getpid(), signal_number);
+    sigprocmask(SIG_UNBLOCK, &only, NULL);
+}
+
 /*
  * The worker may be anywhere, also between a look at `leaving` and the call that would block. So besides setting the
  * flag this makes the blocking call fail: accept on a descriptor that is closed, recv on a direction that is shut.
@@ -146,6 +158,8 @@ static void on_leave(int signal_number)
             tsfpm_libc()->close(fd);
         }
         if (waiting_kept_alive && tsfpm_connection >= 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_RD);
+    } else if (tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD) {
+        die_of(signal_number);
     }
     /* php-cgi's own handler makes its loop end. */
     void (*php_handler)(int) = signal_number == SIGUSR1 ? php_usr1_handler : php_term_handler;
@@ -190,6 +204,13 @@ void tsfpm_worker_begin(uint32_t slot_index, int listen, int channel, const sigs
     slot->start_epoch_us = clock_ns(CLOCK_REALTIME) / 1000;
     tsfpm_slot_end(slot);
     cpu_ns_at_last_end = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void tsfpm_worker_close_descriptors(void)
+{
+    if (listen_fd >= 0) tsfpm_libc()->close(listen_fd);
+    listen_fd = -1;
+    tsfpm_ask_end();
 }
 
 /* ---- requests, as PHP tells of them ---- */
@@ -650,6 +671,7 @@ ssize_t tsfpm_worker_read(void *buffer, size_t size)
         /* The client said that its body ends, and php-cgi would wait for what CONTENT_LENGTH promised, for ever. */
         if (in_request && stream.stdin_ended && at_record_start()) return end_of_stream();
         if (input_start == input_end) {
+            if (tsfpm_role != TSFPM_ROLE_WORKER) return end_of_stream(); /* what comes is for the script's parent */
             bool next_request = connection_used && !in_request && at_record_start();
             if (input_eof || (next_request && !wait_for_next_request())) return end_of_stream();
             ssize_t received = receive(0);
@@ -669,7 +691,7 @@ void tsfpm_worker_hide_broken_connection(bool hide)
 
 void tsfpm_worker_write_stderr(uint8_t record[], size_t length)
 {
-    if (!in_request || answered_early) return;
+    if (!in_request || answered_early || tsfpm_role != TSFPM_ROLE_WORKER) return;
     make_header(record, FCGI_STDERR, stream.id, length);
     sig_atomic_t has_begun = tsfpm_response_has_begun;
     /* Once it is whole, a message is no part of the answer. */

@@ -25,6 +25,7 @@
 
 #include "access-log.h"
 #include "control.h"
+#include "foreign-fork.h"
 #include "identity.h"
 #include "jail.h"
 #include "output.h"
@@ -228,7 +229,7 @@ static void configure(const uint8_t *payload, size_t length)
 
 /* ---- a new worker, still with the zygote's rights ---- */
 
-static void close_zygotes_descriptors(void)
+void tsfpm_zygote_close_descriptors(void)
 {
     if (syscall(SYS_close_range, TSFPM_OWN_FDS_FROM, ~0u, 0) == 0) return;
     /* Linux before 5.9 */
@@ -253,7 +254,7 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     int kept_channel = fcntl(channel, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (listen < 0 || kept_channel < 0)
         tsfpm_worker_fails(settings.identity.pool, "cannot keep the listening socket");
-    close_zygotes_descriptors();
+    tsfpm_zygote_close_descriptors();
     tsfpm_identity_take(&settings.identity);
     /* After the identity, which clears it: a zygote that is killed takes its workers along, after their requests. */
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
@@ -319,7 +320,11 @@ static pid_t fork_worker(uint32_t slot, bool is_probe)
     /* Workers can write there too: whatever one has left there is not for the next. */
     __atomic_store_n(&tsfpm_scoreboard->draining, draining ? 1u : 0u, __ATOMIC_SEQ_CST);
     pid_t zygote = getpid();
+    tsfpm_is_forking_worker = true;
     pid_t pid = tsfpm_libc()->fork();
+    int fork_error = errno;
+    tsfpm_is_forking_worker = false;
+    errno = fork_error;
     if (pid == 0) {
         become_worker(slot, is_probe, pipes, channel[1], zygote);
         return 0;
@@ -593,9 +598,9 @@ static void raise_descriptor_limit(void)
 
 static void prepare(void)
 {
-    slot_count = tsfpm_scoreboard->slot_count;
+    slot_count = tsfpm_scoreboard_slot_count();
     raise_descriptor_limit();
-    workers = calloc(slot_count + 1, sizeof *workers);
+    workers = calloc((size_t)slot_count + 1, sizeof *workers);
     if (workers == NULL || tsfpm_channels_prepare(slot_count) != 0) tsfpm_die("no memory for %u workers", slot_count);
 
     sigset_t signals;

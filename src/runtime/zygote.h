@@ -24,6 +24,7 @@ enum tsfpm_source {
 void tsfpm_zygote_watch(int fd, enum tsfpm_source source, uint32_t slot, bool for_writing);
 void tsfpm_zygote_unwatch(int fd);
 int tsfpm_zygote_move_up(int fd); /* to a number of the zygote's own */
+void tsfpm_zygote_close_descriptors(void); /* its own, in a process that it has forked */
 void tsfpm_zygote_send(uint16_t type, int32_t slot, int32_t pid, const void *payload, size_t length);
 
 /* forward.c: the zygote's ends of the workers' pipes, by slot */

@@ -32,6 +32,7 @@ void tsfpm_timeout_begin(void)
 {
     abort();
 }
+void tsfpm_ask_end(void) {}
 void tsfpm_ask_begin(int channel)
 {
     (void)channel;

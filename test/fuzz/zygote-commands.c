@@ -18,6 +18,7 @@ static int fuzz_kill(int pid, int signal_number);
 
 enum tsfpm_role tsfpm_role = TSFPM_ROLE_ZYGOTE;
 struct tsfpm_scoreboard_header *tsfpm_scoreboard;
+bool tsfpm_is_forking_worker;
 static jmp_buf the_end;
 
 _Noreturn void tsfpm_die(const char *format, ...)
@@ -30,6 +31,11 @@ struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index)
 {
     if (index >= SLOTS) fuzz_fail("slot %u of %u", index, SLOTS);
     return (struct tsfpm_slot *)((char *)tsfpm_scoreboard + TSFPM_HEADER_SIZE) + index;
+}
+
+uint32_t tsfpm_scoreboard_slot_count(void)
+{
+    return SLOTS;
 }
 
 /* What zygote.c needs of the other files. */

@@ -53,6 +53,13 @@ test('the zygote reads any commands without harm', { skip }, (t) => {
   assert.equal(status, 0, stderr);
 });
 
+test('a scoreboard whose header does not fit its size is refused, and read no more once it is taken', {
+  skip,
+}, (t) => {
+  const { status, stderr } = fuzz(t, 'scoreboard-sizes', ['scoreboard.c']);
+  assert.equal(status, 0, stderr);
+});
+
 test('a request’s head is rewritten in bounds, into records that php-cgi reads to the end', { skip }, (t) => {
   const { status, stderr } = fuzz(t, 'request-head', []);
   assert.equal(status, 0, stderr);

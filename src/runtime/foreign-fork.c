@@ -1,0 +1,102 @@
+/*
+ * Forks that are not the zygote's own. There are two:
+ *
+ *   opcache's preloading   while php-cgi starts: its child becomes opcache.preload_user and runs the script of a tenant.
+ *                          Control channel, scoreboard, listening socket and stand-in are open at that moment.
+ *   a script's pcntl_fork  in a worker: its child has the client's connection in common with the worker that answers.
+ *
+ * The handler runs in each such child before fork() returns there. It is no hook of fork(): extensions that are loaded
+ * with RTLD_DEEPBIND, as opcache is up to PHP 8.4, call libc's own. Programs that are started by vfork or posix_spawn
+ * are not forks; our descriptors are closed for them on exec.
+ *
+ * A script's child may talk to the client on purpose: what it echoes and flushes is sent. Nothing else of it is: at its
+ * end PHP would send what the child has in its buffers, a copy of what its parent will send, then END_REQUEST, and shut
+ * the connection that both share.
+ */
+#define _GNU_SOURCE
+#include "foreign-fork.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "php-types.h"
+#include "runtime.h"
+#include "scoreboard.h"
+#include "zygote.h"
+
+bool tsfpm_is_forking_worker;
+
+static void (*php_flush)(void *);
+static bool is_flushing;
+
+static void give_up_start(void)
+{
+    for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++) tsfpm_libc()->close(fd);
+    /* Descriptor 0 is the stand-in; a child that finds it closed would get it with its next file. */
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, TSFPM_FD_STAND_IN) < 0) tsfpm_libc()->close(TSFPM_FD_STAND_IN);
+    if (null > TSFPM_FD_STAND_IN) tsfpm_libc()->close(null);
+}
+
+/* Only async-signal-safe calls: PHP may have threads. */
+static void in_child(void)
+{
+    if (tsfpm_is_forking_worker) return;
+    switch (tsfpm_role) {
+    case TSFPM_ROLE_NONE:
+    case TSFPM_ROLE_SCRIPT_CHILD: return; /* has nothing */
+    case TSFPM_ROLE_STARTING:
+    case TSFPM_ROLE_ARMED:
+        give_up_start();
+        tsfpm_role = TSFPM_ROLE_NONE;
+        break;
+    case TSFPM_ROLE_ZYGOTE:
+        tsfpm_zygote_close_descriptors();
+        tsfpm_role = TSFPM_ROLE_NONE;
+        break;
+    case TSFPM_ROLE_WORKER:
+        tsfpm_worker_close_descriptors();
+        tsfpm_role = TSFPM_ROLE_SCRIPT_CHILD;
+        break;
+    }
+    tsfpm_scoreboard_hide();
+}
+
+void tsfpm_foreign_fork_start(void)
+{
+    int error = pthread_atfork(NULL, NULL, in_child);
+    if (error != 0) tsfpm_die("pthread_atfork: error %d", error);
+}
+
+/* ---- a script's child ---- */
+
+static void flush(void *server_context)
+{
+    is_flushing = true;
+    php_flush(server_context);
+    is_flushing = false;
+}
+
+void tsfpm_script_child_prepare(void)
+{
+    struct sapi_module *sapi = tsfpm_sapi_module();
+    if (sapi == NULL || sapi->flush == NULL) return;
+    php_flush = sapi->flush;
+    sapi->flush = flush;
+}
+
+/* A flush writes whole records, and what is dropped between two flushes is whole records as well. */
+ssize_t tsfpm_script_child_write(const void *buffer, size_t size)
+{
+    return is_flushing ? tsfpm_libc()->write(tsfpm_connection, buffer, size) : (ssize_t)size;
+}
+
+int tsfpm_script_child_close(void)
+{
+    int fd = tsfpm_connection;
+    tsfpm_connection = -1;
+    return tsfpm_libc()->close(fd);
+}
