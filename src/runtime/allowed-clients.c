@@ -15,6 +15,8 @@
 /* IPv4 as the IPv6 address that it is mapped to: an IPv4 client may come either way. */
 static struct in6_addr *allowed;
 static size_t allowed_count;
+static const char **mistakes; /* entries that are no address; they stay */
+static size_t mistake_count;
 static bool is_restricted;
 
 static struct in6_addr mapped(struct in_addr address)
@@ -32,21 +34,28 @@ static bool parse(const char *text, struct in6_addr *address)
     return true;
 }
 
-void tsfpm_allowed_clients_configure(const char *list)
+/* Between two commas stands an address, as under php-fpm, or a mistake, such as nothing at all. */
+void tsfpm_allowed_clients_configure(const char *addresses)
 {
     size_t most = 1;
-    for (const char *at = list; *at != '\0'; at++) most += *at == ',';
-    char *copy = strdup(list), *rest = NULL;
+    for (const char *at = addresses; *at != '\0'; at++) most += *at == ',';
+    char *copy = strdup(addresses), *rest = copy;
     allowed = calloc(most, sizeof *allowed);
-    if (copy == NULL || allowed == NULL) tsfpm_die("no memory for listen.allowed_clients");
+    mistakes = calloc(most, sizeof *mistakes);
+    if (copy == NULL || allowed == NULL || mistakes == NULL) tsfpm_die("no memory for listen.allowed_clients");
     is_restricted = true;
-    for (char *entry = strtok_r(copy, ",", &rest); entry != NULL; entry = strtok_r(NULL, ",", &rest)) {
+    for (char *entry; (entry = strsep(&rest, ",")) != NULL;) {
         if (parse(entry, &allowed[allowed_count])) allowed_count++;
-        else dprintf(STDERR_FILENO, "Wrong IP address '%s' in listen.allowed_clients\n", entry);
+        else mistakes[mistake_count++] = entry;
     }
+}
+
+void tsfpm_allowed_clients_tell_mistakes(void)
+{
+    for (size_t i = 0; i < mistake_count; i++)
+        dprintf(STDERR_FILENO, "ERROR: Wrong IP address '%s' in listen.allowed_clients\n", mistakes[i]);
     /* Then nobody is allowed: a mistake must not open the pool to everybody. */
-    if (allowed_count == 0) dprintf(STDERR_FILENO, "There are no allowed addresses\n");
-    free(copy);
+    if (is_restricted && allowed_count == 0) dprintf(STDERR_FILENO, "ERROR: There are no allowed addresses\n");
 }
 
 bool tsfpm_allowed_clients_permit(const struct sockaddr_storage *client)

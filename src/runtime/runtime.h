@@ -93,6 +93,7 @@ void tsfpm_main_script_check_end(void); /* PHP's request shutdown: tells of a sc
 
 /* allowed-clients.c */
 void tsfpm_allowed_clients_configure(const char *list); /* addresses, separated by commas; not called: everybody */
+void tsfpm_allowed_clients_tell_mistakes(void); /* on stderr, in php-fpm's words */
 bool tsfpm_allowed_clients_permit(const struct sockaddr_storage *client);
 void tsfpm_allowed_clients_tell(const struct sockaddr_storage *client); /* that this one, IPv4 or IPv6, is refused */
 

@@ -223,6 +223,8 @@ static void configure(const uint8_t *payload, size_t length)
     tsfpm_relay_configure(settings.status_path, settings.ping_path);
     tsfpm_main_script_configure(settings.limit_extensions);
     if (settings.allowed_clients != NULL) tsfpm_allowed_clients_configure(settings.allowed_clients);
+    /* Each worker tells of them, as under php-fpm; where nothing that it says is kept, they must not go unsaid. */
+    if (!settings.catches_output) tsfpm_allowed_clients_tell_mistakes();
     if (settings.zygote_title != NULL) tsfpm_set_title(settings.zygote_title);
     configured = true;
 }
@@ -263,6 +265,7 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     if (settings.worker_title != NULL) tsfpm_set_title(settings.worker_title);
     /* Up to here what goes wrong is told in any case: php-fpm then shows nothing but an exit code. */
     tsfpm_output_begin(slot, settings.catches_output);
+    if (!is_probe) tsfpm_allowed_clients_tell_mistakes();
     if (!is_probe) tsfpm_access_log_begin(slot);
     tsfpm_worker_begin(slot, listen, kept_channel, &original_mask);
 }

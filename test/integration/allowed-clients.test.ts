@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { FastcgiConnection, fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
+import { FpmAlike } from '../helpers/fpm-alike.js';
 import { freePort } from '../helpers/ports.js';
+import type { TextWatch } from '../helpers/text-watch.js';
 
 const files = { 'ok.php': '<?php echo "ok";' };
 const NOBODY = /There are no allowed addresses/;
@@ -62,6 +65,47 @@ for (const list of ['', 'any', '"127.0.0.0/8"'])
     await tsfpm.expectLog(NOBODY);
     assert.ok(await isRefused('127.0.0.1', port));
   });
+
+for (const list of ['any,one', '10.9.8.7,any', '10.9.8.7, ::1,,', ''])
+  test(`each child tells of a list with mistakes, and of whom it drops, as php-fpm's does: [${list}]`, {
+    skip: unlessPhpFpm,
+  }, async (t) => {
+    const [ours, theirs] = [await freePort(), await freePort()];
+    const www = {
+      listen: `127.0.0.1:${ours}`,
+      'listen.allowed_clients': `"${list}"`,
+      'pm.max_children': 1,
+      decorate_workers_output: 'yes',
+    };
+    const tsfpm = await startTsfpm(t, { arguments: [], logTo: 'file', pools: { www } });
+    tsfpm.announce(/said into stderr: "ERROR: /);
+    const fpm = new FpmAlike(tsfpm.folder, { [`127.0.0.1:${ours}`]: `127.0.0.1:${theirs}` });
+    await fpm.start(t);
+    const told = async (port: number, log: TextWatch) => {
+      assert.ok(await isRefused('127.0.0.1', port));
+      await log.expect(/has been dropped/);
+      return fpm.inCommon(log.text).match(/WARNING: .*/g);
+    };
+    assert.deepEqual(await told(ours, tsfpm.log), await told(theirs, fpm.log));
+  });
+
+test('where what children say is not kept, the mistakes are told once for all of them', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: {
+      www: {
+        listen: await freePort(),
+        'listen.allowed_clients': 'any',
+        'pm.max_children': 3,
+        catch_workers_output: 'no',
+      },
+    },
+  });
+  await tsfpm.expectLog(
+    /WARNING: \[pool www\] php-cgi: ERROR: Wrong IP address 'any' in listen\.allowed_clients/,
+  );
+  await tsfpm.expectLog(/WARNING: \[pool www\] php-cgi: ERROR: There are no allowed addresses/);
+  assert.equal(tsfpm.log.text.match(/no allowed addresses/g)?.length, 1);
+});
 
 test('clients of a unix socket are not looked at', async (t) => {
   const tsfpm = await startTsfpm(t, { pools: { www: { 'listen.allowed_clients': '10.0.0.1' } }, files });
