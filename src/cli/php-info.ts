@@ -3,7 +3,6 @@ import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
 import { withoutCgiVariables } from '../pool/environment.js';
 import { definedPhpCgi, type PhpOptions, phpOptionArguments } from '../pool/php-arguments.js';
 import type { Milliseconds } from '../units.js';
-import { ownVersion } from '../version.js';
 import { phpinfoText } from './phpinfo-text.js';
 
 /** What is asked of PHP, and the options of `php-cgi` that answer it; -q leaves out the HTTP header. */
@@ -60,8 +59,8 @@ export function showPhp(question: keyof typeof QUESTIONS, php: PhpOptions, conte
 function asFpm(question: keyof typeof QUESTIONS, answer: string): string {
   switch (question) {
     case 'version':
-      // Tools look for `fpm-fcgi` in the first line; ours comes last, where none of them looks.
-      return `${answer.replace('(cgi-fcgi)', '(fpm-fcgi)').trimEnd()}\ntsfpm ${ownVersion()}\n`;
+      // Tools compare all of it: our own version is told by -h and `status`.
+      return answer.replace('(cgi-fcgi)', '(fpm-fcgi)');
     case 'modules':
       return answer;
     case 'info':

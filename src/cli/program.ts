@@ -157,7 +157,7 @@ function daemonOptions(): Option[] {
     new Option('-?, --usage', 'show this help').hideHelp(),
     new Option('-i, --info', 'show what PHP tells about itself'),
     new Option('-m, --modules', 'list the modules of PHP'),
-    new Option('-v, --version', 'show the version'),
+    new Option('-v, --version', 'show the version of PHP'),
     new Option('-p, --prefix <dir>', 'directory that relative paths start at (default: /usr)'),
     new Option('-g, --pid <file>', 'pid file, where the configuration names none'),
     new Option('-y, --fpm-config <file>', 'configuration file (default: /etc/tsfpm.conf); also --config'),

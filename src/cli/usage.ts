@@ -1,4 +1,5 @@
 import type { Option } from 'commander';
+import { ownVersion } from '../version.js';
 import { controlOptions, createProgram, topOptions, traceOptions } from './program.js';
 
 const SYNOPSIS =
@@ -34,6 +35,8 @@ export function usageText(progName: string): string {
     '',
     'serve shows a directory by a small web server with PHP, demo a page that PHP makes; both are for',
     'development only.',
+    '',
+    `This is tsfpm ${ownVersion()}.`,
     '',
   ].join('\n');
 }

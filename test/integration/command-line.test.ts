@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { test } from 'node:test';
+import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { familyOf, prepareFolder, runIn, runTsfpm } from '../helpers/daemon.js';
 import { fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
+import { PHP_FPM } from '../helpers/php-programs.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { descriptorsOf, processInfo } from '../helpers/processes.js';
 import { until } from '../helpers/wait.js';
@@ -100,6 +103,11 @@ for (const option of ['-v', '-m', '-i', '-h'])
       { '-v': /fpm-fcgi/, '-m': /^\[PHP Modules\]$/m, '-i': /phpinfo/i, '-h': /^Usage: /m }[option] ?? /x/,
     );
   });
+
+test('-v prints what php-fpm -v prints, to the byte', { skip: unlessPhpFpm }, async (t) => {
+  const { stdout } = await runTsfpm(t, { arguments: ['-v'] });
+  assert.equal(stdout, spawnSync(PHP_FPM, ['-v'], { encoding: 'utf8' }).stdout);
+});
 
 for (const words of [['--nonsense'], ['word'], ['-d']])
   test(`${words.join(' ')} is a wrong command line: the usage on stdout, and 64`, async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { usageText } from '../../../src/cli/usage.js';
+import { ownVersion } from '../../../src/version.js';
 
 const text = usageText('some-name');
 
@@ -10,6 +11,11 @@ test('the usage begins like that of php-fpm', () => {
     'Usage: some-name [-n] [-e] [-h] [-i] [-m] [-v] [-t] [-p <prefix>] [-g <pid>] [-c <file>] [-d foo[=bar]] [-y <file>] [-D] [-F [-O]]',
   );
   assert.ok(text.endsWith('\n'));
+});
+
+test('it ends with our version, which -v does not tell', () => {
+  assert.match(ownVersion(), /^\d+\.\d+\.\d+$/);
+  assert.ok(text.endsWith(`\nThis is tsfpm ${ownVersion()}.\n`));
 });
 
 test('every option has its place', () => {
