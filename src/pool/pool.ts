@@ -8,6 +8,7 @@ import type { Question } from './control-frames.js';
 import { CrashCounter, isCrash } from './crashes.js';
 import { type Environment, zygoteEnvironment } from './environment.js';
 import { exitText } from './exit-text.js';
+import { ForkRefusals } from './fork-refusals.js';
 import { type EndedWorker, Generation, type GenerationTools } from './generation.js';
 import type { PoolAccount } from './identity.js';
 import { lostRequestText } from './lost-request.js';
@@ -79,6 +80,7 @@ export class Pool {
   #isRenewing = false;
   #isZygoteStarting = false;
   #failures: Count = 0;
+  readonly #refusals = new ForkRefusals();
   #zygoteFailures: Count = 0;
   #replacementsDue: Count = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -136,6 +138,8 @@ export class Pool {
   get trouble(): string | undefined {
     if (this.#state !== 'running') return this.#state;
     if (this.#zygoteFailures > 0 && this.#current === undefined) return 'its zygote cannot be started';
+    if (this.#refusals.reason !== undefined && this.#mayFailAgain)
+      return `fork() failed: ${this.#refusals.reason}`;
     if (this.#failures > 1 && this.#mayFailAgain) return 'its workers end as soon as they start';
     return undefined;
   }
@@ -446,6 +450,7 @@ export class Pool {
 
   #onWorkerStarted(pid: Pid): void {
     this.#history.forks++;
+    this.#refusals.onForked();
     const message = `[pool ${this.config.name}] child ${pid} started`;
     const fields = { pool: this.config.name, pid };
     // As php-fpm: worth a notice only in place of one that died.
@@ -504,6 +509,10 @@ export class Pool {
         `[pool ${this.config.name}] children end as soon as they start (${this.#failures} in a row); starting the next in ${(delayMs / 1000).toFixed(1)} s`,
         { pool: this.config.name },
       );
+    this.#decideIn(delayMs);
+  }
+
+  #decideIn(delayMs: Milliseconds): void {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#retriedAtMs = this.#tools.nowMs();
@@ -512,11 +521,11 @@ export class Pool {
   }
 
   #onForkFailed(reason: string): void {
-    this.#log.error(`fork() failed: ${reason}`, { pool: this.config.name });
-    if (this.#state !== 'running') return;
-    this.#failures++;
-    const end = { ageMs: 0, isInOrder: false, hasServed: false };
-    this.#decideAfter(replacementDelay(this.#failures + 1, end, Math.random()));
+    const { name } = this.config;
+    if (this.#refusals.onRefused(reason, this.#tools.nowMs()))
+      this.#log.error(`[pool ${name}] fork() failed: ${reason}`, { pool: name });
+    if (this.#state === 'running' && this.#retry === undefined)
+      this.#decideIn(this.#refusals.nextDelay(Math.random()));
   }
 
   /** `pm = ondemand`: the first client is there. */

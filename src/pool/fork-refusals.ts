@@ -1,0 +1,44 @@
+import type { Count, Milliseconds } from '../units.js';
+
+const FIRST_DELAY_MS: Milliseconds = 100;
+/** Clients may be waiting for the first process that is allowed. */
+const LONGEST_DELAY_MS: Milliseconds = 2000;
+/** Share of a delay by which it varies: pools that were refused together do not try together. */
+const JITTER = 0.25;
+/** Without a refusal. Where a limit is reached some forks succeed now and then: that is no end of it yet. */
+const EPISODE_END_MS: Milliseconds = 10_000;
+
+/** Forks that the system refuses: EAGAIN of a limit on processes, ENOMEM. Told once, and tried again ever more slowly. */
+export class ForkRefusals {
+  #reason: string | undefined;
+  #rounds: Count = 0;
+  #lastAtMs: Milliseconds = Number.NEGATIVE_INFINITY;
+
+  /** Why the last fork was refused; undefined where it was not. */
+  get reason(): string | undefined {
+    return this.#reason;
+  }
+
+  /** @returns whether that is news to the administrator */
+  onRefused(reason: string, nowMs: Milliseconds): boolean {
+    const isNews = nowMs - this.#lastAtMs > EPISODE_END_MS;
+    this.#reason = reason;
+    this.#lastAtMs = nowMs;
+    return isNews;
+  }
+
+  /**
+   * Before the next try; one delay for all that were refused together.
+   *
+   * @param random 0 to 1
+   */
+  nextDelay(random: number): Milliseconds {
+    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** Math.min(this.#rounds++, 10), LONGEST_DELAY_MS);
+    return delayMs * (1 - JITTER + 2 * JITTER * random);
+  }
+
+  onForked(): void {
+    this.#reason = undefined;
+    this.#rounds = 0;
+  }
+}
