@@ -31,7 +31,6 @@ export const FRAME_TYPES = {
   CONFIGURE: 16,
   FORK: 17,
   DRAIN: 18,
-  SIGNAL: 19,
   RETIRE: 20,
   ARM: 21,
   ANSWER: 22,
@@ -39,9 +38,10 @@ export const FRAME_TYPES = {
   ECHO: 24,
   LOGGED: 30,
   LOGS_READ: 31,
-  TIME_OUT: 36,
-  KILL_REQUEST: 37,
 } as const;
+
+/** `TSFPM_TIME_OUT_SIGNAL` */
+export const TIME_OUT_SIGNAL = 61;
 
 /** `enum tsfpm_setting_key` */
 export const SETTING_KEYS = {

@@ -5,16 +5,24 @@ import { StandInSocket } from '../listen/stand-in.js';
 import type { AccessLogFile } from '../log/access-log-file.js';
 import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
-import { errorReason } from '../os/libc.js';
+import { asSystemError, errorReason } from '../os/libc.js';
 import { decodeWaitStatus, type ExitStatus } from '../os/process.js';
-import { Scoreboard } from '../scoreboard/scoreboard.js';
+import type { ProcessHandle } from '../os/process-handle.js';
+import { Scoreboard, type SlotGlance } from '../scoreboard/scoreboard.js';
 import { CannotTrace, type Trace, Tracer } from '../slowlog/tracer.js';
 import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
-import type { PhpFacts, Question, Setting, ZygoteMessage } from './control-frames.js';
+import {
+  type PhpFacts,
+  type Question,
+  type Setting,
+  TIME_OUT_SIGNAL,
+  type ZygoteMessage,
+} from './control-frames.js';
 import { exitText } from './exit-text.js';
 import { fingerprint } from './fingerprint.js';
 import { LOG_RECORD_VERSION, type RequestLogHandle } from './foreign-request-log.js';
 import type { Orphans } from './orphans.js';
+import { openWorker } from './parentage.js';
 import { proveWorker } from './proof.js';
 import { accessFormatOf, LOG_RING_SIZE, RequestLog } from './request-log.js';
 import { RequestWatch } from './request-watch.js';
@@ -86,13 +94,17 @@ const PROBE_PATIENCE_MS: Milliseconds = 2000;
 const PROBE_LOOK_MS: Milliseconds = 2;
 /** How often a line without its end is looked at. */
 const OPEN_LINE_LOOK_MS: Milliseconds = 200;
-/** How often a zygote is asked whether it listens, and how many answers may be outstanding. */
+/** How often a zygote is asked whether it listens, and how many times in a row it may not have answered by then. */
 const ECHO_INTERVAL_MS: Milliseconds = 5000;
-const MOST_ECHOES_MISSING: Count = 2;
+const MOST_SILENT_LOOKS: Count = 2;
 
 interface RunningWorker {
   readonly at: 'running';
   readonly pid: Pid;
+  /** undefined: when its fork was told the kernel knew no such child of the zygote. It is never signalled. */
+  readonly process: ProcessHandle | undefined;
+  /** Then its end has to be told before the zygote's answer to this echo. */
+  readonly endsBeforeEcho: Count | undefined;
   readonly startedAtMs: Milliseconds;
   readonly output: WorkerOutput;
   /** It has reached accept. */
@@ -112,6 +124,8 @@ export interface KnownWorker {
   readonly slot: number;
   readonly pid: Pid;
   readonly startedAtMs: Milliseconds;
+  /** The kernel knows it as one of the zygote's. */
+  readonly isHeld: boolean;
   readonly isReady: boolean;
   readonly isLeaving: boolean;
   readonly endReason: string | undefined;
@@ -139,7 +153,9 @@ export class Generation {
   #onProbeEnd: ((failure: string) => void) | undefined;
   #echoTimer: NodeJS.Timeout | undefined;
   #openLinesTimer: NodeJS.Timeout | undefined;
-  #echoesMissing: Count = 0;
+  #echoesAsked: Count = 0;
+  #echoesHeard: Count = 0;
+  #silentLooks: Count = 0;
   #state: State = 'starting';
   /** Workers were to die now: so are those that a zygote which did not answer leaves behind. */
   #isKilled = false;
@@ -162,12 +178,12 @@ export class Generation {
     this.#watch = new RequestWatch({
       pool: plan.pool,
       log: tools.log,
-      workers: () => this.workers(),
+      workers: () => this.workers().filter(({ isHeld }) => isHeld),
       glance: (slot) => this.scoreboard.glance(slot),
       snapshot: (slot) => this.scoreboard.snapshot(slot),
       trace: (pid, depth) => this.trace(pid, depth),
       timeOut: (slot, pid, startNs) => this.#timeOut(slot, pid, startNs),
-      kill: (slot, pid, startNs) => this.#zygote?.killRequest(slot, pid, startNs),
+      kill: (slot, pid, startNs) => this.#killIfInHand(slot, pid, startNs),
       onSlow: () => listener.onSlowRequest(),
     });
     if (format === undefined || this.#accessLog === undefined) return;
@@ -225,7 +241,11 @@ export class Generation {
   /** In slot order; forks on their way are not among them. */
   workers(): KnownWorker[] {
     return [...this.#workersBySlot]
-      .flatMap(([slot, state]) => (state.at === 'running' && !state.isProbe ? [{ slot, ...state }] : []))
+      .flatMap(([slot, state]) =>
+        state.at === 'running' && !state.isProbe
+          ? [{ slot, ...state, isHeld: state.process !== undefined }]
+          : [],
+      )
       .sort((a, b) => a.slot - b.slot);
   }
 
@@ -315,8 +335,7 @@ export class Generation {
       if (probe?.isProbe !== true || this.#tools.nowMs() > deadlineMs) return;
       if (probe.at === 'running' && !isTold) {
         isTold = true;
-        if (this.#state === 'orphaned') this.#tools.orphans.kill(probe.pid);
-        else this.#zygote?.signalWorker(slot, probe.pid, 'SIGKILL');
+        this.#signal(probe, 'SIGKILL');
       }
       await new Promise((resolve) => setTimeout(resolve, PROBE_LOOK_MS));
     }
@@ -345,8 +364,7 @@ export class Generation {
     for (const [slot, state] of this.#workersBySlot) {
       if (state.at !== 'running' || state.pid !== pid) continue;
       state.endReason = reason;
-      if (this.#state === 'orphaned') this.#tools.orphans.kill(pid);
-      else this.#zygote?.killRequest(slot, pid, requestStartNs);
+      this.#killIfInHand(slot, pid, requestStartNs);
     }
   }
 
@@ -361,8 +379,13 @@ export class Generation {
    * @throws CannotTrace
    */
   async trace(pid: Pid, depth: Count): Promise<Trace> {
+    const worker = this.#running().find((one) => one.pid === pid)?.process;
+    // Not reaped before and after, it was the process of that number all the while: nobody else's memory gets into a log.
+    if (worker === undefined || !worker.isThere) throw new CannotTrace('it has ended');
     this.#tracer ??= this.#newTracer(pid);
-    return this.#tracer.trace(pid, depth);
+    const trace = await this.#tracer.trace(pid, depth);
+    if (!worker.isThere) throw new CannotTrace('it has ended');
+    return trace;
   }
 
   /** Every worker finishes what it has in hand; then the generation ends. */
@@ -375,9 +398,7 @@ export class Generation {
   /** Every worker dies now, whatever it has in hand, and its last output is logged. */
   killWorkers(): void {
     this.#isKilled = true;
-    for (const { slot, pid } of this.workers())
-      if (this.#state === 'orphaned') this.#tools.orphans.kill(pid);
-      else this.#zygote?.signalWorker(slot, pid, 'SIGKILL');
+    for (const worker of this.#running()) this.#signal(worker, 'SIGKILL');
     this.drain();
   }
 
@@ -392,10 +413,35 @@ export class Generation {
     this.#zygote?.kill();
   }
 
-  /** By way of the zygote, which knows its workers; without one the kernel has made them the master's own. */
+  /** Probes as well. */
+  #running(): RunningWorker[] {
+    return [...this.#workersBySlot.values()].filter((state) => state.at === 'running');
+  }
+
   #timeOut(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
-    if (this.#state === 'orphaned') this.#tools.orphans.kill(pid);
-    else this.#zygote?.timeOut(slot, pid, requestStartNs);
+    const worker = this.#workersBySlot.get(slot);
+    if (worker?.at === 'running' && worker.pid === pid) this.#signal(worker, TIME_OUT_SIGNAL, requestStartNs);
+  }
+
+  /** Between the look and the blow lie microseconds. */
+  #killIfInHand(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
+    const worker = this.#workersBySlot.get(slot);
+    if (worker?.at !== 'running' || worker.pid !== pid) return;
+    const glance = this.scoreboard.glance(slot);
+    if (glance !== undefined && isInHand(glance, requestStartNs)) this.#signal(worker, 'SIGKILL');
+  }
+
+  #signal(worker: RunningWorker, signal: NodeJS.Signals | number, value?: bigint): void {
+    try {
+      worker.process?.send(signal, value);
+    } catch (error) {
+      const { name } = this.plan.pool;
+      const { reason } = asSystemError(error);
+      this.#tools.log.error(`[pool ${name}] child ${worker.pid} cannot be signalled: ${reason}`, {
+        pool: name,
+        pid: worker.pid,
+      });
+    }
   }
 
   /** @throws CannotTrace */
@@ -436,7 +482,8 @@ export class Generation {
   /** A zygote that is stopped or hangs keeps its pool from growing, and from ending: it is found out. */
   #watchZygote(): void {
     this.#echoTimer = setInterval(() => {
-      if (this.#echoesMissing >= MOST_ECHOES_MISSING) {
+      if (this.#echoesHeard < this.#echoesAsked) this.#silentLooks++;
+      if (this.#silentLooks >= MOST_SILENT_LOOKS) {
         this.#tools.log.error(
           `[pool ${this.plan.pool.name}] zygote ${this.#zygote?.pid} does not answer; killing it`,
           { pool: this.plan.pool.name },
@@ -444,10 +491,24 @@ export class Generation {
         this.#zygote?.kill();
         return;
       }
-      this.#echoesMissing++;
-      this.#zygote?.echo();
+      this.#askEcho();
     }, ECHO_INTERVAL_MS);
     this.#echoTimer.unref();
+  }
+
+  /** @returns its number */
+  #askEcho(): Count {
+    this.#zygote?.echo();
+    return ++this.#echoesAsked;
+  }
+
+  #onEchoed(): void {
+    this.#silentLooks = 0;
+    const heard = ++this.#echoesHeard;
+    if (heard > this.#echoesAsked) throw new ProtocolError('ECHOED that was not asked for');
+    for (const { pid, endsBeforeEcho } of this.#running())
+      if (endsBeforeEcho !== undefined && endsBeforeEcho <= heard)
+        throw new ProtocolError(`a worker with pid ${pid}, which is no child of the zygote`);
   }
 
   #freeSlot(): number | undefined {
@@ -480,7 +541,7 @@ export class Generation {
         this.#onWorkerReady(this.#expectPid(message.slot, message.pid));
         break;
       case 'echoed':
-        this.#echoesMissing = 0;
+        this.#onEchoed();
         break;
       case 'logged':
         this.#requestLog?.onLogged();
@@ -520,18 +581,22 @@ export class Generation {
 
   #onWorkerReady(worker: RunningWorker): void {
     worker.isReady = true;
-    if (!worker.isProbe) this.#checkTracing(worker.pid);
+    if (!worker.isProbe && worker.process !== undefined) this.#checkTracing(worker.pid);
     if (!worker.isProbe) this.#listener.onWorkerReady(worker.pid);
   }
 
   #onForked(slot: number, pid: Pid): void {
     const { isProbe } = this.#expect(slot, 'forking');
     // Signals are sent to this number by a root process: nothing but a plausible worker may get in.
-    if (pid <= 1 || pid === process.pid || this.workers().some((worker) => worker.pid === pid))
+    if (pid <= 1 || pid === process.pid || this.#running().some((worker) => worker.pid === pid))
       throw new ProtocolError(`a worker with pid ${pid}`);
-    this.#workersBySlot.set(slot, {
+    const held = openWorker(pid, this.zygotePid ?? 0);
+    const worker: RunningWorker = {
       at: 'running',
       pid,
+      process: held,
+      // It may have ended already, and its number may be another's by now; then the zygote has told its end.
+      endsBeforeEcho: held === undefined ? this.#askEcho() : undefined,
       startedAtMs: this.#tools.nowMs(),
       output: new WorkerOutput(this.#tools.log, {
         pool: this.plan.pool.name,
@@ -542,7 +607,9 @@ export class Generation {
       isLeaving: false,
       endReason: undefined,
       isProbe,
-    });
+    };
+    this.#workersBySlot.set(slot, worker);
+    if (this.#isKilled) this.#signal(worker, 'SIGKILL');
     if (isProbe) return;
     this.#watch.wake();
     this.#requestLog?.open(slot, { pid, zygotePid: this.zygotePid ?? 0 });
@@ -564,6 +631,7 @@ export class Generation {
 
   #onWorkerEnd(slot: number, worker: RunningWorker, status: ExitStatus | undefined, accepted: Count): void {
     worker.output.close();
+    worker.process?.close();
     this.#requestLog?.close(slot);
     this.#workersBySlot.delete(slot);
     if (worker.isProbe) {
@@ -623,6 +691,7 @@ export class Generation {
   #onZygoteEnd(end: ZygoteEnd): void {
     const wasAskedTo = this.#state === 'draining';
     const reason = this.#endReason(end);
+    if (end.kind === 'broken protocol') this.#isKilled = true;
     clearInterval(this.#echoTimer);
     this.#settleStart?.(reason);
     this.#onProbeEnd?.(reason);
@@ -636,14 +705,20 @@ export class Generation {
     this.#state = 'orphaned';
     this.#requestLog?.onOrphaned();
     for (const [slot, state] of [...this.#workersBySlot])
-      if (state.at === 'running') {
-        this.#tools.orphans.adopt(state.pid, (status) => {
-          this.#onWorkerEnd(slot, state, status, 0);
-          this.#endIfEmpty();
-        });
-        if (this.#isKilled) this.#tools.orphans.kill(state.pid);
-      }
+      if (state.at === 'running') this.#adopt(slot, state);
     this.#endIfEmpty();
+  }
+
+  #adopt(slot: number, worker: RunningWorker): void {
+    if (worker.process === undefined) {
+      this.#onWorkerEnd(slot, worker, undefined, 0); // as far as anybody knows
+      return;
+    }
+    this.#tools.orphans.adopt(worker.process, (status) => {
+      this.#onWorkerEnd(slot, worker, status, 0);
+      this.#endIfEmpty();
+    });
+    if (this.#isKilled) this.#signal(worker, 'SIGKILL');
   }
 
   #endReason(end: ZygoteEnd): string {
@@ -673,4 +748,10 @@ export class Generation {
     this.scoreboard.close();
     this.#standIn?.remove();
   }
+}
+
+/** It has begun that request, and is not idle since. */
+function isInHand({ stage, requestStartNs, idleSinceNs }: SlotGlance, startNs: Nanoseconds): boolean {
+  const isBusy = stage !== 'accepting' && stage !== 'waiting' && stage !== 'starting';
+  return isBusy && requestStartNs === startNs && idleSinceNs <= startNs;
 }

@@ -1,6 +1,6 @@
 import { peekEndedChild } from '../os/ended-child.js';
 import { type ExitStatus, reapChild } from '../os/process.js';
-import { processLife } from '../os/process-life.js';
+import type { ProcessHandle } from '../os/process-handle.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
 
 /** SIGCHLDs merge and may come before adoption: look again, while there is anything to look for. */
@@ -8,15 +8,19 @@ const LOOK_AGAIN_MS: Milliseconds = 200;
 /** Two seconds. */
 const MOST_LOOKS_AT_DEAD: Count = 10;
 
+interface Adopted {
+  readonly onEnd: (status: ExitStatus | undefined) => void;
+  /** How often it was found dead without a status. */
+  looksAtDead: Count;
+}
+
 /**
  * Processes that became the master's children because their parent ended: workers of a zygote that died, and
  * programs that scripts left behind. The master is a subreaper, so all of them come here, and must be reaped here.
  */
 export class Orphans {
-  readonly #onEndByPid = new Map<Pid, (status: ExitStatus | undefined) => void>();
+  readonly #adopted = new Map<ProcessHandle, Adopted>();
   readonly #isOwnChild: (pid: Pid) => boolean;
-  /** How often one was found dead without a status. */
-  readonly #looksAtDead = new Map<Pid, Count>();
   #timer: NodeJS.Timeout | undefined;
 
   /** @param isOwnChild true for children that Node waits for itself */
@@ -25,57 +29,47 @@ export class Orphans {
   }
 
   /** `onEnd` is called once, when that process has ended; undefined where its parent took the status with it. */
-  adopt(pid: Pid, onEnd: (status: ExitStatus | undefined) => void): void {
-    this.#onEndByPid.set(pid, onEnd);
+  adopt(orphan: ProcessHandle, onEnd: (status: ExitStatus | undefined) => void): void {
+    this.#adopted.set(orphan, { onEnd, looksAtDead: 0 });
     this.#timer ??= setInterval(() => this.look(), LOOK_AGAIN_MS);
-  }
-
-  kill(pid: Pid): void {
-    if (!this.#onEndByPid.has(pid)) return;
-    try {
-      process.kill(pid, 'SIGKILL'); // not reaped yet, so the number is still this process
-    } catch {
-      // ESRCH: it has ended; look() finds out
-    }
   }
 
   /** On SIGCHLD: takes every status that waits, but Node's. */
   look(): void {
-    for (const pid of [...this.#onEndByPid.keys()]) this.#reap(pid);
+    for (const [orphan, adopted] of [...this.#adopted]) {
+      // Once it is gone its number may be any other child's.
+      const status = orphan.isThere ? reapChild(orphan.pid)?.status : undefined;
+      if (status !== undefined || !mayStillEnd(orphan, adopted)) this.#tellEnd(orphan, status);
+    }
     for (let ended = peekEndedChild(); ended !== undefined; ended = peekEndedChild()) {
       // The kernel shows the same one until it is taken; Node takes its own in a moment, and SIGCHLD comes again.
       if (this.#isOwnChild(ended) || !this.#reap(ended)) break;
     }
-    if (this.#onEndByPid.size > 0) return;
+    if (this.#adopted.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  /** @returns whether it is gone */
+  /** @returns whether it was one of ours to take */
   #reap(pid: Pid): boolean {
+    // Until its status is taken the number is its own.
+    const orphan = [...this.#adopted.keys()].find((one) => one.pid === pid && one.isThere);
     const ended = reapChild(pid);
-    if (ended === undefined && this.#mayStillEnd(pid)) return false;
-    const onEnd = this.#onEndByPid.get(pid);
-    this.#onEndByPid.delete(pid);
-    this.#looksAtDead.delete(pid);
-    onEnd?.(ended?.status);
+    if (ended === undefined) return false;
+    if (orphan !== undefined) this.#tellEnd(orphan, ended.status);
     return true;
   }
 
-  /** The status of one that somebody traces is withheld from us, for ever if the tracer hangs: it has ended all the same. */
-  #mayStillEnd(pid: Pid): boolean {
-    if (processLife(pid) !== undefined) return true;
-    const looks = (this.#looksAtDead.get(pid) ?? 0) + 1;
-    this.#looksAtDead.set(pid, looks);
-    return looks < MOST_LOOKS_AT_DEAD && exists(pid);
+  #tellEnd(orphan: ProcessHandle, status: ExitStatus | undefined): void {
+    const adopted = this.#adopted.get(orphan);
+    this.#adopted.delete(orphan);
+    adopted?.onEnd(status);
   }
 }
 
-function exists(pid: Pid): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false; // ESRCH: root is never refused, and others have only children of their own user
-  }
+/** The status of one that somebody traces is withheld from us, for ever if the tracer hangs: it has ended all the same. */
+function mayStillEnd(orphan: ProcessHandle, adopted: Adopted): boolean {
+  if (!orphan.isThere) return false;
+  if (!orphan.hasEnded) return true;
+  return ++adopted.looksAtDead < MOST_LOOKS_AT_DEAD;
 }

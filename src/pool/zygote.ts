@@ -2,10 +2,10 @@ import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../errors.js';
-import { killGroup, startChild } from '../os/child.js';
-import { nativeInt32, nativeUInt64 } from '../os/native-integers.js';
+import { isWaitedFor, killGroup, startChild } from '../os/child.js';
+import { nativeInt32 } from '../os/native-integers.js';
 import type { ExitStatus } from '../os/process.js';
-import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
+import type { Count, Fd, Milliseconds, Pid } from '../units.js';
 import {
   encodeFrame,
   encodeSettings,
@@ -17,7 +17,6 @@ import type { RequestLogHandle } from './foreign-request-log.js';
 import { OutputLines } from './output-lines.js';
 import { Turns } from './turns.js';
 
-/** What a zygote is started with. */
 /** What another program in this process needs to know of one. */
 export interface ZygoteHandle {
   readonly pid: Pid;
@@ -27,6 +26,7 @@ export interface ZygoteHandle {
   readonly requestLog?: RequestLogHandle;
 }
 
+/** What a zygote is started with. */
 export interface ZygoteOptions {
   readonly binary: string;
   readonly arguments: readonly string[];
@@ -145,28 +145,19 @@ export class Zygote {
     this.#send(encodeFrame('ANSWER', { slot, pid }, Buffer.concat([nativeInt32(questionId | 0), answer])));
   }
 
-  /** Through the zygote, which is the parent: it never hits another process that got the same pid. */
-  signalWorker(slot: number, pid: Pid, signal: NodeJS.Signals): void {
-    this.#send(encodeFrame('SIGNAL', { slot, pid }, nativeInt32(constants.signals[signal])));
-  }
-
-  /** The worker ends that request, with a 504 where nothing was sent yet, and itself; not any other request. */
-  timeOut(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
-    this.#send(encodeFrame('TIME_OUT', { slot, pid }, nativeUInt64(requestStartNs)));
-  }
-
-  /** For a worker that does not obey: killed, if it has that request still in hand. */
-  killRequest(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
-    this.#send(encodeFrame('KILL_REQUEST', { slot, pid }, nativeUInt64(requestStartNs)));
-  }
-
   /**
    * For a zygote that does not answer. Its workers get TERM from the kernel; before it is ready there are none, but
    * where php_cgi is a wrapper script there may be programs that it started.
    */
   kill(): void {
-    if (this.#isReady || this.pid === undefined) this.#child.kill('SIGKILL');
-    else killGroup(this.pid); // its own: it was spawned as the leader of a session
+    if (this.#isReady) this.#child.kill('SIGKILL');
+    else this.#killGroup();
+  }
+
+  /** With all that it has started, workers included. The group is its own: it was spawned as the leader of a session. */
+  #killGroup(): void {
+    // Once its status is taken the number may be another's.
+    if (this.pid !== undefined && isWaitedFor(this.pid)) killGroup(this.pid);
   }
 
   #send(frame: Buffer): void {
@@ -239,14 +230,14 @@ export class Zygote {
     return this.#end?.kind === 'broken protocol';
   }
 
-  /** Kills it for anything that a zygote never says. */
+  /** For anything that a zygote never says it is killed, and all that is of it: nobody knows who has spoken. */
   #obeyProtocol(act: () => void): void {
     try {
       act();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#end = { kind: 'broken protocol', reason: error.message };
-      this.kill();
+      this.#killGroup();
     }
   }
 

@@ -46,18 +46,19 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_CONFIGURE = 16, /* payload: settings, see below; once, before the first FORK */
     TSFPM_FRAME_FORK = 17,      /* slot */
     TSFPM_FRAME_DRAIN = 18,     /* every worker finishes what it has in hand and ends; then the zygote ends */
-    TSFPM_FRAME_SIGNAL = 19,    /* slot, pid; payload: int32 signal. Ignored where that worker is gone */
     TSFPM_FRAME_RETIRE = 20,    /* slot, pid: that worker ends once it is idle */
     TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; tell once when fewer than n workers are idle, at once if it is so */
     TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, where only the master comes */
     TSFPM_FRAME_LOGS_READ = 31, /* the rings are empty, and LOGGED is wanted again */
     TSFPM_FRAME_ECHO = 24,      /* whether the zygote still listens */
-    /* slot, pid; payload: uint64 request_start_ns. That request is to end now, with an answer; see timeout.c */
-    TSFPM_FRAME_TIME_OUT = 36,
-    /* the same; the worker that still has that request in hand is killed */
-    TSFPM_FRAME_KILL_REQUEST = 37,
     TSFPM_FRAME_ANSWER = 22,    /* slot, pid; payload: uint32 id of the question, then the answer */
 };
+
+/*
+ * From the master to a worker, with the request_start_ns of a request as its value: that request is to end now, with an
+ * answer; see timeout.c. A real-time signal that neither libc nor PHP has a use for: SIGRTMAX - 3.
+ */
+#define TSFPM_TIME_OUT_SIGNAL 61
 
 /*
  * The channel between a worker and its zygote: a packet socket, whose other end the zygote knows the worker by. Hostile:

@@ -159,10 +159,6 @@ extern volatile uint64_t tsfpm_request_start_ns;       /* as in the slot; 0: not
 extern volatile sig_atomic_t tsfpm_request_id;         /* -1: it has not begun, or its END_REQUEST is written */
 extern volatile sig_atomic_t tsfpm_response_has_begun; /* a byte of its answer was handed to the kernel, or may be */
 void tsfpm_timeout_begin(void);                        /* in a new worker */
-/* In the zygote: obeys TSFPM_FRAME_TIME_OUT and _KILL_REQUEST. */
-struct tsfpm_slot;
-void tsfpm_timeout_order(bool is_last_measure, pid_t pid, const struct tsfpm_slot *slot, const void *payload,
-                         size_t length);
 
 extern int tsfpm_connection; /* the client that this worker serves, or -1 */
 

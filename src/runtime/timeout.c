@@ -1,9 +1,8 @@
 /*
  * request_terminate_timeout: the end of a request that takes too long, and of its worker.
  *
- * The master watches the scoreboard and names a request by the moment it began. Its order goes by the zygote, which knows
- * its workers, so that it never meets a stranger with the same pid; as the value of a queued signal it reaches the
- * worker, which obeys only while it has that very request in hand. Then it answers 504 where it can, and dies of SIGTERM,
+ * The master watches the scoreboard and names a request by the moment it began. Its order reaches the worker as the value
+ * of a queued signal; the worker obeys only while it has that very request in hand. Then it answers 504 where it can, and dies of SIGTERM,
  * which is what php-fpm's workers die of. Only async-signal-safe calls: PHP may be anywhere.
  */
 #define _GNU_SOURCE
@@ -14,11 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "runtime.h"
-#include "scoreboard.h"
 
-/* A real-time signal that neither libc nor PHP has a use for. */
-#define TIME_OUT_SIGNAL (SIGRTMAX - 3)
 /* How long a client that is still sending its request is listened to, so that it sees the answer; the master waits 1 s. */
 #define LISTEN_MS 300
 #define PAUSE_MS 5
@@ -78,22 +75,5 @@ void tsfpm_timeout_begin(void)
 {
     struct sigaction ours = {.sa_sigaction = on_time_out, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigfillset(&ours.sa_mask);
-    sigaction(TIME_OUT_SIGNAL, &ours, NULL);
-}
-
-void tsfpm_timeout_order(bool is_last_measure, pid_t pid, const struct tsfpm_slot *slot, const void *payload,
-                         size_t length)
-{
-    uint64_t start_ns;
-    if (length != sizeof start_ns) return;
-    memcpy(&start_ns, payload, sizeof start_ns);
-    if (!is_last_measure) {
-        sigqueue(pid, TIME_OUT_SIGNAL, (union sigval){.sival_ptr = (void *)(uintptr_t)start_ns});
-        return;
-    }
-    /* Between the look and the blow lie microseconds, for a worker that had a second. */
-    uint32_t stage = __atomic_load_n(&slot->stage, __ATOMIC_ACQUIRE);
-    bool is_in_hand = stage >= TSFPM_STAGE_READING_HEADERS && stage <= TSFPM_STAGE_FINISHED &&
-                      __atomic_load_n(&slot->idle_since_ns, __ATOMIC_RELAXED) <= start_ns;
-    if (is_in_hand && __atomic_load_n(&slot->request_start_ns, __ATOMIC_RELAXED) == start_ns) kill(pid, SIGKILL);
+    sigaction(TSFPM_TIME_OUT_SIGNAL, &ours, NULL);
 }

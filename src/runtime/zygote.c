@@ -511,15 +511,6 @@ static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
         drain_ordered = true;
         drain();
         return false;
-    case TSFPM_FRAME_SIGNAL:
-        if (worker != NULL) kill(worker->pid, (int)read_integer(payload, frame->length));
-        return false;
-    case TSFPM_FRAME_TIME_OUT:
-    case TSFPM_FRAME_KILL_REQUEST:
-        if (worker != NULL)
-            tsfpm_timeout_order(frame->type == TSFPM_FRAME_KILL_REQUEST, worker->pid,
-                                tsfpm_scoreboard_slot((uint32_t)frame->slot), payload, frame->length);
-        return false;
     case TSFPM_FRAME_ARM: tsfpm_channels_arm((uint32_t)read_integer(payload, frame->length)); return false;
     case TSFPM_FRAME_LOGS_READ: tsfpm_channels_logs_read(); return false;
     case TSFPM_FRAME_ANSWER:

@@ -73,12 +73,6 @@ void tsfpm_worker_begin(uint32_t slot, int listen, int channel, const sigset_t *
     (void)slot, (void)listen, (void)channel, (void)mask;
     abort();
 }
-void tsfpm_timeout_order(bool is_last_measure, pid_t pid, const struct tsfpm_slot *slot, const void *payload,
-                         size_t length)
-{
-    (void)is_last_measure, (void)slot;
-    if (length > 0 && ((const char *)payload)[length - 1] == 1) fuzz_kill(pid, SIGKILL);
-}
 void tsfpm_relay_configure(const char *status, const char *ping)
 {
     (void)status, (void)ping;
@@ -236,9 +230,8 @@ static size_t add_settings(uint8_t *payload, size_t room)
 static void add_frame(void)
 {
     static const uint16_t types[] = {TSFPM_FRAME_CONFIGURE, TSFPM_FRAME_FORK,   TSFPM_FRAME_FORK,   TSFPM_FRAME_DRAIN,
-                                     TSFPM_FRAME_SIGNAL,    TSFPM_FRAME_RETIRE, TSFPM_FRAME_SIGNAL, TSFPM_FRAME_ARM,
-                                     TSFPM_FRAME_ANSWER,    TSFPM_FRAME_FORK_PROBE, TSFPM_FRAME_ECHO,
-                                     TSFPM_FRAME_TIME_OUT,  TSFPM_FRAME_KILL_REQUEST, TSFPM_FRAME_LOGS_READ};
+                                     TSFPM_FRAME_RETIRE,    TSFPM_FRAME_ARM,    TSFPM_FRAME_ANSWER, TSFPM_FRAME_FORK_PROBE,
+                                     TSFPM_FRAME_ECHO,      TSFPM_FRAME_LOGS_READ};
     struct tsfpm_frame frame = {
         .type = types[fuzz_below(sizeof types / sizeof *types)],
         .version = TSFPM_CONTROL_VERSION,
@@ -248,8 +241,7 @@ static void add_frame(void)
     if (sizeof bytes - length < sizeof frame + 10000) return;
     uint8_t *payload = bytes + length + sizeof frame;
     if (frame.type == TSFPM_FRAME_CONFIGURE) frame.length = (uint32_t)add_settings(payload, 9000);
-    else if (frame.type == TSFPM_FRAME_SIGNAL || frame.type == TSFPM_FRAME_ARM) frame.length = 4;
-    else if (frame.type == TSFPM_FRAME_TIME_OUT || frame.type == TSFPM_FRAME_KILL_REQUEST) frame.length = 8;
+    else if (frame.type == TSFPM_FRAME_ARM) frame.length = 4;
     else if (frame.type == TSFPM_FRAME_ANSWER) frame.length = (uint32_t)fuzz_size(5000);
     if (frame.type != TSFPM_FRAME_CONFIGURE) fuzz_fill(payload, frame.length);
     memcpy(bytes + length, &frame, sizeof frame);

@@ -352,7 +352,10 @@ export class Daemon {
 
   /** How many descriptors the idle master has; given a number, that one if it comes to it. */
   async #settledDescriptors(wanted?: Count): Promise<Count | undefined> {
-    const count = () => descriptorsOf(this.pid).size;
+    const kinds = () => [...descriptorsOf(this.pid).values()];
+    const isPidfd = (kind: string) => kind === 'anon_inode:[pidfd]';
+    // A worker is seen here before its master has heard of it.
+    const count = () => kinds().filter((kind) => !isPidfd(kind)).length;
     const max = Number(this.#options.global?.['process.max'] ?? 0) || Number.POSITIVE_INFINITY;
     const workers = Object.keys(this.#pools).reduce(
       (sum, pool) => sum + Number(this.#settingsOf(pool)['pm.max_children']),
@@ -367,9 +370,10 @@ export class Daemon {
       });
       return this.hasEnded || this.#isStopping ? undefined : count();
     }
-    return until('the master has as many descriptors as before', () => count() === wanted, 3000).then(
+    const isAsBefore = () => count() === wanted && kinds().filter(isPidfd).length <= current();
+    return until('the master has as many descriptors as before', isAsBefore, 3000).then(
       () => wanted,
-      () => count(),
+      () => kinds().length,
     );
   }
 

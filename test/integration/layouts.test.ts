@@ -127,6 +127,7 @@ test('a control frame has the same header, version and bounds', () => {
   const expected: Record<string, number> = {
     'sizeof(struct tsfpm_frame)': frames.FRAME_HEADER_SIZE,
     TSFPM_CONTROL_VERSION: frames.CONTROL_VERSION,
+    TSFPM_TIME_OUT_SIGNAL: frames.TIME_OUT_SIGNAL,
     TSFPM_OUTPUT_CHUNK: frames.OUTPUT_CHUNK,
     ...Object.fromEntries(
       Object.entries(frames.FRAME_FIELDS).map(([name, offset]) => [

@@ -167,8 +167,8 @@ test('commands are encoded as C lays them out', () => {
   assert.deepEqual([...encodeFrame('FORK', { slot: 6 })], bytesOf({ type: FRAME_TYPES.FORK, slot: 6 }));
   assert.deepEqual([...encodeFrame('DRAIN')], bytesOf({ type: FRAME_TYPES.DRAIN }));
   assert.deepEqual(
-    [...encodeFrame('SIGNAL', { slot: 1, pid: 99 }, Buffer.from(u32(9)))],
-    bytesOf({ type: FRAME_TYPES.SIGNAL, slot: 1, pid: 99, payload: u32(9) }),
+    [...encodeFrame('ANSWER', { slot: 1, pid: 99 }, Buffer.from(u32(9)))],
+    bytesOf({ type: FRAME_TYPES.ANSWER, slot: 1, pid: 99, payload: u32(9) }),
   );
 });
 

@@ -1,0 +1,37 @@
+import { ProcessHandle } from '../os/process-handle.js';
+import { childPids, processState, sessionOf } from '../os/process-life.js';
+import type { Count, Pid } from '../units.js';
+
+/** Generations between a zygote and its worker: a php_cgi that is a script puts one more between them. */
+const MOST_STEPS: Count = 8;
+
+/**
+ * What a zygote calls its worker, held for good. A zygote that lies must not turn root's signals against others: the
+ * kernel has to say that the process descends from that zygote.
+ *
+ * @param zygote a child of this process whose status was not taken, or has members of its session left
+ * @returns undefined for a worker that has ended meanwhile, and for a stranger
+ */
+export function openWorker(pid: Pid, zygote: Pid): ProcessHandle | undefined {
+  return ProcessHandle.open(pid, (it) => descendsFrom(it, zygote));
+}
+
+/** @returns undefined where the kernel does not call it a child of this process */
+export function openChild(pid: Pid): ProcessHandle | undefined {
+  return ProcessHandle.open(pid, (it) => childPids(process.pid).includes(it));
+}
+
+/** Also of a process that has ended and whose parent has not yet taken note of that. */
+export function descendsFrom(pid: Pid, zygote: Pid): boolean {
+  if (pid === zygote) return false;
+  // A zygote begins a session, which outlives it. Its workers may have begun their own.
+  if (sessionOf(pid) === zygote) return true;
+  // Where /proc shows only what this process may trace, it still shows the zygote.
+  if (processState(pid) === undefined) return childPids(zygote).includes(pid);
+  let at: Pid | undefined = pid;
+  for (let step = 0; step < MOST_STEPS && at !== undefined && at > 1; step++) {
+    at = processState(at)?.parent;
+    if (at === zygote) return true;
+  }
+  return false;
+}
