@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type AccessFormat, compileAccessFormat } from '../accesslog/access-format.js';
 import { DEFAULT_FORMAT } from '../accesslog/parse-format.js';
 import { endOf, LOG_FIELD_KINDS, type LogField, type RecordOrigin, readRecord } from '../accesslog/record.js';
@@ -10,13 +11,21 @@ import { type LogBatch, LogRings } from '../scoreboard/log-rings.js';
 import type { Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
 import type { Setting } from './control-frames.js';
+import { LostRecords } from './lost-records.js';
 
 /** Of the ring of each worker: a tenth of a second of requests that do nothing. */
 export const LOG_RING_SIZE: Bytes = 256 * 1024;
 /** How long requests gather after the first: many lines for one look and one write. */
 const GATHER_MS: Milliseconds = 50;
-/** What is read in one go: the master has other work, too. */
-const MOST_AT_ONCE: Bytes = 512 * 1024;
+/** What is read in one go, with what one ring may have beyond it: the master has other work, too. */
+const MOST_AT_ONCE: Bytes = 64 * 1024;
+/**
+ * Whatever workers claim, a pool's log takes a third of the master's time, and no more in a second than requests can
+ * fill that do nothing, on every processor. Beyond that rings fill up, and records are lost.
+ */
+const REST_PER_WORK = 2;
+const LONGEST_REST_MS: Milliseconds = 50;
+const RATE: Bytes = 4 * 1024 * 1024 * Math.max(2, availableParallelism());
 
 /** The pool's compiled `access.format`; undefined without an access log. */
 export function accessFormatOf(pool: PoolConfig): AccessFormat | undefined {
@@ -57,6 +66,7 @@ export class RequestLog {
   readonly #lines: LineSource;
   readonly #originsBySlot = new Map<number, RecordOrigin>();
   readonly #textCount: Count;
+  readonly #lost = new LostRecords((count, pids) => this.#tellLost(count, pids));
   #timer: NodeJS.Timeout | undefined;
   #nextSlot = 0;
   #isOrphaned = false;
@@ -113,16 +123,19 @@ export class RequestLog {
   end(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#lost.end();
     this.#lines.sleep();
   }
 
   #lookAround(): void {
     this.#timer = undefined;
     const beganUs = wallClockUs();
-    const found = this.#drainAll();
+    const { found, bytes } = this.#drainAll();
+    const tookMs = (wallClockUs() - beganUs) / 1000;
+    const restMs = Math.max(Math.min(REST_PER_WORK * tookMs, LONGEST_REST_MS), (bytes / RATE) * 1000);
     if (found !== 'more') this.#lines.reach(beganUs);
-    if (found === 'more') this.#again(0);
-    else if (found === 'some' || this.#isOrphaned) this.#again(GATHER_MS);
+    if (found === 'more') this.#again(restMs);
+    else if (found === 'some' || this.#isOrphaned) this.#again(Math.max(GATHER_MS, restMs));
     else this.#sleep();
   }
 
@@ -136,11 +149,11 @@ export class RequestLog {
   #sleep(): void {
     this.#rings.lowerPending();
     this.#parts.askToBeTold();
-    if (this.#drainAll() === 'none') this.#lines.sleep();
+    if (this.#drainAll().found === 'none') this.#lines.sleep();
     else this.onLogged();
   }
 
-  #drainAll(): 'none' | 'some' | 'more' {
+  #drainAll(): { readonly found: 'none' | 'some' | 'more'; readonly bytes: Bytes } {
     this.#rings.look();
     const slots = this.#rings.slots;
     let left = MOST_AT_ONCE;
@@ -150,9 +163,9 @@ export class RequestLog {
       left -= this.#drain(slot, left);
       if (left > 0) continue;
       this.#nextSlot = (this.#nextSlot + i + 1) % slots.length;
-      return 'more';
+      return { found: 'more', bytes: MOST_AT_ONCE - left };
     }
-    return left < MOST_AT_ONCE ? 'some' : 'none';
+    return { found: left < MOST_AT_ONCE ? 'some' : 'none', bytes: MOST_AT_ONCE - left };
   }
 
   /** @returns bytes that were read */
@@ -164,11 +177,7 @@ export class RequestLog {
       if (read >= most) break;
     }
     const lost = this.#rings.takeLost(slot);
-    if (lost > 0)
-      this.#parts.log.warning(
-        `[pool ${this.#parts.pool}] ${lost} lines of the access log were lost: requests of child ${this.#originsBySlot.get(slot)?.pid} ended faster than they could be logged`,
-        { pool: this.#parts.pool },
-      );
+    if (lost > 0) this.#lost.add(lost, this.#originsBySlot.get(slot)?.pid ?? 0);
     return read;
   }
 
@@ -186,6 +195,15 @@ export class RequestLog {
       this.#lines.add({ endUs: endOf(record), text, encoding: format.encoding });
       if (isCut) this.#tellCut();
     });
+  }
+
+  #tellLost(count: Count, pids: readonly Pid[]): void {
+    const { pool, log } = this.#parts;
+    const whose = pids.length === 1 ? `child ${pids[0]}` : `${pids.length} children`;
+    log.warning(
+      `[pool ${pool}] ${count} lines of the access log were lost: requests of ${whose} ended faster than they could be logged`,
+      { pool },
+    );
   }
 
   /** php-fpm's words, for the first only: there one comes with each line. */

@@ -11,6 +11,8 @@ export const LOG_RECORD_SIZE: Bytes = 56;
 export const LOG_RECORD_MAX: Bytes = 16384;
 export const LOG_STAMP = 0x474f4c54;
 
+/** Of one ring in one {@link LogBatch}. */
+const MOST_AT_ONCE: Bytes = 64 * 1024;
 const PAGE: Bytes = 4096;
 const WORD: Bytes = 4;
 const TWO_WORDS = 2 ** 32;
@@ -99,7 +101,8 @@ export class LogRings {
   }
 
   /**
-   * What the last {@link look} has found new in one ring, taken out of it; some of it where that goes around the end.
+   * What the last {@link look} has found new in one ring, taken out of it; some of it where that is much, or goes around
+   * the end.
    *
    * @returns undefined where there is nothing
    */
@@ -115,10 +118,12 @@ export class LogRings {
       return undefined;
     }
     const offset = place.tail % this.#ringSize;
-    const length = Math.min(used, this.#ringSize - offset);
+    const whole = Math.min(used, this.#ringSize - offset);
+    const length = Math.min(whole, MOST_AT_ONCE);
     readSync(this.#fd, this.#ring, 0, length, this.#ringAt(slot) + offset);
-    const { starts, end } = this.#recordsIn(length, place.tail);
-    this.#moveTo(slot, place, place.tail + length);
+    const { starts, end, next } = this.#recordsIn(length, place.tail);
+    // One that is cut comes whole the next time; what is no record makes all that is there worthless.
+    this.#moveTo(slot, place, place.tail + (next > 0 ? next : whole));
     return { slot, bytes: this.#ring, words: this.#words, starts, end };
   }
 
@@ -143,8 +148,12 @@ export class LogRings {
     return Number.isSafeInteger(value) ? value : -1;
   }
 
-  /** Sizes and stamps are the worker's: the first that is wrong ends the reading, with the rest thrown away. */
-  #recordsIn(length: Bytes, position: number): { starts: number[]; end: Bytes } {
+  /**
+   * Sizes and stamps are the worker's: the first that is wrong ends the reading.
+   *
+   * @returns `next`: where to go on, at `length` or where a record is cut by it; 0 where something is wrong
+   */
+  #recordsIn(length: Bytes, position: number): { starts: number[]; end: Bytes; next: Bytes } {
     const starts: number[] = [];
     let at = 0;
     let end = 0;
@@ -152,7 +161,8 @@ export class LogRings {
       const size = this.#words[at / WORD] ?? 0;
       const stamp = this.#words[at / WORD + 1] ?? 0;
       const expected = (LOG_STAMP ^ ((position + at) % TWO_WORDS)) >>> 0;
-      if (size < 8 || size % 8 !== 0 || size > length - at || stamp !== expected) break;
+      if (size < 8 || size % 8 !== 0 || stamp !== expected) return { starts, end, next: 0 };
+      if (size > length - at) return { starts, end, next: at };
       const isFiller = size < LOG_RECORD_SIZE || this.#words[at / WORD + 2] !== 0;
       if (!isFiller && size <= LOG_RECORD_MAX) {
         starts.push(at);
@@ -160,7 +170,7 @@ export class LogRings {
       }
       at += size;
     }
-    return { starts, end };
+    return { starts, end, next: at };
   }
 
   #moveTo(slot: number, place: Place, position: number): void {

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QUESTION_KINDS } from '../../src/pool/control-frames.js';
+import { LOG_RING_SIZE } from '../../src/pool/request-log.js';
+import { HEADER_SIZE, SLOT_SIZE } from '../../src/scoreboard/layout.js';
+import {
+  LOG_BOARD_SIZE,
+  LOG_INDEX_FIELDS,
+  LOG_INDEX_SIZE,
+  LOG_STAMP,
+  logRingsOffset,
+} from '../../src/scoreboard/log-rings.js';
 import type { Milliseconds } from '../../src/units.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import type { Settings } from '../helpers/daemon-folder.js';
@@ -29,6 +38,24 @@ const channelPhp = (kind: number) => `
   for ($fd = 3; $c->send($fd, $packet, 8, 0x4000) !== 8; $fd++) if ($fd > 100) die('no channel');
   for (;;) { $c->send($fd, $packet, 8, 0); $c->recv($fd, $answer, 65536, 0x40); }`;
 
+/** The rings of finished requests, of all slots, filled and told to be full as soon as they are read; or their counts of losses. */
+const SLOTS = 12;
+const BOARD = HEADER_SIZE + SLOTS * SLOT_SIZE;
+const ringsPhp = (act: string) => `
+  if (!extension_loaded('ffi')) die('no FFI');
+  preg_match('~^([0-9a-f]+)-[0-9a-f]+ rw.s .*memfd:tsfpm~m', file_get_contents('/proc/self/maps'), $m) or die('no scoreboard');
+  $board = hexdec($m[1]) + ${BOARD};
+  $c = FFI::cdef('void *memcpy(size_t to, const char *from, size_t n); void *memmove(char *to, size_t from, size_t n); long send(int fd, const char *bytes, size_t n, int flags);');
+  $packet = pack('CCvV', ${QUESTION_KINDS.LOGGED}, 0, 0, 1);
+  for ($fd = 3; $c->send($fd, $packet, 8, 0x4000) !== 8; $fd++) if ($fd > 100) die('no channel');
+  $word = FFI::new('char[8]');
+  $read = function (int $at) use ($c, $word) { $c->memmove($word, $at, 8); return unpack('P', FFI::string($word, 8))[1]; };
+  $rings = $board + ${logRingsOffset(SLOTS)};
+  for ($round = 1;; $round++) for ($slot = 0; $slot < ${SLOTS}; $slot++) {
+    $index = $board + ${LOG_BOARD_SIZE} + $slot * ${LOG_INDEX_SIZE};
+    ${act}
+  }`;
+
 /** What five workers do until the test is over. */
 const FLOODS = {
   'two-byte lines on stderr': `$to = fopen('php://stderr', 'w'); $text = str_repeat("x\\n", 32768); for (;;) fwrite($to, $text);`,
@@ -46,12 +73,23 @@ const FLOODS = {
   'news of starts': channelPhp(QUESTION_KINDS.STARTED),
   'forged questions for the status page': channelPhp(QUESTION_KINDS.STATUS),
   'forged pings': channelPhp(QUESTION_KINDS.PING),
+  'forged records of requests': ringsPhp(`
+    $head = $read($index);
+    if ($read($index + ${LOG_INDEX_FIELDS.tail}) !== $head) { usleep(100); continue; }
+    $ring = '';
+    for ($at = 0; $at < ${LOG_RING_SIZE}; $at += 64)
+      $ring .= pack('VVVVPPx32', 64, ${LOG_STAMP} ^ (($head + $at) & 0xffffffff), 0, 200, 1700000000000000, 1000);
+    $c->memcpy($rings + $slot * ${LOG_RING_SIZE}, $ring, ${LOG_RING_SIZE});
+    $c->memcpy($index, pack('P', $head + ${LOG_RING_SIZE}), 8);`),
+  'forged losses of records': ringsPhp(`
+    $c->memcpy($index + ${LOG_INDEX_FIELDS.lost}, pack('P', $round), 8);
+    $c->send($fd, $packet, 8, 0x40);`),
   'calls of fpm_get_status()': `for (;;) fpm_get_status();`,
 };
 
 const EVIL: Settings = {
   pm: 'dynamic',
-  'pm.max_children': 12,
+  'pm.max_children': SLOTS,
   'pm.start_servers': 5,
   'pm.min_spare_servers': 1,
   'pm.max_spare_servers': 5,
@@ -110,6 +148,8 @@ for (const [name, body] of Object.entries(FLOODS))
     }
     assert.equal(first, undefined, 'the flood goes on');
     await assertUndisturbed(tsfpm);
+    const losses = tsfpm.log.text.match(/lines of the access log were lost/g)?.length ?? 0;
+    assert.ok(losses <= 2, `${losses} warnings in a few seconds`);
     const fromMs = performance.now();
     await tsfpm.stop();
     const stopMs = performance.now() - fromMs;
