@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { closeSync, realpathSync } from 'node:fs';
 import { type AccountUse, accountsOfStart, checkAccounts, everyAccount } from './config/accounts-check.js';
 import type { Config, GlobalConfig } from './config/config.js';
 import { directivesNotInForce } from './config/in-force.js';
@@ -14,6 +14,7 @@ import { type InheritedSocket, InheritedStock } from './listen/inherited.js';
 import { AccessLogs, accessLogProblem } from './log/access-logs.js';
 import { createStderrSink } from './log/descriptor-sink.js';
 import { createMasterLog, type MasterLog } from './log/master-log.js';
+import { openLog } from './log/open-log.js';
 import { groupByName, userByName } from './os/accounts.js';
 import { setCloseOnExec } from './os/descriptor.js';
 import { setProcessTitle } from './os/title.js';
@@ -86,6 +87,7 @@ export function loadFile(options: LoadOptions): LoadResult {
     phpIni: phpIniLookup(options.php, process.env),
     environment: process.env,
     isRoot: isRoot(),
+    touchLog: (path) => closeSync(openLog(path)),
   });
 }
 

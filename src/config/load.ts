@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import type { Config } from './config.js';
 import { phpConstant } from './constants.js';
@@ -17,8 +17,6 @@ const MAX_FILES_DEEP = 5;
 export interface ConfigDisk extends GlobDisk {
   /** @throws what the system refuses, with `code` and `errno` */
   readonly read: (path: string) => Uint8Array;
-  /** Makes sure that the file can be appended to; creates it for its owner alone. @throws as `read` */
-  readonly touch: (path: string) => void;
 }
 
 export interface LoadOptions {
@@ -32,6 +30,8 @@ export interface LoadOptions {
   /** `--allow-to-run-as-root` */
   readonly allowRoot: boolean;
   readonly isRoot: boolean;
+  /** Makes sure that a log can be appended to, and makes the file. Default: that is not asked. @throws as `disk.read` */
+  readonly touchLog?: (path: string) => void;
   readonly disk?: ConfigDisk;
 }
 
@@ -71,7 +71,7 @@ export function loadConfig(options: LoadOptions): LoadResult {
   const problems = [
     ...reader.problems,
     ...afterReading,
-    ...(config === undefined ? [] : openSlowlogs(config, disk)),
+    ...(config === undefined ? [] : openSlowlogs(config, options)),
   ];
   return config === undefined || problems.some(isFatal)
     ? { problems: [...problems, fatal('failed to post process the configuration')] }
@@ -79,11 +79,11 @@ export function loadConfig(options: LoadOptions): LoadResult {
 }
 
 /** As php-fpm, which opens them at each use and finds out here that it can. */
-function openSlowlogs({ pools }: Config, disk: ConfigDisk): Problem[] {
+function openSlowlogs({ pools }: Config, { touchLog }: LoadOptions): Problem[] {
   return pools.flatMap(({ name, slowlog, requestSlowlogTimeout }) => {
     if (requestSlowlogTimeout === 0 || !slowlog) return [];
     try {
-      disk.touch(slowlog);
+      touchLog?.(slowlog);
       return [];
     } catch (error) {
       const message = `Unable to create or open slowlog(${slowlog})${reasonOf(error)}`;
@@ -208,21 +208,16 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** `: No such file or directory (2)` */
 function reasonOf(error: unknown): string {
-  const { code = '', errno } = error as NodeJS.ErrnoException;
+  const { code = '', errno, reason: told } = error as NodeJS.ErrnoException & { readonly reason?: string };
   if (errno === undefined) {
     throw error;
   }
-  const reason = REASONS[code] ?? getSystemErrorMap().get(errno)?.[1] ?? code;
+  const reason = told ?? REASONS[code] ?? getSystemErrorMap().get(errno)?.[1] ?? code;
   return `: ${reason} (${Math.abs(errno)})`;
 }
 
-/** A pipe that nobody reads is an error, not something to wait for. */
-const APPEND =
-  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
-
 const MACHINE_DISK: ConfigDisk = {
   read: (path) => readFileSync(path),
-  touch: (path) => closeSync(openSync(path, APPEND, 0o600)),
   list: (directory) => readdirSync(directory),
   exists: (path) => statOf(path) !== undefined,
   isDirectory: (path) => statOf(path)?.isDirectory() ?? false,

@@ -7,6 +7,7 @@ import { createStderrSink } from '../log/descriptor-sink.js';
 import { type FileSink, openErrorLog } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
 import { createTeeSink, type LogSink } from '../log/sinks.js';
+import { keepStderr } from '../log/starting-stderr.js';
 import { createSyslogSink } from '../log/syslog-sink.js';
 import { replaceDescriptor } from '../os/descriptor.js';
 
@@ -71,6 +72,8 @@ export class ErrorLog {
     if (this.#staysOnStderr || this.#sink === undefined) return;
     this.#log.setSink(this.#sink);
     this.#isTied = true;
+    // In the background it belongs to whoever waits for the start, and is let go: as under php-fpm.
+    if (this.#options.isForeground) keepStderr();
     this.#tieStderr();
   }
 

@@ -3,7 +3,7 @@ import { asSystemError, hasCode } from '../os/libc.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import type { LogEntry, LogSink, LostLines } from './sinks.js';
 
-/** How long a full pipe may hold the master up before the line is given up. */
+/** How long a full pipe may hold the master up before a line is given up; the next ones are, until it takes one again. */
 const FULL_PIPE_PATIENCE_MS: Milliseconds = 100;
 const FULL_PIPE_PAUSE_MS: Milliseconds = 2;
 const NEWLINE = Buffer.from('\n');
@@ -31,7 +31,7 @@ export class DescriptorSink implements LogSink {
 
   write(entry: LogEntry): void {
     const bytes = this.#isMidLine ? Buffer.concat([NEWLINE, entry.line]) : entry.line;
-    const { written, failure } = writeAll(this.#fd, bytes);
+    const { written, failure } = writeAll(this.#fd, bytes, this.#isWorking ? FULL_PIPE_PATIENCE_MS : 0);
     this.#isWorking = failure === undefined;
     if (failure === undefined) {
       this.#isMidLine = false;
@@ -75,8 +75,12 @@ export function createStderrSink(fd: Fd = 2): LogSink {
 }
 
 /** `failure` is the system's text, complete with its number. */
-function writeAll(fd: Fd, bytes: Uint8Array): { written: number; failure?: string } {
-  const giveUpAt = performance.now() + FULL_PIPE_PATIENCE_MS;
+function writeAll(
+  fd: Fd,
+  bytes: Uint8Array,
+  patienceMs: Milliseconds,
+): { written: number; failure?: string } {
+  const giveUpAt = performance.now() + patienceMs;
   let written = 0;
   while (written < bytes.length) {
     try {

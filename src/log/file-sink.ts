@@ -1,11 +1,7 @@
-import { constants, openSync } from 'node:fs';
 import { asSystemError } from '../os/libc.js';
 import type { Fd } from '../units.js';
 import { DescriptorSink } from './descriptor-sink.js';
-
-/** Closed on exec too: node opens every file so. */
-const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
-const OWNER_ONLY = 0o600;
+import { openLog } from './open-log.js';
 
 /** The error log cannot be opened. `message` is the line for the log, in php-fpm's words. */
 export class LogOpenError extends Error {
@@ -49,7 +45,7 @@ export function openErrorLog(path: string): FileSink {
 
 function openForAppend(path: string): Fd {
   try {
-    return openSync(path, APPEND, OWNER_ONLY);
+    return openLog(path);
   } catch (error) {
     throw new LogOpenError(path, error);
   }

@@ -1,15 +1,9 @@
-import { close, closeSync, constants, openSync, write } from 'node:fs';
+import { close, closeSync, write } from 'node:fs';
 import { asSystemError, hasCode } from '../os/libc.js';
 import type { Bytes, Count, Fd, Milliseconds } from '../units.js';
+import { openLog } from './open-log.js';
 import type { LostLines } from './sinks.js';
 
-/**
- * Appends, makes the file, and waits for nobody: a pipe whose reader is slow, such as /proc/self/fd/2 in a container, says
- * so instead. On a file of a disk the flag means nothing.
- */
-const APPEND =
-  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
-const OWNER_ONLY = 0o600;
 /** What waits for a slow disk at most; then lines are lost. */
 const LONGEST_QUEUE: Bytes = 16 * 1024 * 1024;
 const PIPE_PAUSE_MS: Milliseconds = 20;
@@ -43,7 +37,7 @@ export class LineFile {
   constructor(path: string, onRecovered: (lost: LostLines) => void) {
     this.path = path;
     this.#onRecovered = onRecovered;
-    this.#fd = open(path);
+    this.#fd = openLog(path);
   }
 
   /** Whole lines, with their newlines. */
@@ -64,7 +58,7 @@ export class LineFile {
    * @throws SystemError and goes on with the old file
    */
   reopen(): void {
-    const fd = open(this.path);
+    const fd = openLog(this.path);
     if (this.#nextFd !== undefined) closeSync(this.#nextFd);
     this.#nextFd = fd;
     if (!this.#isWriting) this.#switch();
@@ -167,12 +161,4 @@ function countLines(bytes: Buffer): Count {
   let count = 0;
   for (let at = bytes.indexOf(0x0a); at >= 0; at = bytes.indexOf(0x0a, at + 1)) count++;
   return count;
-}
-
-function open(path: string): Fd {
-  try {
-    return openSync(path, APPEND, OWNER_ONLY);
-  } catch (error) {
-    throw asSystemError(error);
-  }
 }

@@ -1,5 +1,6 @@
 import type { SystemError } from '../errors.js';
 import type { InheritedSocket } from '../listen/inherited.js';
+import { keepStderr, keptStderr } from '../log/starting-stderr.js';
 import { setCloseOnExec } from '../os/descriptor.js';
 import { executeInstead } from '../os/exec.js';
 import type { Environment } from '../pool/environment.js';
@@ -27,6 +28,8 @@ export interface Takeover {
   /** Those of its sockets that systemd had lent it. */
   readonly lentFds: readonly Fd[];
   readonly pidFile: string | undefined;
+  /** What descriptor 2 was at the start of the service, where it is something else now. */
+  readonly stderrFd: Fd | undefined;
 }
 
 /** To be asked once, first of all: the mark leaves the environment. */
@@ -42,7 +45,8 @@ export function takeTakeover(environment: Record<string, string | undefined>): T
   delete environment[TAKEOVER_MARK];
   if (text === undefined) return undefined;
   const takeover = decodeTakeover(text);
-  for (const fd of descriptorsOf(takeover.zygotes)) setCloseOnExec(fd, true);
+  for (const fd of descriptorsOf(takeover)) setCloseOnExec(fd, true);
+  if (takeover.stderrFd !== undefined) keepStderr(takeover.stderrFd);
   return takeover;
 }
 
@@ -55,13 +59,15 @@ export function decodeTakeover(text: string): Takeover {
     zygotes: list(fields.zygotes).filter(isZygote),
     lentFds: list(fields.lentFds).filter(isDescriptor),
     pidFile: typeof fields.pidFile === 'string' ? fields.pidFile : undefined,
+    stderrFd: isDescriptor(fields.stderrFd) ? fields.stderrFd : undefined,
   };
 }
 
-function descriptorsOf(zygotes: readonly ZygoteHandle[]): Fd[] {
-  return zygotes.flatMap(({ controlFd, requestLog }) =>
+function descriptorsOf({ zygotes, stderrFd }: Pick<Takeover, 'zygotes' | 'stderrFd'>): Fd[] {
+  const ofZygotes = zygotes.flatMap(({ controlFd, requestLog }) =>
     requestLog === undefined ? [controlFd] : [controlFd, requestLog.scoreboardFd],
   );
+  return stderrFd === undefined ? ofZygotes : [...ofZygotes, stderrFd];
 }
 
 function isZygote(value: unknown): value is ZygoteHandle {
@@ -101,7 +107,7 @@ export function tryNewProgram(environment: Environment, stop: AbortSignal): Prom
   );
 }
 
-export interface HandOver extends Omit<Takeover, 'lentFds'> {
+export interface HandOver extends Omit<Takeover, 'lentFds' | 'stderrFd'> {
   readonly sockets: readonly InheritedSocket[];
   readonly environment: Environment;
 }
@@ -115,9 +121,9 @@ export function ownCommand(): string[] {
 export function becomeNewProgram(handOver: HandOver): SystemError {
   const { sockets, zygotes, isBackground, pidFile, environment } = handOver;
   const lentFds = sockets.filter(({ isLent }) => isLent).map(({ fd }) => fd);
-  const takeover: Takeover = { isBackground, zygotes, lentFds, pidFile };
+  const takeover: Takeover = { isBackground, zygotes, lentFds, pidFile, stderrFd: keptStderr() };
   // Node closes its own standard streams on exec, too.
-  const passed = [...STANDARD_FDS, ...sockets.map(({ fd }) => fd), ...descriptorsOf(zygotes)];
+  const passed = [...STANDARD_FDS, ...sockets.map(({ fd }) => fd), ...descriptorsOf(takeover)];
   for (const fd of passed) setCloseOnExec(fd, false);
   const failure = executeInstead(process.execPath, ownCommand(), {
     ...environment,

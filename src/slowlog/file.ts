@@ -1,10 +1,6 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-
-/** A pipe that nobody reads is an error, not something to wait for. */
-const APPEND =
-  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
-const OWNER_ONLY = 0o600;
+import { close, write } from 'node:fs';
+import { promisify } from 'node:util';
+import { openLog } from '../log/open-log.js';
 
 /**
  * Opens the file, adds the text and closes it: it may have been moved away since.
@@ -12,10 +8,13 @@ const OWNER_ONLY = 0o600;
  * @throws the system's error
  */
 export async function appendToFile(path: string, text: string): Promise<void> {
-  const file = await open(path, APPEND, OWNER_ONLY);
+  const fd = openLog(path);
   try {
-    await file.writeFile(text);
+    for (let rest = Buffer.from(text); rest.length > 0; ) {
+      const { bytesWritten } = await promisify(write)(fd, rest);
+      rest = rest.subarray(bytesWritten);
+    }
   } finally {
-    await file.close();
+    close(fd, () => {});
   }
 }

@@ -23,12 +23,6 @@ export function memoryDisk(
       const below = Object.keys(files).filter((file) => file.startsWith(inside));
       return [...new Set(below.map((file) => file.slice(inside.length).split('/')[0] ?? ''))];
     },
-    // Files that a configuration names are none of the test's, but for one folder that is not there.
-    touch: (path) => {
-      if (path.startsWith('/nowhere/')) {
-        throw systemError('ENOENT', 2);
-      }
-    },
     read: (path) => {
       const content = files[path];
       if (content === undefined) {
@@ -43,6 +37,11 @@ export function systemError(code: string, errno: number): NodeJS.ErrnoException 
   return Object.assign(new Error(code), { code, errno: -errno });
 }
 
+/** Files that a configuration names are none of the test's, but for one folder that is not there. */
+function touchLog(path: string): void {
+  if (path.startsWith('/nowhere/')) throw systemError('ENOENT', 2);
+}
+
 /** Loads `text` as the file `t.conf`, by root. */
 export function loadText(
   text: string,
@@ -54,6 +53,7 @@ export function loadText(
     environment: {},
     allowRoot: false,
     isRoot: true,
+    touchLog,
     disk: memoryDisk({ 't.conf': text }, directories),
     ...options,
   });

@@ -106,6 +106,21 @@ test('a full pipe is waited for a little, then a line that broke off is ended', 
   sink.close();
 });
 
+test('a pipe that stays full is waited for once, not for each line', () => {
+  execFileSync('mkfifo', [path('full-pipe')]);
+  const reader = openSync(path('full-pipe'), constants.O_RDONLY | constants.O_NONBLOCK);
+  const sink = openErrorLog(path('full-pipe'));
+  sink.write(entry('x'.repeat(100_000)));
+  const startedAt = performance.now();
+  for (let n = 0; n < 100; n++) sink.write(entry('lost'));
+  assert.ok(performance.now() - startedAt < 2000);
+  readSync(reader, Buffer.alloc(200_000));
+  sink.write(entry('found'));
+  assert.equal(sink.takeLostLines()?.count, 101);
+  closeSync(reader);
+  sink.close();
+});
+
 test('a closed pipe on stderr does no harm', () => {
   execFileSync('mkfifo', [path('closed')]);
   const reader = openSync(path('closed'), constants.O_RDONLY | constants.O_NONBLOCK);

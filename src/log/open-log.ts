@@ -1,0 +1,257 @@
+import { closeSync, constants, fchownSync, fstatSync, type Stats } from 'node:fs';
+import { constants as system } from 'node:os';
+import { join } from 'node:path';
+import { SystemError } from '../errors.js';
+import { duplicateDescriptor } from '../os/descriptor.js';
+import { asSystemError, errorReason, hasCode } from '../os/libc.js';
+import { O_PATH, openAt, openRootFolder, readLink } from '../os/open-at.js';
+import type { Count, Fd } from '../units.js';
+import { startingStderr } from './starting-stderr.js';
+
+const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW, O_DIRECTORY } = constants;
+
+/** Waits for nobody: a pipe whose reader is slow says so instead. On a file of a disk the flag means nothing. */
+const APPEND = O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
+const OWNER_ONLY = 0o600;
+const FOR_OTHERS_TO_WRITE = 0o022;
+const FOR_ALL_TO_WRITE = 0o002;
+const STICKY = 0o1000;
+/** As many as the kernel follows. */
+const MOST_LINKS: Count = 40;
+/** How often a file may be made, moved away or replaced between a look at it and its opening. */
+const MOST_TRIES: Count = 5;
+const STDERR: Fd = 2;
+
+/**
+ * Opens any log: appends to a file, a pipe or a device, or makes a file, for its owner alone. Never waits, and is closed on
+ * exec.
+ *
+ * Where root writes, others must not choose the place. A folder in which others than root may write can hold any of their
+ * links and files, at any moment. So the path is walked folder by folder, each held open; in such a folder a symbolic link
+ * counts only if root has made it, and a file only if it has no other name. A file that is made there belongs to the owner
+ * of the folder.
+ *
+ * /dev/stderr, /proc/self/fd/N and links to them mean the descriptor, also where it cannot be opened anew: a socket, or
+ * another user's pipe. Descriptor 2 is the one that this process was started with.
+ *
+ * @param path absolute, or from the current folder
+ * @throws SystemError whose reason is complete
+ */
+export function openLog(path: string): Fd {
+  for (let tries = 1; ; tries++) {
+    try {
+      return openOnce(path);
+    } catch (error) {
+      if (!(error instanceof ReplacedMeanwhile)) throw asSystemError(error);
+      if (tries === MOST_TRIES) throw refusal(path, 'EAGAIN', 'it is replaced again and again');
+    }
+  }
+}
+
+/** What was looked at is not what was opened. */
+class ReplacedMeanwhile extends Error {}
+
+function openOnce(path: string): Fd {
+  const walk = new Walk(path);
+  try {
+    for (;;) {
+      const descriptor = walk.ownDescriptor;
+      if (descriptor !== undefined) return openDescriptor(descriptor);
+      if (!walk.isAtEnd && walk.enterFolder()) continue;
+      const found = walk.look();
+      if (found === undefined) return makeFile(walk);
+      if (found.isSymbolicLink()) walk.follow();
+      else if (walk.isAtEnd) return openFound(walk, found);
+      else throw refusal(walk.shown, 'ENOTDIR');
+    }
+  } finally {
+    walk.close();
+  }
+}
+
+/** On the way along a path: the folder that is reached, held open, and the names that are left. */
+class Walk {
+  readonly isRoot = process.geteuid?.() === 0;
+  #folder = openRootFolder();
+  /** Of the folder, as it was walked. */
+  #place = '/';
+  #names: string[];
+  #links: Count = 0;
+  /** What {@link look} has found. */
+  #handle: Fd | undefined;
+
+  constructor(path: string) {
+    this.#names = namesOf(path.startsWith('/') ? path : join(process.cwd(), path));
+  }
+
+  get folder(): Fd {
+    return this.#folder;
+  }
+
+  get name(): string {
+    return this.#names[0] ?? '.';
+  }
+
+  /** The name that is next, with its folder. */
+  get shown(): string {
+    return join(this.#place, this.name);
+  }
+
+  get isAtEnd(): boolean {
+    return this.#names.length <= 1;
+  }
+
+  /** The rest of the way is a name for this descriptor of ours. */
+  get ownDescriptor(): Fd | undefined {
+    const rest = `${this.#place === '/' ? '' : this.#place}/${this.#names.join('/')}`;
+    const match = /^\/proc\/(self|thread-self|[0-9]+)\/fd\/([0-9]+)$/.exec(rest);
+    const isOwn = match !== null && (Number.isNaN(Number(match[1])) || Number(match[1]) === process.pid);
+    return isOwn ? Number(match[2]) : undefined;
+  }
+
+  /** @returns false where the next name is no folder */
+  enterFolder(): boolean {
+    try {
+      this.#moveTo(openAt(this.#folder, this.name, O_PATH | O_DIRECTORY | O_NOFOLLOW), this.shown);
+    } catch (error) {
+      if (hasCode(error, 'ENOTDIR', 'ELOOP')) return false;
+      throw error;
+    }
+    this.#names.shift();
+    return true;
+  }
+
+  /** @returns what the next name is; undefined if nothing bears the last one */
+  look(): Stats | undefined {
+    this.#forget();
+    try {
+      this.#handle = openAt(this.#folder, this.name, O_PATH | O_NOFOLLOW);
+    } catch (error) {
+      if (this.isAtEnd && hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    return fstatSync(this.#handle);
+  }
+
+  /** The symbolic link that was looked at. */
+  follow(): void {
+    if (this.#handle === undefined) throw new ReplacedMeanwhile();
+    const { uid, nlink } = fstatSync(this.#handle);
+    if (this.isRoot && canOthersWrite(fstatSync(this.#folder)) && (uid !== 0 || nlink > 1))
+      throw refusal(
+        this.shown,
+        'ELOOP',
+        `others than root may have put the symbolic link '${this.shown}' there`,
+      );
+    if (++this.#links > MOST_LINKS) throw refusal(this.shown, 'ELOOP');
+    const target = readLink(this.#handle);
+    this.#names = [...namesOf(target), ...this.#names.slice(1)];
+    if (target.startsWith('/')) this.#moveTo(openRootFolder(), '/');
+  }
+
+  close(): void {
+    this.#forget();
+    closeSync(this.#folder);
+  }
+
+  #moveTo(folder: Fd, place: string): void {
+    closeSync(this.#folder);
+    this.#folder = folder;
+    this.#place = place;
+  }
+
+  #forget(): void {
+    if (this.#handle !== undefined) closeSync(this.#handle);
+    this.#handle = undefined;
+  }
+}
+
+function makeFile({ folder, name, isRoot }: Walk): Fd {
+  let fd: Fd;
+  try {
+    fd = openAt(folder, name, APPEND | O_CREAT | O_EXCL, OWNER_ONLY);
+  } catch (error) {
+    throw hasCode(error, 'EEXIST') ? new ReplacedMeanwhile() : error;
+  }
+  const { uid, gid } = fstatSync(folder);
+  if (isRoot && uid !== 0) giveTo(fd, uid, gid);
+  return fd;
+}
+
+function giveTo(fd: Fd, uid: number, gid: number): void {
+  try {
+    fchownSync(fd, uid, gid);
+  } catch {
+    // EPERM: without CAP_CHOWN it stays root's, as under php-fpm
+  }
+}
+
+function openFound({ folder, name, shown, isRoot }: Walk, looked: Stats): Fd {
+  if (looked.isBlockDevice()) throw refusal(shown, 'ENOTSUP', 'it is a disk');
+  let fd: Fd;
+  try {
+    fd = openAt(folder, name, APPEND);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ELOOP')) throw new ReplacedMeanwhile();
+    if (hasCode(error, 'ENXIO') && looked.isFIFO())
+      throw refusal(shown, 'ENXIO', 'nobody has the pipe open for reading');
+    if (hasCode(error, 'ENXIO') && looked.isSocket()) throw refusal(shown, 'ENXIO', 'it is a socket');
+    throw error;
+  }
+  try {
+    const opened = fstatSync(fd);
+    if (opened.ino !== looked.ino || opened.dev !== looked.dev) throw new ReplacedMeanwhile();
+    if (isRoot) refuseForeign(opened, fstatSync(folder), shown);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** @throws SystemError for what others may have put in place of a log, or of a name for a file of root's */
+function refuseForeign(file: Stats, folder: Stats, shown: string): void {
+  if (!canOthersWrite(folder)) return;
+  if (file.isFile() && file.nlink > 1)
+    throw refusal(
+      shown,
+      'EMLINK',
+      `others than root may write in its folder, and the file has ${file.nlink} names`,
+    );
+  // In a folder such as /tmp anybody makes files, and keeps them.
+  const isForAll = (folder.mode & STICKY) !== 0 && (folder.mode & FOR_ALL_TO_WRITE) !== 0;
+  if (isForAll && file.uid !== 0 && file.uid !== folder.uid)
+    throw refusal(
+      shown,
+      'EACCES',
+      `everybody may write in its folder, and the file belongs to user ${file.uid}`,
+    );
+}
+
+function canOthersWrite({ uid, mode }: Stats): boolean {
+  return uid !== 0 || (mode & FOR_OTHERS_TO_WRITE) !== 0;
+}
+
+function openDescriptor(number: Fd): Fd {
+  const fd = number === STDERR ? startingStderr() : number;
+  try {
+    // Where that is possible: with a description of its own it waits for nobody.
+    return openAt(-1, `/proc/self/fd/${fd}`, APPEND & ~O_NOFOLLOW);
+  } catch (error) {
+    try {
+      return duplicateDescriptor(fd);
+    } catch {
+      throw error; // the descriptor is not open at all
+    }
+  }
+}
+
+function namesOf(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+function refusal(path: string, code: keyof typeof system.errno, explanation?: string): SystemError {
+  const errno = system.errno[code];
+  const reason = explanation === undefined ? errorReason(errno) : `${errorReason(errno)}, ${explanation}`;
+  return new SystemError({ code, errno, syscall: 'openat', path, reason });
+}
