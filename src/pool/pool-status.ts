@@ -147,6 +147,7 @@ function workerStatus(
     requests: snapshot?.accepted ?? 0n,
     requestDurationUs: snapshot === undefined ? 0n : requestDurationUs(snapshot, idle),
     ...(snapshot === undefined ? NO_REQUEST : requestFields(snapshot.params)),
+    ...(snapshot?.hasNoScript === true ? { script: NO_REQUEST.script } : {}),
     lastRequestCpuPercent:
       idle && snapshot !== undefined && durationNs > 0n
         ? (Number(snapshot.requestCpuNs) / Number(durationNs)) * 100

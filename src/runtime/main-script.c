@@ -226,6 +226,7 @@ void tsfpm_main_script_check(void)
     if (sapi->request_method == NULL && php.param("REQUEST_METHOD", sizeof "REQUEST_METHOD" - 1) == NULL) {
         answer(NULL, "");
     } else if (sapi->path_translated == NULL) {
+        tsfpm_worker_has_no_script();
         tsfpm_message_to_client("", "Primary script unknown"); /* php-fpm logs it as DEBUG */
         answer("HTTP/1.1 404 Not Found", "File not found.\n");
     } else if (!may_run(sapi->path_translated)) {

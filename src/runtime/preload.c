@@ -154,6 +154,7 @@ TSFPM_EXPORT pid_t setsid(void)
 {
     if (tsfpm_role == TSFPM_ROLE_STARTING) {
         tsfpm_worker_chain_signals();
+        tsfpm_worker_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
         tsfpm_role = TSFPM_ROLE_ARMED;
     }
     return tsfpm_libc()->setsid();

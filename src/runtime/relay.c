@@ -30,8 +30,7 @@ struct text {
 
 /* php-fpm looks at SCRIPT_NAME, and wants a method and a script, which need not exist. */
 struct params {
-    struct text script_name, query, method;
-    bool has_script;
+    struct text script_name, query, method, script;
 };
 
 static bool equals(struct text text, const char *word)
@@ -67,20 +66,23 @@ static bool read_params(const uint8_t *at, size_t length, struct params *params)
         if (equals(name, "SCRIPT_NAME")) params->script_name = value;
         else if (equals(name, "QUERY_STRING")) params->query = value;
         else if (equals(name, "REQUEST_METHOD")) params->method = value;
-        else if (equals(name, "SCRIPT_FILENAME") || equals(name, "PATH_TRANSLATED")) params->has_script = true;
+        else if (equals(name, "SCRIPT_FILENAME")) params->script = value;
+        else if (equals(name, "PATH_TRANSLATED") && params->script.start == NULL) params->script = value;
     }
     return true;
 }
 
 static enum tsfpm_relay_match decide(const struct params *params, struct tsfpm_relay_request *request)
 {
-    if (!params->has_script || params->method.length == 0) return TSFPM_RELAY_NO;
+    if (params->script.start == NULL || params->method.length == 0) return TSFPM_RELAY_NO;
     if (equals(params->script_name, ping_path)) request->kind = TSFPM_QUESTION_PING;
     else if (equals(params->script_name, status_path)) request->kind = TSFPM_QUESTION_STATUS;
     else return TSFPM_RELAY_NO;
     request->is_head = equals(params->method, "HEAD");
     request->query = params->query.start;
     request->query_length = params->query.length;
+    request->script = params->script.start;
+    request->script_length = params->script.length;
     return TSFPM_RELAY_YES;
 }
 

@@ -27,6 +27,8 @@ struct tsfpm_relay_request {
     size_t length;       /* bytes up to the end of PARAMS */
     const char *query;   /* in the bytes that were given; not terminated */
     size_t query_length;
+    const char *script;  /* as the web server names it; likewise */
+    size_t script_length;
 };
 
 /* Looks at a client's bytes from the start of a request on. */

@@ -408,6 +408,16 @@ static void fix_path(struct outcome *outcome, bool is_apache, const struct tsfpm
     }
 }
 
+bool tsfpm_head_finds_script(const char *path, size_t length, const struct tsfpm_head_rules *rules)
+{
+    struct outcome outcome = {0};
+    outcome.sent[SCRIPT_FILENAME] = (struct text){path, length};
+    fix_proxy_name(&outcome);
+    struct text file = get(&outcome, SCRIPT_FILENAME);
+    if (file.length == 0 || !rules->fixes_path_info()) return file.length > 0;
+    return (file.start[file.length - 1] != '/' && is_there(file, rules)) || find_file(file) > 0;
+}
+
 /* ---- writing ---- */
 
 struct output {

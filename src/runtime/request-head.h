@@ -39,4 +39,7 @@ struct tsfpm_head_rules {
 enum tsfpm_head_verdict tsfpm_head_look(const uint8_t *bytes, size_t length, const struct tsfpm_head_rules *rules,
                                         uint8_t *room, size_t room_size, size_t *taken, size_t *made);
 
+/* Whether there is a script at a path as the web server names it: with Apache's prefix, or with path info behind it. */
+bool tsfpm_head_finds_script(const char *path, size_t length, const struct tsfpm_head_rules *rules);
+
 #endif

@@ -129,7 +129,9 @@ void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps it
  */
 void tsfpm_worker_begin(uint32_t slot_index, int listen_fd, int channel_fd, const sigset_t *mask_to_restore);
 void tsfpm_worker_close_descriptors(void); /* in a script's child: listening socket and channel. Async-signal-safe */
+void tsfpm_worker_limit_requests(const char *most);   /* in the zygote: pm.max_requests; NULL or "0": none */
 void tsfpm_worker_request_starts(void);               /* PHP's request start-up */
+void tsfpm_worker_has_no_script(void);                /* the present request: it is not there */
 void tsfpm_worker_request_ends(uint64_t memory_peak); /* PHP's request shutdown: bytes */
 bool tsfpm_worker_ends_in_order(void); /* no request in hand: whatever scripts returned, the exit code is 0 */
 

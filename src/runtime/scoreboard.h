@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define TSFPM_SCOREBOARD_MAGIC 0x50465354u /* "TSFP" in memory */
-#define TSFPM_SCOREBOARD_VERSION 2u
+#define TSFPM_SCOREBOARD_VERSION 3u
 #define TSFPM_HEADER_SIZE 4096u
 #define TSFPM_SLOT_SIZE 8192u
 #define TSFPM_PARAMS_SIZE 7680u
@@ -97,7 +97,8 @@ struct tsfpm_slot {
     uint64_t duration_sum_ns;     /* of all requests ended */
     uint64_t duration_buckets[TSFPM_DURATION_BUCKETS]; /* requests ended, by duration */
     uint8_t open_output[2]; /* zygote: what it took from stdout, or stderr, may lack its newline */
-    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 122 - 8 * TSFPM_DURATION_BUCKETS];
+    uint8_t has_no_script;  /* the present or last request asked for a script that is not there, as pages usually do */
+    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 123 - 8 * TSFPM_DURATION_BUCKETS];
     uint8_t params[TSFPM_PARAMS_SIZE]; /* FastCGI name-value pairs of the present or last request, as sent */
 };
 

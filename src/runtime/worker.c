@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -94,6 +95,8 @@ static uint64_t contended_since_ns; /* this client has been in the way since the
 static uint64_t cpu_ns_at_last_end;
 static int yield_pause_ms; /* 1 to 4, different from worker to worker */
 static bool was_ready;     /* has reached accept */
+static uint64_t requests_left; /* 0: no limit, or is_spent */
+static bool is_spent;          /* it has had all the requests that it may have */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -122,7 +125,7 @@ static uint64_t become_idle(enum tsfpm_stage stage)
 
 static bool must_leave(void)
 {
-    return leaving || __atomic_load_n(&tsfpm_scoreboard->draining, __ATOMIC_RELAXED) != 0 ||
+    return leaving || is_spent || __atomic_load_n(&tsfpm_scoreboard->draining, __ATOMIC_RELAXED) != 0 ||
            __atomic_load_n(&slot->leave, __ATOMIC_RELAXED) != 0;
 }
 
@@ -215,6 +218,19 @@ void tsfpm_worker_close_descriptors(void)
 
 /* ---- requests, as PHP tells of them ---- */
 
+/* php-cgi counts for itself, and does not see the pages: with them this comes first. */
+void tsfpm_worker_limit_requests(const char *most)
+{
+    requests_left = most == NULL ? 0 : strtoul(most, NULL, 10);
+}
+
+void tsfpm_worker_has_no_script(void)
+{
+    tsfpm_slot_begin(slot);
+    slot->has_no_script = 1;
+    tsfpm_slot_end(slot);
+}
+
 void tsfpm_worker_request_starts(void)
 {
     set_stage(TSFPM_STAGE_EXECUTING);
@@ -237,6 +253,7 @@ void tsfpm_worker_request_ends(uint64_t memory_peak)
     if (memory_peak > slot->memory_peak) slot->memory_peak = memory_peak;
     tsfpm_slot_end(slot);
     cpu_ns_at_last_end = cpu_ns;
+    if (requests_left > 0 && --requests_left == 0) is_spent = true;
     request_open = false;
     tsfpm_output_request_ends();
     tsfpm_access_log_request_ends(slot->request_start_epoch_us, duration, memory_peak);
@@ -270,6 +287,7 @@ static void request_begins(void)
     tsfpm_request_body_starts();
     tsfpm_slot_begin(slot);
     slot->accepted++;
+    slot->has_no_script = 0;
     slot->params_length = 0;
     slot->params_total = 0;
     tsfpm_slot_end(slot);
@@ -517,6 +535,7 @@ static ssize_t end_of_stream(void)
  */
 static bool is_time_to_part(void)
 {
+    if (is_spent) return true;
     bool is_leaving = must_leave();
     if (!is_leaving && contended_since_ns == 0) return false;
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
@@ -588,10 +607,13 @@ static bool answer_page(void)
     while (match == TSFPM_RELAY_INCOMPLETE && receive_more());
     if (match != TSFPM_RELAY_YES) return false;
     tsfpm_access_log_page_starts(input + input_start, request.length);
+    /* Only the page tells of it, which names a script that is there, as php-fpm's does. */
+    bool has_script = tsfpm_head_finds_script(request.script, request.script_length, tsfpm_main_script_rules());
     follow(input + input_start, request.length, true);
     input_start += request.length;
     connection_used = true;
     tsfpm_worker_request_starts();
+    if (!has_script) tsfpm_worker_has_no_script();
     if (!tsfpm_ask(request.kind, request.is_head, request.query, request.query_length, pass_on, &request.id))
         pass_on(&request.id, (const uint8_t *)unavailable, sizeof unavailable - 1);
     uint8_t end[2 * FCGI_HEADER_LEN] = {0};

@@ -265,7 +265,8 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     if (settings.worker_title != NULL) tsfpm_set_title(settings.worker_title);
     /* Up to here what goes wrong is told in any case: php-fpm then shows nothing but an exit code. */
     tsfpm_output_begin(slot, settings.catches_output);
-    if (!is_probe) tsfpm_allowed_clients_tell_mistakes();
+    if (is_probe) tsfpm_worker_limit_requests(NULL); /* the master ends it, once it has its answer */
+    else tsfpm_allowed_clients_tell_mistakes();
     if (!is_probe) tsfpm_access_log_begin(slot);
     tsfpm_worker_begin(slot, listen, kept_channel, &original_mask);
 }

@@ -4,7 +4,7 @@
  */
 
 export const SCOREBOARD_MAGIC = 0x50465354;
-export const SCOREBOARD_VERSION = 2;
+export const SCOREBOARD_VERSION = 3;
 export const HEADER_SIZE = 4096;
 export const SLOT_SIZE = 8192;
 export const PARAMS_SIZE = 7680;
@@ -18,7 +18,7 @@ export const DURATION_BOUNDS_S = [
 ] as const;
 export const DURATION_BUCKETS = DURATION_BOUNDS_S.length + 1;
 
-export type FieldType = 'u32' | 'i32' | 'u64' | 'u64 buckets' | 'bytes';
+export type FieldType = 'u8' | 'u32' | 'i32' | 'u64' | 'u64 buckets' | 'bytes';
 
 /** Where a field is, in bytes from the start of its header or slot. */
 export interface Field {
@@ -26,6 +26,7 @@ export interface Field {
   readonly type: FieldType;
 }
 
+const u8 = (offset: number) => ({ offset, type: 'u8' }) as const;
 const u32 = (offset: number) => ({ offset, type: 'u32' }) as const;
 const i32 = (offset: number) => ({ offset, type: 'i32' }) as const;
 const u64 = (offset: number) => ({ offset, type: 'u64' }) as const;
@@ -73,6 +74,7 @@ export const SLOT_FIELDS = {
   params_total: u32(108),
   duration_sum_ns: u64(112),
   duration_buckets: { offset: 120, type: 'u64 buckets' },
+  has_no_script: u8(250),
   params: { offset: SLOT_SIZE - PARAMS_SIZE, type: 'bytes' },
 } as const satisfies Record<string, Field>;
 

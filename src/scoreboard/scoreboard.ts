@@ -46,6 +46,8 @@ export interface SlotSnapshot {
   /** FastCGI name-value pairs of the present or last request, cut to what fits. */
   readonly params: Buffer;
   readonly isParamsCut: boolean;
+  /** That request asked for a script that is not there, as those for pages usually do. */
+  readonly hasNoScript: boolean;
 }
 
 /** The part of a {@link SlotSnapshot} that tells how long a request has been running. */
@@ -207,6 +209,7 @@ function decodeSlot(slot: number, bytes: Buffer): SlotSnapshot | undefined {
     durations: decodeDurations(bytes, SLOT_FIELDS.duration_sum_ns, SLOT_FIELDS.duration_buckets),
     params: Buffer.from(bytes.subarray(params, params + length)),
     isParamsCut: readUInt32(bytes, SLOT_FIELDS.params_total.offset) > length,
+    hasNoScript: bytes[SLOT_FIELDS.has_no_script.offset] !== 0,
   };
 }
 

@@ -68,6 +68,11 @@ bool tsfpm_module_exposes_php(void)
 {
     return false;
 }
+void tsfpm_worker_limit_requests(const char *most)
+{
+    (void)most;
+}
+
 void tsfpm_worker_begin(uint32_t slot, int listen, int channel, const sigset_t *mask)
 {
     (void)slot, (void)listen, (void)channel, (void)mask;

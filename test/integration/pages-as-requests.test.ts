@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
+import { type Daemon, startTsfpm } from '../helpers/daemon.js';
+import type { Settings } from '../helpers/daemon-folder.js';
+import { FastcgiConnection, fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
+import { FpmAlike } from '../helpers/fpm-alike.js';
+import { PID_PHP } from '../helpers/probes.js';
+import { until } from '../helpers/wait.js';
+
+// Requests that run no script are requests all the same.
+
+const PAGES: Settings = {
+  'pm.max_children': 1,
+  'pm.status_path': '/status',
+  'ping.path': '/ping',
+  'pm.status_listen': '{folder}/status.sock',
+  'listen.mode': '0666',
+};
+const files = { 'pid.php': PID_PHP, 'text.txt': 'no script' };
+
+interface Both {
+  readonly tsfpm: Daemon;
+  /** The folder of each, with sockets and logs. */
+  readonly folders: readonly string[];
+}
+
+async function startBoth(t: TestContext, www: Settings): Promise<Both> {
+  const tsfpm = await startTsfpm(t, { pools: { www: { ...PAGES, ...www } }, files });
+  const fpm = new FpmAlike(tsfpm.folder);
+  await fpm.start(t);
+  return { tsfpm, folders: [tsfpm.folder.path, fpm.path] };
+}
+
+async function ask(folder: string, tsfpm: Daemon, name: string, socket = 'www.sock'): Promise<string> {
+  const params = scriptParams(tsfpm.folder.script(name), {
+    SCRIPT_NAME: `/${name}`,
+    ...(socket === 'www.sock' ? {} : { QUERY_STRING: 'full' }),
+  });
+  return (await fcgiRequest(`${folder}/${socket}`, { params })).body.toString();
+}
+
+/** What the full status says of the worker, which has been idle since. */
+async function shownScript(folder: string, tsfpm: Daemon): Promise<string | undefined> {
+  return until('the worker is idle', async () => {
+    const page = await ask(folder, tsfpm, 'status', 'status.sock');
+    return /^state: +Idle$/m.test(page) && /^script: +(.*)$/m.exec(page)?.[1];
+  });
+}
+
+test('the full status shows the script of a request, and - for a page and for one that is not there', {
+  skip: unlessPhpFpm,
+}, async (t) => {
+  const { tsfpm, folders } = await startBoth(t, {});
+  const names = [
+    'pid.php',
+    'ping',
+    'text.txt',
+    'missing.php',
+    'pid.php',
+    'status',
+    'missing.php/info',
+    'pid.php',
+  ];
+  const shown = folders.map(async (folder) => {
+    const scripts: (string | undefined)[] = [];
+    for (const name of names) {
+      await ask(folder, tsfpm, name);
+      scripts.push(await shownScript(folder, tsfpm));
+    }
+    return scripts;
+  });
+  const [ours, theirs] = await Promise.all(shown);
+  assert.deepEqual(ours, theirs);
+  const [script, text] = [tsfpm.folder.script('pid.php'), tsfpm.folder.script('text.txt')];
+  assert.deepEqual(ours, [script, '-', text, '-', script, '-', '-', script]);
+});
+
+for (const [what, names] of [
+  ['pings', ['ping']],
+  ['status pages', ['status']],
+  ['scripts that are not there', ['missing.php']],
+  ['scripts, with pages between them', ['ping', 'pid.php', 'status', 'missing.php', 'pid.php']],
+] as const)
+  test(`pm.max_requests counts ${what}, as php-fpm does`, { skip: unlessPhpFpm }, async (t) => {
+    const { tsfpm, folders } = await startBoth(t, {
+      'pm.max_requests': 3,
+      'access.log': '{folder}/access.log',
+      'access.format': '%p',
+    });
+    const served = folders.map(async (folder) => {
+      for (let i = 0; i < 8; i++) await ask(folder, tsfpm, names[i % names.length] ?? '');
+      const log = () => readFileSync(`${folder}/access.log`, 'utf8').trim().split('\n');
+      await until('the log has them all', () => log().length === 8);
+      return runLengths(log());
+    });
+    assert.deepEqual(await Promise.all(served), [
+      [3, 3, 2],
+      [3, 3, 2],
+    ]);
+  });
+
+function runLengths(values: readonly string[]): number[] {
+  const lengths: number[] = [];
+  for (const [i, value] of values.entries())
+    if (value === values[i - 1]) lengths.push((lengths.pop() ?? 0) + 1);
+    else lengths.push(1);
+  return lengths;
+}
+
+test('a kept connection ends with the last request that its worker may have', {
+  skip: unlessPhpFpm,
+}, async (t) => {
+  const { tsfpm, folders } = await startBoth(t, { 'pm.max_requests': 3 });
+  for (const last of ['ping', 'pid.php'])
+    for (const folder of folders) {
+      const connection = await FastcgiConnection.open(`${folder}/www.sock`);
+      t.after(() => connection.close());
+      for (const name of ['ping', 'ping', last]) {
+        const params = scriptParams(tsfpm.folder.script(name), { SCRIPT_NAME: `/${name}` });
+        assert.equal((await connection.request({ params, keepConn: true })).status, 200);
+      }
+      await connection.closed;
+    }
+});
