@@ -1,8 +1,12 @@
-import { fstatSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
+import { constants } from 'node:os';
+import { SystemError } from '../errors.js';
 import type { Count, Fd } from '../units.js';
-import { checked, hasCode, libcFunction } from './libc.js';
-import { readUInt16, readUInt32, writeUInt16, writeUInt32 } from './native-integers.js';
-import { socketName, socketOption } from './socket.js';
+import { checked, libcFunction, systemError } from './libc.js';
+import { readInt32, readUInt16, readUInt32, writeUInt16, writeUInt32 } from './native-integers.js';
+import { isReadable } from './poll.js';
+import { openStreamSocket, socketName, socketOption } from './socket.js';
+import type { SocketAddress } from './socket-address.js';
 
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
@@ -17,6 +21,7 @@ const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
 const NLM_F_REQUEST = 1;
+const NLMSG_ERROR = 2;
 const AF_UNIX = 1;
 const UDIAG_SHOW_RQLEN = 0x10;
 const UNIX_DIAG_RQLEN = 4;
@@ -42,9 +47,9 @@ const c = {
 };
 
 export interface ListenQueue {
-  /** Connections that wait to be accepted. */
+  /** Connections that wait to be accepted; where the kernel does not tell how many, 1 is some. */
   readonly length: Count;
-  /** How many may wait: the backlog, as the kernel cut it. */
+  /** How many may wait: the backlog, as the kernel cut it; 0 where it does not tell. */
   readonly limit: Count;
 }
 
@@ -52,44 +57,66 @@ export interface ListenQueue {
  * Connections waiting to be accepted on a listening socket. Takes some 40 us.
  *
  * @param fd TCP or unix listening socket
- * @returns undefined where the kernel does not tell
  * @throws SystemError EBADF, ENOTSOCK
  * @see tcp(7) TCP_INFO; sock_diag(7), unix_diag_req
  */
-export function listenQueue(fd: Fd): ListenQueue | undefined {
-  return socketName(fd)?.family === 'unix' ? unixQueue(fd) : tcpQueue(fd);
+export function listenQueue(fd: Fd): ListenQueue {
+  const queue = askKernel(fd, socketName(fd)?.family);
+  // A seccomp filter, a kernel or a container without it, descriptors or memory that are short: whatever keeps the number
+  // from us, a client that waits must not go unseen.
+  return queue instanceof SystemError ? { length: isReadable(fd) ? 1 : 0, limit: 0 } : queue;
 }
 
-function tcpQueue(fd: Fd): ListenQueue | undefined {
-  const info = socketOption(fd, IPPROTO_TCP, TCP_INFO, TCPI_NEEDED_BYTES);
-  if (info.length < TCPI_NEEDED_BYTES) {
-    return undefined;
+/**
+ * Why the kernel does not tell the queues of sockets of that family; undefined where it does. For a word at the start.
+ *
+ * @throws SystemError EMFILE, ENFILE
+ */
+export function listenQueueFailure(family: SocketAddress['family']): SystemError | undefined {
+  const fd = openStreamSocket(family);
+  try {
+    const queue = askKernel(fd, family);
+    return queue instanceof SystemError ? queue : undefined;
+  } finally {
+    closeSync(fd);
   }
+}
+
+function askKernel(fd: Fd, family: SocketAddress['family'] | undefined): ListenQueue | SystemError {
+  try {
+    return family === 'unix' ? unixQueue(fd) : tcpQueue(fd);
+  } catch (error) {
+    if (error instanceof SystemError) return error;
+    throw error;
+  }
+}
+
+function tcpQueue(fd: Fd): ListenQueue {
+  const info = socketOption(fd, IPPROTO_TCP, TCP_INFO, TCPI_NEEDED_BYTES);
+  if (info.length < TCPI_NEEDED_BYTES)
+    throw systemError(constants.errno.ENOPROTOOPT, { syscall: 'getsockopt', fd });
   return { length: readUInt32(info, TCPI_UNACKED_OFFSET), limit: readUInt32(info, TCPI_SACKED_OFFSET) };
 }
 
 let diagSocket: Fd | undefined;
 let lastSequence = 0;
 
-function unixQueue(fd: Fd): ListenQueue | undefined {
+function unixQueue(fd: Fd): ListenQueue {
   const inode = fstatSync(fd).ino;
   lastSequence = (lastSequence + 1) >>> 0;
   const request = encodeUnixDiagRequest(inode, lastSequence);
-  try {
-    diagSocket ??= checked(c.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG), { syscall: 'socket' });
-    checked(c.send(diagSocket, request, request.length, 0), { syscall: 'send', fd: diagSocket });
-    return readAnswer(diagSocket, lastSequence);
-  } catch (error) {
-    // A kernel or a container without sock_diag: nobody can tell then.
-    if (hasCode(error, 'EPROTONOSUPPORT', 'EAFNOSUPPORT', 'EPERM', 'EACCES', 'ENOENT', 'EAGAIN')) {
-      return undefined;
-    }
-    throw error;
-  }
+  diagSocket ??= checked(c.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG), {
+    syscall: 'socket',
+    address: 'netlink',
+  });
+  checked(c.send(diagSocket, request, request.length, 0), { syscall: 'send', fd: diagSocket });
+  const answer = readAnswer(diagSocket, lastSequence);
+  if (answer.queue === undefined) throw systemError(answer.errno, { syscall: 'sock_diag', fd });
+  return answer.queue;
 }
 
 /** The kernel answers within send(2), so there is nothing to wait for. */
-function readAnswer(socket: Fd, sequence: number): ListenQueue | undefined {
+function readAnswer(socket: Fd, sequence: number): UnixDiagAnswer {
   const answer = Buffer.alloc(ANSWER_ROOM);
   for (;;) {
     const length = checked(c.recv(socket, answer, answer.length, MSG_DONTWAIT), {
@@ -99,7 +126,7 @@ function readAnswer(socket: Fd, sequence: number): ListenQueue | undefined {
     const decoded = decodeUnixDiagAnswer(answer.subarray(0, length));
     // Another number is the answer to a question whose reading failed.
     if (decoded?.sequence === sequence) {
-      return decoded.queue;
+      return decoded;
     }
   }
 }
@@ -120,11 +147,10 @@ export function encodeUnixDiagRequest(inode: number, sequence: number): Buffer {
   return bytes;
 }
 
-export interface UnixDiagAnswer {
-  readonly sequence: number;
-  /** undefined if the kernel refused, or left the attribute out. */
-  readonly queue: ListenQueue | undefined;
-}
+/** The queue, or why the kernel tells none: it refused, or left the attribute out. */
+export type UnixDiagAnswer =
+  | { readonly sequence: number; readonly queue: ListenQueue }
+  | { readonly sequence: number; readonly queue: undefined; readonly errno: number };
 
 /** @returns undefined for bytes that are no netlink message */
 export function decodeUnixDiagAnswer(bytes: Buffer): UnixDiagAnswer | undefined {
@@ -133,8 +159,13 @@ export function decodeUnixDiagAnswer(bytes: Buffer): UnixDiagAnswer | undefined 
   }
   const end = Math.min(readUInt32(bytes, 0), bytes.length);
   const sequence = readUInt32(bytes, 8);
-  if (readUInt16(bytes, 4) !== SOCK_DIAG_BY_FAMILY) {
-    return { sequence, queue: undefined };
+  const type = readUInt16(bytes, 4);
+  const nothing = { sequence, queue: undefined, errno: constants.errno.EOPNOTSUPP } as const;
+  if (type === NLMSG_ERROR && end >= NETLINK_HEADER_SIZE + 4) {
+    return { ...nothing, errno: -readInt32(bytes, NETLINK_HEADER_SIZE) };
+  }
+  if (type !== SOCK_DIAG_BY_FAMILY) {
+    return nothing;
   }
   let at = NETLINK_HEADER_SIZE + UNIX_DIAG_MESSAGE_SIZE;
   while (at + ATTRIBUTE_HEADER_SIZE <= end) {
@@ -144,9 +175,10 @@ export function decodeUnixDiagAnswer(bytes: Buffer): UnixDiagAnswer | undefined 
     }
     if (readUInt16(bytes, at + 2) === UNIX_DIAG_RQLEN && length >= ATTRIBUTE_HEADER_SIZE + 8) {
       const length = readUInt32(bytes, at + ATTRIBUTE_HEADER_SIZE);
-      return { sequence, queue: { length, limit: readUInt32(bytes, at + ATTRIBUTE_HEADER_SIZE + 4) } };
+      const limit = readUInt32(bytes, at + ATTRIBUTE_HEADER_SIZE + 4);
+      return { sequence, queue: { length, limit } };
     }
     at += (length + 3) & ~3; // attributes are aligned to 4
   }
-  return { sequence, queue: undefined };
+  return nothing;
 }

@@ -60,9 +60,9 @@ export class Scaler {
     return this.#maxChildrenReached;
   }
 
-  /** The listen queue now, its limit, and the most ever seen. */
+  /** The listen queue now, its limit, and the most ever seen; as the kernel tells them. */
   queue(): { readonly length: Count; readonly limit: Count; readonly max: Count } {
-    const { length, limit } = listenQueue(this.#parts.listenFd) ?? { length: 0, limit: 0 };
+    const { length, limit } = listenQueue(this.#parts.listenFd);
     this.#maxQueue = Math.max(this.#maxQueue, length);
     return { length, limit, max: this.#maxQueue };
   }
@@ -87,10 +87,10 @@ export class Scaler {
   }
 
   /** After every event that changes a number. */
-  decide(isConnectionWaiting = false): void {
+  decide(): void {
     const { generation, mayFork } = this.#parts;
     const current = generation();
-    let snapshot = this.#snapshot(current, isConnectionWaiting);
+    let snapshot = this.#snapshot(current);
     let decision = decideScaling(this.#settings, snapshot, this.#memory);
     this.#memory = decision.memory;
     if (decision.wantsIdleWorkers && current !== undefined) {
@@ -113,7 +113,7 @@ export class Scaler {
     if (decision.fork > 0 || decision.retire.length > 0)
       log.debug(
         `[pool ${config.name}] currently ${snapshot.active} active children, ${snapshot.idle} spare children, ` +
-          `${snapshot.queued ?? 0} connections waiting; forking ${decision.fork}, letting ${decision.retire.length} go`,
+          `${snapshot.queued} connections waiting; forking ${decision.fork}, letting ${decision.retire.length} go`,
         fields,
       );
     for (let i = 0; i < decision.fork; i++) current?.fork();
@@ -152,11 +152,11 @@ export class Scaler {
     if (isWanted === this.#isWatching) return;
     this.#isWatching = isWanted;
     const { arrivals, listenFd } = this.#parts;
-    if (isWanted) arrivals.watch(listenFd, () => this.decide(true));
+    if (isWanted) arrivals.watch(listenFd, () => this.decide());
     else arrivals.unwatch(listenFd);
   }
 
-  #snapshot(current: Generation | undefined, isConnectionWaiting: boolean): PoolSnapshot {
+  #snapshot(current: Generation | undefined): PoolSnapshot {
     const { budget, mayFork, nowMs } = this.#parts;
     const isStatic = this.#settings.pm === 'static';
     const header = current?.scoreboard.header();
@@ -165,8 +165,7 @@ export class Scaler {
     return {
       nowMs: nowMs(),
       ...counts,
-      queued: isStatic && this.#armedFor > 0 ? undefined : this.queue().length,
-      isConnectionWaiting,
+      queued: isStatic && this.#armedFor > 0 ? 0 : this.queue().length,
       lowestIdle: header?.lowestIdle,
       room: budget.room,
       mayFork: mayFork(),

@@ -25,7 +25,7 @@ export function clampSnapshot(snapshot: PoolSnapshot): PoolSnapshot {
     active: clampCount(snapshot.active),
     starting: clampCount(snapshot.starting),
     leaving: clampCount(snapshot.leaving),
-    queued: clampOptional(snapshot.queued),
+    queued: clampCount(snapshot.queued),
     lowestIdle: clampOptional(snapshot.lowestIdle),
     room: clampCount(snapshot.room),
     idleWorkers: snapshot.idleWorkers === undefined ? undefined : clampWorkers(snapshot.idleWorkers),

@@ -3,7 +3,7 @@ import { listen } from './attention.js';
 import { clampSettings, clampSnapshot } from './clamp.js';
 import { dynamicWish, shrinkDynamic } from './dynamic.js';
 import { QUIET, tell } from './episodes.js';
-import { type Growth, grow, living, mayBeQueued, ROOM_RETRY_MS, type Wish } from './growth.js';
+import { type Growth, grow, living, ROOM_RETRY_MS, type Wish } from './growth.js';
 import { emptyWindow } from './idle-window.js';
 import { ONDEMAND_WISH, shrinkOndemand } from './ondemand.js';
 import type { Shrinkage } from './retirement.js';
@@ -18,7 +18,6 @@ export function initialScalingMemory(settings: ScalingSettings, nowMs: Milliseco
     bucket: fullBucket(clampSettings(settings).maxSpawnRate, nowMs),
     episodes: QUIET,
     window: emptyWindow(nowMs),
-    mayBeQueued: false,
     dueAtMs: undefined,
     listenedAtMs: undefined,
   };
@@ -103,7 +102,6 @@ function adapt(
       bucket: growth.bucket,
       episodes: told.episodes,
       window: shrinkage.window,
-      mayBeQueued: mayBeQueued(snapshot, memory),
       dueAtMs: shrinkage.dueAtMs,
       listenedAtMs: attention.listenedAtMs,
     },

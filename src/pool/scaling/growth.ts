@@ -35,17 +35,6 @@ export function living({ idle, keptAlive, active, starting }: PoolSnapshot): Cou
   return idle + keptAlive + active + starting;
 }
 
-/** Where the queue is not known: whether somebody may still wait, since there is no second event for who came before. */
-export function mayBeQueued(snapshot: PoolSnapshot, memory: ScalingMemory): boolean {
-  const { queued, idle, isConnectionWaiting } = snapshot;
-  return queued === undefined && idle === 0 && (isConnectionWaiting || memory.mayBeQueued);
-}
-
-/** Connections that wait; where the queue is not known one at a time, until a worker finds none. */
-function waiting(snapshot: PoolSnapshot, memory: ScalingMemory): Count {
-  return snapshot.queued ?? (mayBeQueued(snapshot, memory) ? 1 : 0);
-}
-
 /**
  * Forks what is missing: one worker for each connection that waits, and the spare ones, less those that are idle or on
  * their way. So there are never more forks than connections waiting and spare workers, however often it is asked.
@@ -59,7 +48,7 @@ export function grow(
 ): Growth {
   const workers = living(snapshot);
   const toStart = memory.isFilled ? 0 : Math.max(0, wish.start - workers);
-  const toServe = Math.max(0, waiting(snapshot, memory) + wish.spare - snapshot.idle - snapshot.starting);
+  const toServe = Math.max(0, snapshot.queued + wish.spare - snapshot.idle - snapshot.starting);
   const missing = Math.max(toStart, toServe);
 
   const bucket = refill(memory.bucket, settings.maxSpawnRate, snapshot.nowMs);

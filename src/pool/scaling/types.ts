@@ -50,10 +50,8 @@ export interface PoolSnapshot {
   readonly starting: Count;
   /** Workers that were told to end and are still there. */
   readonly leaving: Count;
-  /** Connections in the listen queue; undefined where the kernel does not tell. */
-  readonly queued: Count | undefined;
-  /** The watched socket has just told of a connection; only matters where `queued` is undefined. */
-  readonly isConnectionWaiting: boolean;
+  /** Connections in the listen queue. Where the kernel does not tell how many, 1 is some: the pool grows one by one. */
+  readonly queued: Count;
   /**
    * Fewest workers in accept at any moment since the last call, where the scoreboard keeps that; undefined: unknown,
    * then only the moments of the calls are known, and load that comes and goes in between is not seen.
@@ -109,8 +107,6 @@ export interface ScalingMemory {
   readonly episodes: Episodes;
   /** dynamic: how many workers were spare in the last `idleTimeoutMs` */
   readonly window: IdleWindow;
-  /** A connection came where the queue is not known, and no worker has been seen idle since. */
-  readonly mayBeQueued: boolean;
   /** When the worker that has been idle for longest has been so for `idleTimeoutMs`, or earlier. */
   readonly dueAtMs: Milliseconds | undefined;
   /** Last call at which there was nothing to fork and the master went on listening. */

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { decodeUnixDiagAnswer, listenQueue } from '../../../src/os/listen-queue.js';
+import { decodeUnixDiagAnswer, listenQueue, listenQueueFailure } from '../../../src/os/listen-queue.js';
 import {
   acceptIpv4Too,
   bindSocket,
@@ -98,6 +98,19 @@ test('a full unix queue answers a non-blocking connect with EAGAIN', () => {
   listenOn(address, 0);
   connectSocket(open('unix', true), address);
   assert.throws(() => connectSocket(open('unix', true), address), { code: 'EAGAIN' });
+});
+
+test('a refused question about a queue tells why', () => {
+  const answer = Buffer.alloc(36);
+  answer.writeUInt32LE(36, 0);
+  answer.writeUInt16LE(2, 4); // NLMSG_ERROR
+  answer.writeUInt32LE(7, 8);
+  answer.writeInt32LE(-2, 16);
+  assert.deepEqual(decodeUnixDiagAnswer(answer), { sequence: 7, queue: undefined, errno: 2 });
+});
+
+test('this machine tells the queues of all sockets', () => {
+  for (const family of ['unix', 'ipv4', 'ipv6'] as const) assert.equal(listenQueueFailure(family), undefined);
 });
 
 test('a queue answer cut anywhere is no queue', () => {

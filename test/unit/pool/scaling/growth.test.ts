@@ -58,7 +58,6 @@ describe('how many are forked', () => {
     ['dynamic: above pm.max_children', dynamic, { active: 70, queued: 10 }, 0],
     ['dynamic: process.max', dynamic, { active: 4, queued: 10, room: 5 }, 5],
     ['dynamic: no room', dynamic, { active: 4, queued: 10, room: 0 }, 0],
-    ['dynamic: unknown queue, spare only', dynamic, { active: 4, queued: undefined }, 3],
     ['dynamic: a huge queue', dynamic, { active: 4, queued: HUGE }, 56],
     ['dynamic: a negative queue', dynamic, { idle: 3, queued: -5 }, 0],
     ['dynamic: an idle count that is nonsense', dynamic, { idle: -5 }, 3],
@@ -66,8 +65,6 @@ describe('how many are forked', () => {
     ['ondemand: one waits', ondemand, { queued: 1 }, 1],
     ['ondemand: 50 wait', ondemand, { queued: 50 }, 50],
     ['ondemand: idle workers take some', ondemand, { idle: 5, queued: 8 }, 3],
-    ['ondemand: unknown queue, a connection came', ondemand, unknown({ isConnectionWaiting: true }), 1],
-    ['ondemand: unknown queue, no connection', ondemand, unknown({}), 0],
     ['ondemand: no room', ondemand, { queued: 8, room: 0 }, 0],
     ['static: what is missing', fixed, { idle: 1, active: 2 }, 2],
     ['static: full', fixed, { idle: 1, active: 4, queued: 100 }, 0],
@@ -75,23 +72,20 @@ describe('how many are forked', () => {
     ['static: one of those leaving is still there', fixed, { active: 4, leaving: 1 }, 0],
     ['static: no room', fixed, { active: 2, room: 0 }, 0],
   ];
-  function unknown(changes: Partial<PoolSnapshot>): Partial<PoolSnapshot> {
-    return { ...changes, queued: undefined };
-  }
   for (const [name, settings, look, forks] of rows)
     test(name, () => {
       assert.equal(decideScaling(settings, snapshotOf(look), filled(settings)).fork, forks);
     });
 
-  test('ondemand without a known queue goes on until a worker finds nobody', () => {
-    const queued = undefined;
+  test('where 1 stands for some, ondemand goes on one by one until nobody waits', () => {
+    const queued = 1;
     const decisions = decideAll(ondemand, [
-      { queued, isConnectionWaiting: true },
+      { queued },
       { queued, starting: 1 },
       { queued, active: 1 },
       { queued, active: 2 },
-      { queued, active: 2, idle: 1 },
-      { queued, active: 3 },
+      { queued: 0, active: 2, idle: 1 },
+      { queued: 0, active: 3 },
     ]);
     assert.deepEqual(
       decisions.map(({ fork }) => fork),

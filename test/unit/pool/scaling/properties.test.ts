@@ -40,8 +40,7 @@ const look = fc.record({
   active: count,
   starting: count,
   leaving: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: count }),
-  queued: fc.option(count, { nil: undefined }),
-  isConnectionWaiting: fc.boolean(),
+  queued: count,
   lowestIdle: fc.option(count, { nil: undefined }),
   room: fc.oneof(fc.constant(Number.POSITIVE_INFINITY), count),
   mayFork: fc.boolean(),
@@ -102,8 +101,7 @@ test('a filled pool never forks more than wait and are spare, less those on thei
       fc.pre(settings.pm !== 'static');
       const memory = { ...initialScalingMemory(settings, 0), isFilled: true };
       const spare = settings.pm === 'dynamic' ? settings.minSpare : 0;
-      const unknown = snapshot.isConnectionWaiting ? 1 : 0;
-      const wanted = sane(snapshot.queued ?? unknown) + spare;
+      const wanted = sane(snapshot.queued) + spare;
       const { fork } = decideScaling(settings, snapshot, memory);
       assert.ok(fork <= Math.max(0, wanted - sane(snapshot.idle) - sane(snapshot.starting)));
     }),
@@ -178,7 +176,6 @@ const quiet: PoolSnapshot = {
   starting: 0,
   leaving: 0,
   queued: 0,
-  isConnectionWaiting: false,
   lowestIdle: undefined,
   room: Number.POSITIVE_INFINITY,
   mayFork: true,

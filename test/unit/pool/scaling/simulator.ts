@@ -36,7 +36,7 @@ export interface SimulationOptions {
   readonly seed?: number;
   /** The scoreboard keeps the fewest idle workers between two looks. Default true. */
   readonly tellsLowestIdle?: boolean;
-  /** The kernel tells the length of the listen queue. Default true. */
+  /** The kernel tells the length of the listen queue, not only that there is one. Default true. */
   readonly tellsQueue?: boolean;
   /** Requests after which a worker ends; 0 is never. */
   readonly maxRequests?: number;
@@ -106,7 +106,6 @@ class Simulation {
   #nextPid = 1;
   #watchQueue = false;
   #wakeBelowIdle = 0;
-  #isConnectionTold = false;
   #isLookDue = false;
   #timer = 0;
   #isTimerSet = false;
@@ -150,7 +149,6 @@ class Simulation {
     }
     this.#queue.push(request);
     if (!this.#watchQueue) return;
-    this.#isConnectionTold = true;
     this.#lookSoon();
   }
 
@@ -245,7 +243,6 @@ class Simulation {
     if (decision.busy !== undefined) this.#course.busyAtMs.push(this.#nowMs);
     for (let i = 0; i < decision.fork; i++) this.#fork();
     for (const pid of decision.retire) this.#retire(pid);
-    this.#isConnectionTold = false;
     this.#lowestIdle = this.#counts.idle;
     this.#listenAs(decision);
     return decision;
@@ -257,7 +254,6 @@ class Simulation {
     this.#wakeBelowIdle = wakeBelowIdle;
     // As epoll: a socket that is watched anew tells at once of those who wait already.
     if (!isNew || this.#queue.length === 0) return;
-    this.#isConnectionTold = true;
     this.#lookSoon();
   }
 
@@ -267,8 +263,7 @@ class Simulation {
       nowMs: this.#nowMs,
       ...this.#counts,
       keptAlive: 0,
-      queued: tellsQueue ? this.#queue.length : undefined,
-      isConnectionWaiting: this.#isConnectionTold,
+      queued: tellsQueue ? this.#queue.length : Math.min(this.#queue.length, 1),
       lowestIdle: tellsLowestIdle ? this.#lowestIdle : undefined,
       room: Number.POSITIVE_INFINITY,
       mayFork: true,
@@ -292,8 +287,7 @@ class Simulation {
     const { settings } = this.#options;
     const isFirst = this.#course.decisions === 1;
     const spare = settings.pm === 'dynamic' ? settings.minSpare : 0;
-    // Where the queue is not known, one worker too many shows that nobody waits any more.
-    const most = this.#queue.length + spare + (this.#options.tellsQueue === false ? 1 : 0);
+    const most = this.#queue.length + spare;
     if (settings.pm !== 'static' && !isFirst && decision.fork > most)
       this.#broken(`forks ${decision.fork} where ${most} are enough`);
     if (this.#workers.size + decision.fork > settings.maxChildren)

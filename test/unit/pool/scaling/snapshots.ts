@@ -17,7 +17,6 @@ export function snapshotOf(changes: Partial<PoolSnapshot> = {}): PoolSnapshot {
     starting: 0,
     leaving: 0,
     queued: 0,
-    isConnectionWaiting: false,
     lowestIdle: undefined,
     room: Number.POSITIVE_INFINITY,
     mayFork: true,
