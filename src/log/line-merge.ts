@@ -9,6 +9,8 @@ const SETTLE_MS: Milliseconds = 20;
 const LONGEST_WAIT_MS: Milliseconds = 250;
 /** What is held at most; beyond it everything goes out, in the order that is known. */
 const MOST_HELD: Bytes = 1024 * 1024;
+/** What a line takes beside its text: a flood may be of empty ones. */
+const LINE_OVERHEAD: Bytes = 64;
 
 export interface TimedLine {
   /** When the request ended, since 1970: a worker's claim, taken for now where it lies in the future. */
@@ -84,7 +86,7 @@ export class LineMerge {
 
   #add(line: TimedLine): void {
     this.#held.push(line);
-    this.#heldBytes += line.text.length;
+    this.#heldBytes += line.text.length + LINE_OVERHEAD;
     if (this.#heldBytes > MOST_HELD) this.flush();
     else if (this.#held.length === 1) this.#releaseSoon();
   }
@@ -127,7 +129,7 @@ export class LineMerge {
     let text = '';
     lines.forEach((line, index) => {
       text += line.text;
-      this.#heldBytes -= line.text.length;
+      this.#heldBytes -= line.text.length + LINE_OVERHEAD;
       if (lines[index + 1]?.encoding === line.encoding) return;
       this.#parts.write(Buffer.from(text, line.encoding), index + 1 - from);
       from = index + 1;

@@ -26,6 +26,7 @@ const FILES = [
   'fastcgi-php-binary',
   'finish-request',
   'main-script',
+  'output-by-path',
   'php-',
   'reload.test',
   'request-body-file',

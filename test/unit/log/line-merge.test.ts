@@ -108,7 +108,7 @@ test('a flood is written once it is a megabyte, and nothing of it is lost', (t) 
   const { merge, written, pass } = mergeAt(t, 1_000_000);
   const source = merge.source();
   source.wake();
-  const line = `${'x'.repeat(1023)}\n`;
+  const line = `${'x'.repeat(959)}\n`;
   for (let n = 0; n < 2500; n++) add(source, line, 2_000_000);
   assert.equal(written.length, 2);
   source.sleep();
