@@ -234,6 +234,19 @@ export const GLOBAL_DIRECTIVES = [
     example: '127.0.0.1:9253',
   },
   {
+    name: 'http.hosts',
+    scope: 'global',
+    type: 'string',
+    inForce: true,
+    summary: 'Host names under which http.listen may be asked, separated by commas.',
+    details: [
+      'Addresses and localhost always may. Any other name is refused on a loopback address, so that no web',
+      'page can read there by a name of its own; on other addresses only where this is set.',
+    ],
+    defaultText: 'none',
+    example: 'metrics.example.org',
+  },
+  {
     name: 'control.listen',
     scope: 'global',
     type: 'string',

@@ -1,6 +1,7 @@
 import type { Config, UncheckedGlobal, UncheckedPool } from './config.js';
 import { directive } from './directives.js';
 import type { Draft, PoolDraft } from './draft.js';
+import { checkHostNames } from './host-names.js';
 import { checkAccessFormat } from './log-rules.js';
 import { absolutePath, type Bases, basesFor } from './prefix.js';
 import { fatal, isFatal, type Problem } from './problem.js';
@@ -64,6 +65,7 @@ function checkGlobal(global: UncheckedGlobal, bases: Bases): Problem[] {
   if (global.errorLog.toLowerCase() !== 'syslog') {
     global.errorLog = absolutePath(global.errorLog, bases.state);
   }
+  problems.push(...checkHostNames(global));
   const mechanism = EVENT_MECHANISMS.find((name) => name === global.eventsMechanism.toLowerCase());
   if (mechanism === undefined) {
     problems.push(fatal(`event mechanism '${global.eventsMechanism}' is not available on this system`));

@@ -1,15 +1,17 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { bindListenSocket } from '../listen/bind.js';
+import { ConnectionLimit } from '../listen/connection-limit.js';
 import { removeSocketFile } from '../listen/socket-file.js';
 import type { Logger } from '../log/levels.js';
 import { socketAddressText } from '../os/socket-address.js';
 import type { Bytes, Count, Milliseconds } from '../units.js';
 import { answer, type DoorAnswer, plain } from './answer.js';
+import { hostRefusal } from './hosts.js';
 import type { HttpDoorSource } from './source.js';
 
 export interface HttpDoorLimits {
-  /** Connections at once; more are closed at once. Default 64. */
+  /** Connections at once; past that the one that is silent longest gives way to a new one. Default 64. */
   readonly maxConnections?: Count;
   /** Request line and headers. Default 8 KiB. */
   readonly maxHeaderBytes?: Bytes;
@@ -24,6 +26,8 @@ export interface HttpDoorLimits {
 export interface HttpDoorOptions {
   /** As in a pool's `listen`: `host:port`, `port`, `[v6]:port` or the path of a unix socket, which gets mode 0660. */
   readonly listen: string;
+  /** `http.hosts`: names under which it may be asked. Default none; see {@link hostRefusal}. */
+  readonly hosts?: readonly string[];
   readonly source: HttpDoorSource;
   readonly log: Logger;
   readonly limits?: HttpDoorLimits;
@@ -32,6 +36,8 @@ export interface HttpDoorOptions {
 export interface HttpDoor {
   /** Where it listens: `127.0.0.1:9100`, or a path. */
   readonly address: string;
+  /** From now on asked under these names, in place of {@link HttpDoorOptions.hosts}. */
+  setHosts(hosts: readonly string[]): void;
   /** Stops listening, ends idle connections, gives running answers a moment, and then ends them too. */
   close(): Promise<void>;
 }
@@ -49,13 +55,15 @@ const CLOSE_PATIENCE_MS: Milliseconds = 1000;
  */
 export async function startHttpDoor({
   listen,
+  hosts = [],
   source,
   log,
   limits = {},
 }: HttpDoorOptions): Promise<HttpDoor> {
   const socket = bindListenSocket({ pool: 'http', listen, backlog: BACKLOG, mode: SOCKET_MODE }, { log });
+  let allowed = hosts;
   const server = boundServer(limits, (request, response) =>
-    serve({ source, log, limits }, request, response),
+    serve({ source, log, limits, hosts: allowed }, request, response),
   );
   server.on('error', (error) => log.error(`http.listen: ${error.message}`));
   server.listen({ fd: socket.fd });
@@ -63,6 +71,9 @@ export async function startHttpDoor({
   let closing: Promise<void> | undefined;
   return {
     address: socketAddressText(socket.address),
+    setHosts(names) {
+      allowed = names;
+    },
     close() {
       closing ??= closeServer(server).finally(() => {
         // The server has closed the descriptor itself.
@@ -85,6 +96,7 @@ function boundServer(
   }: HttpDoorLimits,
   listener: (request: IncomingMessage, response: ServerResponse) => void,
 ): Server {
+  const connections = new ConnectionLimit(maxConnections);
   const server = createServer(
     {
       maxHeaderSize: maxHeaderBytes,
@@ -93,9 +105,12 @@ function boundServer(
       keepAliveTimeout: idleTimeoutMs,
       connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, requestTimeoutMs),
     },
-    listener,
+    (request, response) => {
+      connections.hasAsked(request.socket);
+      listener(request, response);
+    },
   );
-  server.maxConnections = maxConnections;
+  server.on('connection', (socket) => connections.admit(socket));
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   // A new connection that says nothing at all.
   server.setTimeout(idleTimeoutMs);
@@ -103,11 +118,16 @@ function boundServer(
 }
 
 function serve(
-  { source, log, limits }: Required<Pick<HttpDoorOptions, 'source' | 'log' | 'limits'>>,
+  { source, log, limits, hosts }: Required<Pick<HttpDoorOptions, 'source' | 'log' | 'limits' | 'hosts'>>,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { status, headers, body } = answerOrFailure(source, request, log);
+  const refusal = hostRefusal(
+    { host: request.headers.host, localAddress: request.socket.localAddress },
+    hosts,
+  );
+  const { status, headers, body } =
+    refusal === undefined ? answerOrFailure(source, request, log) : plain(421, refusal);
   const bytes = Buffer.from(body);
   // A body is of no use here; rather than read it to its end, the connection ends after the answer.
   const hasBody = request.headers['transfer-encoding'] !== undefined || hasLength(request);

@@ -1,3 +1,4 @@
+import { hostNames } from '../config/host-names.js';
 import { controlPath } from '../control/path.js';
 import { type ControlServer, startControlServer } from '../control/server.js';
 import type { ControlTarget } from '../control/target.js';
@@ -26,15 +27,17 @@ export class Doors {
    * One that stays where it is keeps its connections.
    *
    * @param listen undefined or empty: none
+   * @param hosts text of `http.hosts`
    * @throws ListenError and no such door is open then
    */
-  async openHttp(listen: string | undefined): Promise<void> {
+  async openHttp(listen: string | undefined, hosts: string | undefined): Promise<void> {
+    this.#http?.server.setHosts(hostNames(hosts));
     if (listen === this.#http?.listen) return;
     await this.#http?.server.close();
     this.#http = undefined;
     if (!listen) return;
     const { source, log } = this.#keepers;
-    this.#http = { listen, server: await startHttpDoor({ listen, source, log }) };
+    this.#http = { listen, server: await startHttpDoor({ listen, hosts: hostNames(hosts), source, log }) };
   }
 
   /**

@@ -203,7 +203,7 @@ export class Master {
       for (const line of directivesIgnoredWithoutRoot(this.#config)) this.#log.notice(line);
     await Promise.race([this.#pools.start(this.#config), this.#stopAsked]);
     if (this.isStopping) return;
-    await this.#doors.openHttp(this.#config.global.httpListen);
+    await this.#doors.openHttp(this.#config.global.httpListen, this.#config.global.httpHosts);
     this.#usePidFile(this.#config.global.pid ?? this.#options.pidFile);
     await this.#doors.openControl(this.#config.global.controlListen, this.#pidFileInUse);
   }
@@ -460,7 +460,7 @@ export class Master {
     };
     await attempt('error_log', () => this.#options.errorLog.change(global));
     await attempt('pid', () => this.#usePidFile(global.pid ?? this.#options.pidFile));
-    await attempt('http.listen', () => this.#doors.openHttp(global.httpListen));
+    await attempt('http.listen', () => this.#doors.openHttp(global.httpListen, global.httpHosts));
     await attempt('control.listen', () => this.#doors.openControl(global.controlListen, this.#pidFileInUse));
     return problems;
   }

@@ -5,6 +5,7 @@ import { decodeBeginRequest, type FcgiRecord, RecordDecoder } from '../fastcgi/d
 import { encodeEndRequest, encodeStream } from '../fastcgi/encode.js';
 import { decodeParams, paramsByName } from '../fastcgi/params.js';
 import type { ListenSocket } from '../listen/bind.js';
+import { ConnectionLimit } from '../listen/connection-limit.js';
 import { duplicateDescriptor } from '../os/descriptor.js';
 import { encodeCgiPage, type Page, pingPage } from '../status/page.js';
 import type { Bytes, Count, Milliseconds } from '../units.js';
@@ -13,6 +14,7 @@ import type { Pool } from './pool.js';
 import { statusAnswer } from './status-answer.js';
 
 const MOST_PARAMS: Bytes = 64 * 1024;
+/** Past that the one that is silent longest gives way. */
 const MOST_CONNECTIONS: Count = 256;
 /** For a client that says nothing: kept-alive connections of a web server live longer than the moments between scrapes. */
 const SILENCE_MS: Milliseconds = 60_000;
@@ -23,12 +25,11 @@ const SILENCE_MS: Milliseconds = 60_000;
  */
 export class StatusListener {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new ConnectionLimit(MOST_CONNECTIONS);
 
   /** @param socket stays the caller's to close */
   constructor(pool: Pool, socket: ListenSocket) {
     this.#server = createServer((client) => this.#serve(client, pool));
-    this.#server.maxConnections = MOST_CONNECTIONS;
     this.#server.on('error', () => {}); // one connection could not be accepted; the next is tried
     // Node closes the descriptor that it is given.
     this.#server.listen({ fd: duplicateDescriptor(socket.fd) });
@@ -36,15 +37,17 @@ export class StatusListener {
 
   /** Ends every connection. */
   close(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    this.#connections.destroyAll();
     this.#server.close();
   }
 
   #serve(client: Socket, pool: Pool): void {
-    this.#sockets.add(client);
-    const requests = new RequestReader((request) => answer(client, request, pool));
+    this.#connections.admit(client);
+    const requests = new RequestReader((request) => {
+      this.#connections.hasAsked(client);
+      answer(client, request, pool);
+    });
     client.setTimeout(SILENCE_MS, () => client.destroy());
-    client.on('close', () => this.#sockets.delete(client));
     client.on('error', () => client.destroy());
     client.on('data', (chunk: Buffer) => {
       try {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { killProcess } from '../helpers/processes.js';
+import { reload } from '../helpers/reload.js';
 import { burst, ONDEMAND, SLEEP_PHP, sleepRequest } from '../helpers/scaling-pools.js';
 import { freePort } from '../helpers/two-pools.js';
 import { until } from '../helpers/wait.js';
@@ -23,22 +24,21 @@ function get(
   where: { socketPath: string } | { port: number },
   path: string,
   accept?: string,
+  host?: string,
 ): Promise<Answer> {
+  const headers = { ...(accept === undefined ? {} : { accept }), ...(host === undefined ? {} : { host }) };
   return new Promise((resolve, reject) => {
-    const asked = request(
-      { ...where, path, timeout: 5000, agent: false, headers: accept === undefined ? {} : { accept } },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            type: response.headers['content-type'] ?? '',
-            text: Buffer.concat(chunks).toString(),
-          }),
-        );
-      },
-    );
+    const asked = request({ ...where, path, timeout: 5000, agent: false, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          type: response.headers['content-type'] ?? '',
+          text: Buffer.concat(chunks).toString(),
+        }),
+      );
+    });
     asked.on('timeout', () => asked.destroy(new Error(`no answer for ${path}`)));
     asked.on('error', reject);
     asked.end();
@@ -177,4 +177,17 @@ test('/ready is 503 while the master drains', async (t) => {
   await running;
   assert.deepEqual(await tsfpm.ended(), { code: 0, signal: null });
   assert.ok(!existsSync(tsfpm.folder.at('http.sock')));
+});
+
+test('another host name than localhost is refused on TCP unless http.hosts has it; a reload changes that', async (t) => {
+  const port = await freePort();
+  const global = { 'http.listen': `127.0.0.1:${port}` };
+  const tsfpm = await startTsfpm(t, { global, files });
+  const status = async (host?: string) => (await get({ port }, '/status?full', undefined, host)).status;
+  assert.deepEqual(
+    [await status(), await status(`[::1]:${port}`), await status('rebound.example')],
+    [200, 200, 421],
+  );
+  await reload(tsfpm, { global: { ...global, 'http.hosts': 'a.example, rebound.example' }, files });
+  assert.deepEqual([await status('rebound.example'), await status('other.example')], [200, 421]);
 });

@@ -149,3 +149,17 @@ test('its socket is gone after the end', async (t) => {
   await connection.closed;
   assert.ok(!existsSync(path));
 });
+
+test('silent connections, however many, do not keep the page from others', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools: { www: LISTEN }, files });
+  const address = tsfpm.folder.at('status.sock');
+  await statusRequest(tsfpm, { address });
+  const kept = await FastcgiConnection.open(address);
+  await kept.request({ params: statusParams(tsfpm), keepConn: true });
+  const silent: FastcgiConnection[] = [];
+  for (let i = 0; i < 300; i++) silent.push(await FastcgiConnection.open(address));
+  for (let i = 0; i < 20; i++) assert.equal((await statusRequest(tsfpm, { address })).status, 200);
+  // One that has asked is no silent one.
+  await kept.request({ params: statusParams(tsfpm), keepConn: true });
+  for (const connection of [kept, ...silent]) connection.close();
+});

@@ -29,6 +29,7 @@ const GLOBAL_DUMP = `[global]
 	systemd_interval = 10s
 	log_format = fpm
 	http.listen = undefined
+	http.hosts = undefined
 	control.listen = undefined
 	reload_unchanged = yes
  `;
