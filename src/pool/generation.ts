@@ -78,6 +78,8 @@ export interface GenerationListener {
   onAsked(question: Question, answer: (bytes: Buffer) => void): void;
   onWorkerStarted(pid: Pid): void;
   onWorkerEnded(worker: EndedWorker): void;
+  /** php-cgi itself has printed something. */
+  onStartLine(line: string): void;
   /** A request takes longer than `request_slowlog_timeout`. */
   onSlowRequest(): void;
   onForkFailed(reason: string): void;
@@ -652,13 +654,11 @@ export class Generation {
   }
 
   #onLine(raw: string): void {
-    const { log } = this.#tools;
-    const { name } = this.plan.pool;
     // php-cgi writes its start-up warnings for a browser.
     const line = raw.replace(/<br \/>|<\/?b>/g, '').trim();
     if (line === '') return;
     this.#lastLine = line;
-    log.warning(`[pool ${name}] php-cgi: ${line}`, { pool: name });
+    this.#listener.onStartLine(line);
   }
 
   /**

@@ -19,6 +19,7 @@ import { PoolHistory } from './pool-history.js';
 import type { ProcessBudget } from './process-budget.js';
 import { Scaler } from './scaler.js';
 import { failuresAfter, replacementDelay } from './scaling/back-off.js';
+import { askBuiltIn, StartLines } from './start-lines.js';
 import { workerSettings } from './worker-settings.js';
 import type { ZygoteHandle } from './zygote.js';
 
@@ -74,6 +75,7 @@ export class Pool {
   #generationCount: Count = 0;
   #crashes: CrashCounter;
   readonly #memoryWatch: MemoryWatch;
+  readonly #startLines: StartLines;
   /** Reloads and emergency restarts so far: what was begun before one of them is out of date after it. */
   #replacements: Count = 0;
   #state: State = 'starting';
@@ -97,6 +99,7 @@ export class Pool {
     this.#history = new PoolHistory(Date.now());
     this.#scaler = this.#newScaler();
     this.#crashes = new CrashCounter(parts.emergency);
+    this.#startLines = new StartLines(parts.config.name, tools.log, askBuiltIn(parts.environment));
     this.#memoryWatch = new MemoryWatch({
       log: tools.log,
       nowMs: tools.nowMs,
@@ -417,6 +420,7 @@ export class Pool {
           this.#decideFor(generation);
         },
         onWorkerEnded: (worker) => this.#onWorkerEnded(worker, generation),
+        onStartLine: (line) => this.#startLines.tell(line, generation.plan.binary),
         onSlowRequest: () => {
           // A pool that was renewed counts from its renewal.
           if (generation === this.#current) this.#history.slowRequests++;

@@ -1,0 +1,101 @@
+import { execFile } from 'node:child_process';
+import { basename } from 'node:path';
+import type { MasterLog } from '../log/master-log.js';
+import type { Count, Milliseconds } from '../units.js';
+import { type Environment, withoutCgiVariables } from './environment.js';
+
+/** Beyond what a php-cgi without any extension needs to list its own. */
+const PATIENCE_MS: Milliseconds = 10_000;
+
+/** How a line names an extension that php-cgi could not load, or need not have. */
+export interface NamedExtension {
+  /** In lower case, without folder and ending. */
+  readonly name: string;
+  /** It is there already; else nothing was found to load, which is as well where php-cgi has it built in. */
+  readonly isLoaded: boolean;
+}
+
+const ALREADY_LOADED = [
+  /\bModule ["'](?<name>[^"']+)["'](?: is)? already loaded\b/, // 7.4 without "is"
+  /\bCannot load (?<name>.+) - it was already loaded/, // zend_extension
+];
+const NOT_FOUND = /\bUnable to load dynamic library '(?<name>[^']+)'/;
+
+/** What a start-up line of PHP says of an extension; undefined where it is about something else. */
+export function namedExtension(line: string): NamedExtension | undefined {
+  const loaded = ALREADY_LOADED.map((pattern) => pattern.exec(line)?.groups?.name).find(Boolean);
+  const name = loaded ?? NOT_FOUND.exec(line)?.groups?.name;
+  if (name === undefined) return undefined;
+  return { name: basename(name, '.so').toLowerCase(), isLoaded: loaded !== undefined };
+}
+
+/** Names of the extensions of `php-cgi -m`, in lower case. */
+export function extensionNames(list: string): Set<string> {
+  const names = list.split('\n').map((line) => line.trim().toLowerCase());
+  return new Set(names.filter((name) => name !== '' && !name.startsWith('[')));
+}
+
+/** Extensions that are part of that php-cgi itself; none where it cannot be asked. */
+export type AskBuiltIn = (binary: string) => Promise<ReadonlySet<string>>;
+
+export function askBuiltIn(environment: Environment): AskBuiltIn {
+  const env = withoutCgiVariables(environment);
+  return (binary) =>
+    new Promise((resolve) => {
+      const options = { env, timeout: PATIENCE_MS, killSignal: 'SIGKILL' } as const;
+      execFile(binary, ['-n', '-m'], options, (_failure, stdout) => resolve(extensionNames(stdout)));
+    });
+}
+
+/** More than anybody names; what a preloaded script prints may look like such lines without end. */
+const MOST_NAMES: Count = 64;
+
+/**
+ * What the php-cgi of one pool prints while it starts. That an extension is named which it has anyway is no fault, and
+ * the same at each start: configurations are written for more than one build of PHP. It is told once, as a NOTICE.
+ */
+export class StartLines {
+  readonly #pool: string;
+  readonly #log: MasterLog;
+  readonly #askBuiltIn: AskBuiltIn;
+  readonly #told = new Set<string>();
+  /** By binary and name. */
+  readonly #isBuiltIn = new Map<string, Promise<boolean>>();
+
+  constructor(pool: string, log: MasterLog, ask: AskBuiltIn) {
+    this.#pool = pool;
+    this.#log = log;
+    this.#askBuiltIn = ask;
+  }
+
+  /** A line about an extension that was not found may be told a moment later. */
+  tell(line: string, binary: string): void {
+    const extension = namedExtension(line);
+    if (extension === undefined) this.#write('warning', line);
+    else if (extension.isLoaded) this.#tellOnce(extension.name, line);
+    else
+      void this.#hasBuiltIn(binary, extension.name).then((isBuiltIn) =>
+        isBuiltIn ? this.#tellOnce(extension.name, line) : this.#write('warning', line),
+      );
+  }
+
+  #hasBuiltIn(binary: string, name: string): Promise<boolean> {
+    const key = `${binary}\0${name}`;
+    const known = this.#isBuiltIn.get(key);
+    if (known !== undefined) return known;
+    if (this.#isBuiltIn.size >= MOST_NAMES) return Promise.resolve(false);
+    const answer = this.#askBuiltIn(binary).then((names) => names.has(name));
+    this.#isBuiltIn.set(key, answer);
+    return answer;
+  }
+
+  #tellOnce(name: string, line: string): void {
+    if (this.#told.has(name)) return;
+    if (this.#told.size < MOST_NAMES) this.#told.add(name);
+    this.#write('notice', line);
+  }
+
+  #write(level: 'notice' | 'warning', line: string): void {
+    this.#log[level](`[pool ${this.#pool}] php-cgi: ${line}`, { pool: this.#pool });
+  }
+}
