@@ -21,6 +21,7 @@ import {
 import { exitText } from './exit-text.js';
 import { fingerprint } from './fingerprint.js';
 import { LOG_RECORD_VERSION, type RequestLogHandle } from './foreign-request-log.js';
+import { type Leaver, LeaveWatch } from './leave-watch.js';
 import type { Orphans } from './orphans.js';
 import { openWorker } from './parentage.js';
 import { proveWorker } from './proof.js';
@@ -64,6 +65,8 @@ export interface EndedWorker {
   readonly accepted: Count;
   /** It had been told to end. */
   readonly wasRetired: boolean;
+  /** It had nothing in hand and did not end when told to, so that it was killed. */
+  readonly wasOverdue: boolean;
   /** Why, where that was not for want of work. */
   readonly endReason: string | undefined;
   /** Its request took longer than `request_terminate_timeout`, and had to end. */
@@ -111,8 +114,13 @@ interface RunningWorker {
   readonly output: WorkerOutput;
   /** It has reached accept. */
   isReady: boolean;
-  /** It was told to end once it is idle. */
+  /** It was told to end once it is idle, and when. */
   isLeaving: boolean;
+  leavesSinceNs: Nanoseconds | undefined;
+  /** For whatever reason. */
+  isKilled: boolean;
+  /** See {@link EndedWorker}. */
+  isOverdue: boolean;
   /** See {@link EndedWorker}. */
   endReason: string | undefined;
   /** It serves the master alone, to prove that workers of this generation do. */
@@ -120,6 +128,10 @@ interface RunningWorker {
 }
 
 type WorkerState = { readonly at: 'forking'; readonly isProbe: boolean } | RunningWorker;
+
+interface LeavingWorker extends Leaver {
+  readonly worker: RunningWorker;
+}
 
 /** A worker as its generation knows it, whatever it writes into its slot. */
 export interface KnownWorker {
@@ -145,6 +157,8 @@ export class Generation {
   readonly #listener: GenerationListener;
   readonly #workersBySlot = new Map<number, WorkerState>();
   readonly #watch: RequestWatch;
+  readonly #leaveWatch: LeaveWatch<LeavingWorker>;
+  #drainsSinceNs: Nanoseconds | undefined;
   #tracer: Tracer | undefined;
   #isTracingChecked = false;
   readonly #accessLog: AccessLogFile | undefined;
@@ -187,6 +201,16 @@ export class Generation {
       timeOut: (slot, pid, startNs) => this.#timeOut(slot, pid, startNs),
       kill: (slot, pid, startNs) => this.#killIfInHand(slot, pid, startNs),
       onSlow: () => listener.onSlowRequest(),
+    });
+    this.#leaveWatch = new LeaveWatch({
+      leavers: () => this.#leavers(),
+      glance: (slot) => this.scoreboard.glance(slot),
+      longestRequestNs: BigInt(Math.round(plan.pool.requestTerminateTimeout * 1e9)),
+      tell: ({ worker }) => this.#signal(worker, 'SIGTERM'),
+      kill: ({ worker }, { seen, reason }) => {
+        worker.isOverdue = seen.claim === 'idle';
+        this.#killLeaver(worker, reason);
+      },
     });
     if (format === undefined || this.#accessLog === undefined) return;
     this.#requestLog = new RequestLog({
@@ -352,8 +376,11 @@ export class Generation {
     for (const [slot, state] of this.#workersBySlot) {
       if (state.at !== 'running' || state.pid !== pid || state.isLeaving) continue;
       state.isLeaving = true;
+      state.leavesSinceNs = process.hrtime.bigint();
       state.endReason = reason;
+      this.scoreboard.leave(slot);
       this.#zygote?.retire(slot, pid);
+      this.#leaveWatch.wake();
     }
   }
 
@@ -392,9 +419,17 @@ export class Generation {
 
   /** Every worker finishes what it has in hand; then the generation ends. */
   drain(): void {
+    if (this.#state === 'ended') return;
     if (this.#state === 'running') this.#state = 'draining';
     else if (this.#state === 'starting') this.kill();
     this.#zygote?.drain();
+    this.#letAllLeave();
+  }
+
+  #letAllLeave(): void {
+    this.#drainsSinceNs ??= process.hrtime.bigint();
+    this.scoreboard.drain();
+    this.#leaveWatch.wake();
   }
 
   /** Every worker dies now, whatever it has in hand, and its last output is logged. */
@@ -433,7 +468,26 @@ export class Generation {
     if (glance !== undefined && isInHand(glance, requestStartNs)) this.#signal(worker, 'SIGKILL');
   }
 
+  #leavers(): LeavingWorker[] {
+    return [...this.#workersBySlot].flatMap(([slot, worker]) => {
+      if (worker.at !== 'running' || worker.isKilled) return [];
+      const sinceNs = worker.leavesSinceNs ?? this.#drainsSinceNs;
+      return sinceNs === undefined ? [] : [{ slot, pid: worker.pid, sinceNs, worker }];
+    });
+  }
+
+  #killLeaver(worker: RunningWorker, reason: string): void {
+    const { name } = this.plan.pool;
+    if (worker.process?.hasEnded !== false) return;
+    this.#tools.log.notice(`[pool ${name}] child ${worker.pid} ${reason}, killing it`, {
+      pool: name,
+      pid: worker.pid,
+    });
+    this.#signal(worker, 'SIGKILL');
+  }
+
   #signal(worker: RunningWorker, signal: NodeJS.Signals | number, value?: bigint): void {
+    worker.isKilled ||= signal === 'SIGKILL';
     try {
       worker.process?.send(signal, value);
     } catch (error) {
@@ -607,6 +661,9 @@ export class Generation {
       }),
       isReady: false,
       isLeaving: false,
+      leavesSinceNs: undefined,
+      isKilled: false,
+      isOverdue: false,
       endReason: undefined,
       isProbe,
     };
@@ -648,6 +705,7 @@ export class Generation {
       ageMs,
       accepted,
       wasRetired: worker.isLeaving,
+      wasOverdue: worker.isOverdue,
       endReason: worker.endReason,
       wasTimedOut: this.#watch.hasTimedOut(slot, worker.pid),
     });
@@ -703,6 +761,7 @@ export class Generation {
         `[pool ${this.plan.pool.name}] ${reason}; its workers ${this.#isKilled ? 'are killed' : 'finish'}`,
       );
     this.#state = 'orphaned';
+    this.#letAllLeave();
     this.#requestLog?.onOrphaned();
     for (const [slot, state] of [...this.#workersBySlot])
       if (state.at === 'running') this.#adopt(slot, state);
@@ -741,6 +800,7 @@ export class Generation {
     if (this.#state !== 'orphaned' || this.#workersBySlot.size > 0) return;
     this.#state = 'ended';
     this.#watch.stop();
+    this.#leaveWatch.stop();
     this.#listener.onEnded();
     this.#requestLog?.end();
     clearTimeout(this.#openLinesTimer);

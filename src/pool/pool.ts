@@ -470,7 +470,7 @@ export class Pool {
     const fields = { pool: name, pid: worker.pid };
     const seconds = (worker.ageMs / 1000).toFixed(6);
     const isInOrder = worker.status?.kind === 'exited' && worker.status.code === 0;
-    if (worker.wasRetired && isInOrder) {
+    if (worker.wasRetired && (isInOrder || worker.wasOverdue)) {
       this.#log.debug(
         `[pool ${name}] child ${worker.pid} has been killed by the process management after ${seconds} seconds from start`,
         fields,

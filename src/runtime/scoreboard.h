@@ -7,8 +7,8 @@
  *      0        4096      +8192     +8192
  *      | header | slot 0  | slot 1  | ...
  *
- * Who writes: the master fills in the header's first part before the zygote exists; the zygote alone writes the
- * counters that outlive workers and clears slots; each worker writes its own slot and the few words of the header
+ * Who writes: the master fills in the header's first part before the zygote exists, and later sets `draining` and `leave`;
+ * the zygote alone writes the counters that outlive workers and clears slots; each worker writes its own slot and the few words of the header
  * that are marked shared, atomically. Who reads: the master, by file reads. It holds every byte to be hostile.
  *
  * How a reader knows that its copy of a slot is whole: the owner makes `sequence` odd, writes, and makes it even
@@ -51,7 +51,7 @@ struct tsfpm_scoreboard_header {
     uint32_t slot_size;
     uint32_t slot_count;
 
-    uint32_t draining; /* set by the zygote: finish what is in hand, accept nothing more */
+    uint32_t draining; /* set by the zygote, and by the master, lest that be dead: finish what is in hand, accept nothing more */
     uint32_t log_ring_size; /* bytes of each ring behind the slots, see log-ring.h; 0: there are none */
 
     /* Sums over workers that have ended; written by the zygote when it reaps. */
@@ -80,7 +80,7 @@ struct tsfpm_slot {
     uint32_t sequence;
     int32_t pid;
     uint32_t stage;    /* enum tsfpm_stage */
-    uint32_t leave;    /* set by the zygote: end after what is in hand, however soon the next request comes */
+    uint32_t leave;    /* set by both likewise: end after what is in hand, however soon the next request comes */
     uint64_t start_ns;         /* CLOCK_MONOTONIC, when the worker was forked */
     uint64_t start_epoch_us;   /* CLOCK_REALTIME */
     uint64_t accepted;         /* requests begun, the present one included */

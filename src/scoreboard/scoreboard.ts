@@ -181,6 +181,16 @@ export class Scoreboard {
     writeSync(this.fd, nativeInt32(this.slotCount), 0, 4, HEADER_FIELDS.lowest_idle.offset);
   }
 
+  /** Its workers finish what they have in hand: so the zygote writes too, but it may be dead, or stopped. */
+  drain(): void {
+    writeSync(this.fd, nativeInt32(1), 0, 4, HEADER_FIELDS.draining.offset);
+  }
+
+  /** The same for one of them, which must not have been told to have ended. */
+  leave(slot: number): void {
+    writeSync(this.fd, nativeInt32(1), 0, 4, HEADER_SIZE + slot * SLOT_SIZE + SLOT_FIELDS.leave.offset);
+  }
+
   close(): void {
     closeSync(this.fd);
   }
