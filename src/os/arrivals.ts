@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { Fd } from '../units.js';
+import type { Fd, Milliseconds } from '../units.js';
 import {
   controlEpoll,
   createEpoll,
@@ -10,34 +10,59 @@ import {
   raiseEventCounter,
 } from './epoll.js';
 import { hasCode } from './libc.js';
+import { isReadable } from './poll.js';
 
 /** The thread needs no heap to speak of: it runs one loop. */
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
 
+/** How often sockets are looked at while there is no thread, and how often another one is tried. */
+const LOOK_EVERY_MS: Milliseconds = 50;
+const RETRY_AFTER_MS: Milliseconds = 1000;
+/** It looks up at least once a second. */
+const END_PATIENCE_MS: Milliseconds = 2000;
+
+interface Thread {
+  readonly worker: Worker;
+  readonly epollFd: Fd;
+  readonly stopFd: Fd;
+  readonly ended: Promise<void>;
+}
+
 /**
  * Tells of connections that arrive at listening sockets, without accepting them: Node has no way to wait for that.
- * One thread for all sockets; it starts with the first.
+ * One thread for all sockets; it starts with the first. Where it cannot be had, sockets are looked at by a timer until it
+ * can.
  *
  * @see epoll(7), edge-triggered
  */
 export class Arrivals {
   readonly #onArrivalByFd = new Map<Fd, () => void>();
-  #thread: Worker | undefined;
-  #epollFd: Fd | undefined;
-  #stopFd: Fd | undefined;
+  readonly #onTrouble: (reason: string) => void;
+  /** Those that the thread does not know. */
+  readonly #lookedAt = new Set<Fd>();
+  #thread: Thread | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
+  #triedAtMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #isClosed = false;
 
-  /** `onArrival` is called soon if somebody waits already, and then whenever somebody arrives. */
+  /** @param onTrouble told why the timer has to do, once until there is a thread again */
+  constructor(onTrouble: (reason: string) => void = () => {}) {
+    this.#onTrouble = onTrouble;
+  }
+
+  /** `onArrival` is called soon if somebody waits already, and then whenever somebody arrives. Never throws. */
   watch(fd: Fd, onArrival: () => void): void {
     if (this.#onArrivalByFd.has(fd)) return;
-    this.#start();
     this.#onArrivalByFd.set(fd, onArrival);
-    if (this.#epollFd !== undefined) controlEpoll(this.#epollFd, 'add', fd, EPOLLIN | EPOLLET);
+    this.#lookedAt.add(fd);
+    // While the timer runs, it tries.
+    if (this.#lookTimer === undefined) this.#passOn();
   }
 
   unwatch(fd: Fd): void {
-    if (!this.#onArrivalByFd.delete(fd) || this.#epollFd === undefined) return;
+    if (!this.#onArrivalByFd.delete(fd) || this.#lookedAt.delete(fd) || this.#thread === undefined) return;
     try {
-      controlEpoll(this.#epollFd, 'remove', fd);
+      controlEpoll(this.#thread.epollFd, 'remove', fd);
     } catch (error) {
       if (!hasCode(error, 'ENOENT', 'EBADF')) throw error; // closed before: it left the set by that
     }
@@ -45,28 +70,77 @@ export class Arrivals {
 
   /** @returns when the thread has ended */
   async close(): Promise<void> {
-    if (this.#thread === undefined || this.#stopFd === undefined || this.#epollFd === undefined) return;
-    const ended = new Promise((resolve) => this.#thread?.once('exit', resolve));
-    raiseEventCounter(this.#stopFd);
-    await ended;
-    closeSync(this.#epollFd);
-    closeSync(this.#stopFd);
-    this.#thread = this.#epollFd = this.#stopFd = undefined;
+    this.#isClosed = true;
+    clearInterval(this.#lookTimer);
     this.#onArrivalByFd.clear();
+    this.#lookedAt.clear();
+    if (this.#thread === undefined) return;
+    const { worker, stopFd, ended } = this.#thread;
+    raiseEventCounter(stopFd);
+    const timer = setTimeout(() => void worker.terminate(), END_PATIENCE_MS);
+    await ended;
+    clearTimeout(timer);
   }
 
-  #start(): void {
-    if (this.#thread !== undefined) return;
-    this.#epollFd = createEpoll();
-    this.#stopFd = createEventCounter();
-    controlEpoll(this.#epollFd, 'add', this.#stopFd, EPOLLIN);
-    this.#thread = new Worker(new URL('./arrivals-thread.js', import.meta.url), {
-      workerData: { epollFd: this.#epollFd, stopFd: this.#stopFd },
-      resourceLimits: THREAD_LIMITS,
-      execArgv: [],
-    });
-    this.#thread.on('message', (ready: Fd[]) => {
-      for (const fd of ready) this.#onArrivalByFd.get(fd)?.();
-    });
+  /** Gives the thread those that it does not know; while that fails, the timer looks at them. */
+  #passOn(): void {
+    this.#triedAtMs = performance.now();
+    try {
+      this.#thread ??= this.#newThread();
+      for (const fd of this.#lookedAt) {
+        controlEpoll(this.#thread.epollFd, 'add', fd, EPOLLIN | EPOLLET);
+        this.#lookedAt.delete(fd);
+      }
+      clearInterval(this.#lookTimer);
+      this.#lookTimer = undefined;
+    } catch (error) {
+      this.#fallBack(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #fallBack(reason: string): void {
+    if (this.#lookTimer !== undefined || this.#isClosed) return;
+    this.#onTrouble(reason);
+    this.#lookTimer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+  }
+
+  #look(): void {
+    if (performance.now() - this.#triedAtMs >= RETRY_AFTER_MS) this.#passOn();
+    for (const fd of [...this.#lookedAt]) if (isReadable(fd)) this.#onArrivalByFd.get(fd)?.();
+  }
+
+  /** @throws SystemError, or Node's own where there can be no thread */
+  #newThread(): Thread {
+    const fds: Fd[] = [];
+    try {
+      const epollFd = createEpoll();
+      fds.push(epollFd);
+      const stopFd = createEventCounter();
+      fds.push(stopFd);
+      controlEpoll(epollFd, 'add', stopFd, EPOLLIN);
+      const worker = new Worker(new URL('./arrivals-thread.js', import.meta.url), {
+        workerData: { epollFd, stopFd },
+        resourceLimits: THREAD_LIMITS,
+        execArgv: [],
+      });
+      worker.on('message', (ready: Fd[]) => {
+        for (const fd of ready) this.#onArrivalByFd.get(fd)?.();
+      });
+      let reason = 'it has ended';
+      // It may fail long after it was made: to read its program takes a descriptor.
+      worker.on('error', (error) => {
+        reason = error.message;
+      });
+      const ended = new Promise((resolve) => worker.once('exit', resolve)).then(() => {
+        for (const fd of fds) closeSync(fd);
+        this.#thread = undefined;
+        for (const fd of this.#onArrivalByFd.keys()) this.#lookedAt.add(fd);
+        this.#fallBack(reason);
+      });
+      return { worker, epollFd, stopFd, ended };
+    } catch (error) {
+      for (const fd of fds) closeSync(fd);
+      throw error;
+    }
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { closeSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Arrivals } from '../../../src/os/arrivals.js';
+import { resourceLimit, setResourceLimit } from '../../../src/os/process.js';
 import { bindSocket, listenOnSocket, openStreamSocket } from '../../../src/os/socket.js';
 
 const DEADLINE_MS = 10_000;
@@ -63,3 +65,47 @@ test('leaves no descriptor and no thread behind', async () => {
   closeSync(fd);
   await until(() => readdirSync('/proc/self/fd').length <= before, 'descriptors back to where they were');
 });
+
+/** Descriptors that can still be opened: none; the epoll instance; all but one of the thread's own. */
+for (const room of [0, 1, 2, 4])
+  test(`with room for ${room} descriptors clients are told all the same, and by the thread once there can be one`, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tsfpm-arrivals-'));
+    const path = join(folder, 's');
+    const fd = openStreamSocket('unix');
+    bindSocket(fd, { family: 'unix', path });
+    listenOnSocket(fd, 16);
+    const client = connect(path);
+    await once(client, 'connect');
+    const limit = resourceLimit('openFiles');
+    const troubles: string[] = [];
+    const arrivals = new Arrivals((reason) => troubles.push(reason));
+    t.after(async () => {
+      setResourceLimit('openFiles', limit);
+      client.destroy();
+      await arrivals.close();
+      closeSync(fd);
+      rmSync(folder, { recursive: true });
+    });
+    let told = 0;
+    const unused = unusedDescriptors();
+    setResourceLimit('openFiles', { ...limit, soft: unused[room] ?? 0 });
+    arrivals.watch(fd, () => told++);
+    await until(() => told > 1 && troubles.length === 1, 'told by the timer, and why');
+    setResourceLimit('openFiles', limit);
+    let before = told;
+    let sinceMs = performance.now();
+    await until(() => {
+      if (told !== before) [before, sinceMs] = [told, performance.now()];
+      return performance.now() - sinceMs > 300;
+    }, 'the thread has told it once and for all');
+    assert.equal(troubles.length, 1);
+    const next = connect(path);
+    await until(() => told === before + 1, 'told of the next');
+    next.destroy();
+  });
+
+/** Numbers that the next descriptors will get. */
+function unusedDescriptors(): number[] {
+  const used = readdirSync('/proc/self/fd').map(Number);
+  return Array.from({ length: 64 }, (_, number) => number).filter((number) => !used.includes(number));
+}
