@@ -22,12 +22,14 @@ export class StandInSocket {
   constructor() {
     this.#folder = mkdtempSync(join(tmpdir(), 'tsfpm-'));
     this.path = join(this.#folder, 's');
-    this.fd = openStreamSocket('unix');
+    let fd: Fd | undefined;
     try {
-      bindSocket(this.fd, { family: 'unix', path: this.path });
-      listenOnSocket(this.fd, BACKLOG);
+      fd = openStreamSocket('unix');
+      bindSocket(fd, { family: 'unix', path: this.path });
+      listenOnSocket(fd, BACKLOG);
+      this.fd = fd;
     } catch (error) {
-      this.handOver();
+      if (fd !== undefined) closeSync(fd);
       this.remove();
       throw error;
     }
@@ -39,8 +41,12 @@ export class StandInSocket {
     this.#isOpen = false;
   }
 
-  /** Nobody comes here any more, not even we. */
+  /** Nobody comes here any more, not even we. A folder that cannot be removed now is left for whoever cleans /tmp. */
   remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    try {
+      rmSync(this.#folder, { recursive: true, force: true });
+    } catch {
+      // EMFILE, ENOMEM: to look into it takes a descriptor
+    }
   }
 }

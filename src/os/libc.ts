@@ -91,3 +91,9 @@ export function asSystemError(error: unknown): SystemError {
   wrapped.cause = error;
   return wrapped;
 }
+
+/** What the machine has refused, in words; undefined for any other error, which is a mistake of the program. */
+export function systemFailure(error: unknown): string | undefined {
+  const isSystems = error instanceof Error && 'errno' in error && typeof error.errno === 'number';
+  return isSystems ? asSystemError(error).message : undefined;
+}

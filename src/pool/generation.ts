@@ -5,7 +5,7 @@ import { StandInSocket } from '../listen/stand-in.js';
 import type { AccessLogFile } from '../log/access-log-file.js';
 import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
-import { asSystemError, errorReason } from '../os/libc.js';
+import { asSystemError, errorReason, systemFailure } from '../os/libc.js';
 import { decodeWaitStatus, type ExitStatus } from '../os/process.js';
 import type { ProcessHandle } from '../os/process-handle.js';
 import { Scoreboard, type SlotGlance } from '../scoreboard/scoreboard.js';
@@ -190,7 +190,12 @@ export class Generation {
     const format = accessFormatOf(plan.pool);
     this.#accessLog = format && accessLog ? tools.accessLogs.acquire(accessLog) : undefined;
     const ringSize = this.#accessLog === undefined ? 0 : LOG_RING_SIZE;
-    this.scoreboard = new Scoreboard(`tsfpm ${name}`, pmMaxChildren, ringSize);
+    try {
+      this.scoreboard = new Scoreboard(`tsfpm ${name}`, pmMaxChildren, ringSize);
+    } catch (error) {
+      if (this.#accessLog !== undefined) tools.accessLogs.release(this.#accessLog);
+      throw error;
+    }
     this.#watch = new RequestWatch({
       pool: plan.pool,
       log: tools.log,
@@ -276,13 +281,13 @@ export class Generation {
   }
 
   /**
-   * Starts the zygote.
+   * Starts the zygote. A generation that cannot be started ends by that.
    *
    * @returns when it waits for commands; a text that says why it never will
    */
   start(): Promise<string | undefined> {
-    const { binary, environment, listenFd } = this.plan;
-    return new Promise((resolve) => {
+    const { binary } = this.plan;
+    return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#settleStart?.(
           `php-cgi '${binary}' was not ready after ${READY_TIMEOUT_MS / 1000} s${this.#lastWords()}`,
@@ -294,13 +299,29 @@ export class Generation {
         this.#settleStart = undefined;
         resolve(failure);
       };
-      this.#standIn = new StandInSocket();
+      try {
+        this.#startZygote();
+      } catch (error) {
+        const failure = systemFailure(error);
+        if (failure === undefined) reject(error);
+        this.#settleStart?.(failure);
+        this.#state = 'orphaned'; // there is nothing to wait for
+        this.#endIfEmpty();
+      }
+    });
+  }
+
+  #startZygote(): void {
+    const { binary, environment, listenFd } = this.plan;
+    const standIn = new StandInSocket();
+    this.#standIn = standIn;
+    try {
       this.#zygote = new Zygote(
         {
           binary,
           arguments: this.plan.arguments,
           environment,
-          standInFd: this.#standIn.fd,
+          standInFd: standIn.fd,
           scoreboardFd: this.scoreboard.fd,
           listenFd,
           libraryFd: this.#tools.libraryFd,
@@ -312,8 +333,9 @@ export class Generation {
           onEnd: (end) => this.#onZygoteEnd(end),
         },
       );
-      this.#standIn.handOver();
-    });
+    } finally {
+      standIn.handOver();
+    }
   }
 
   /** Forks one worker into a free slot. */

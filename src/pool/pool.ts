@@ -62,6 +62,8 @@ const TRUSTED_AFTER_MS: Milliseconds = 1000;
 /** After a zygote was lost, or could not be started again. */
 const ZYGOTE_FIRST_DELAY_MS: Milliseconds = 1000;
 const ZYGOTE_LONGEST_DELAY_MS: Milliseconds = 30_000;
+/** What an exception that nobody foresaw came to; the master tells it whole. */
+const OUR_MISTAKE = 'internal error';
 
 /** One pool: keeps as many workers as it should have, across the deaths of workers and zygotes. */
 export class Pool {
@@ -214,12 +216,13 @@ export class Pool {
     }
     const generation = await this.#startGeneration(parts, true);
     if (typeof generation === 'string') return generation;
-    const failure = await generation.prove();
-    if (failure !== undefined) {
-      generation.drain();
-      return failure;
+    let failure: string | undefined = 'it cannot be proven';
+    try {
+      failure = await generation.prove();
+    } finally {
+      if (failure !== undefined) generation.drain();
     }
-    return { commit: () => this.#replace(parts, generation), abandon: () => generation.drain() };
+    return failure ?? { commit: () => this.#replace(parts, generation), abandon: () => generation.drain() };
   }
 
   /** Every worker finishes what it has in hand. */
@@ -535,10 +538,13 @@ export class Pool {
   /** `pm = ondemand`: the first client is there. */
   async #startFirstZygote(): Promise<void> {
     this.#isZygoteStarting = true;
-    const failure = await this.#startCurrent();
-    this.#isZygoteStarting = false;
-    if (failure === undefined) this.#afterZygoteStart();
-    else this.#restartZygote(failure);
+    let failure: string | undefined = OUR_MISTAKE;
+    try {
+      failure = await this.#startCurrent();
+    } finally {
+      this.#isZygoteStarting = false;
+      this.#afterZygoteStart(failure);
+    }
   }
 
   #onZygoteLost(reason: string, generation: Generation): void {
@@ -562,14 +568,22 @@ export class Pool {
 
   async #tryZygoteAgain(): Promise<void> {
     const replacements = this.#replacements;
-    const failure = await this.#startCurrent();
-    if (replacements !== this.#replacements) return; // and #retry is another's
-    this.#retry = undefined;
-    if (failure === undefined) this.#afterZygoteStart();
-    else this.#restartZygote(failure);
+    let failure: string | undefined = OUR_MISTAKE;
+    try {
+      failure = await this.#startCurrent();
+    } finally {
+      if (replacements === this.#replacements) {
+        this.#retry = undefined; // otherwise it is another's
+        this.#afterZygoteStart(failure);
+      }
+    }
   }
 
-  #afterZygoteStart(): void {
+  #afterZygoteStart(failure: string | undefined): void {
+    if (failure !== undefined) {
+      this.#restartZygote(failure);
+      return;
+    }
     if (this.#state !== 'running') {
       for (const generation of this.#generations) generation.drain();
       return;
@@ -590,8 +604,12 @@ export class Pool {
       { pool: this.config.name },
     );
     const replacements = this.#replacements;
-    const prepared = await this.prepare(this.#parts);
-    this.#isRenewing = false;
+    let prepared: PreparedPool | string;
+    try {
+      prepared = await this.prepare(this.#parts);
+    } finally {
+      this.#isRenewing = false;
+    }
     // A reload that came meanwhile has renewed the pool, by a newer file.
     const isWanted = this.#state === 'running' && replacements === this.#replacements;
     if (typeof prepared !== 'string') {

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../errors.js';
 import { isWaitedFor, killGroup, startChild } from '../os/child.js';
+import { asSystemError } from '../os/libc.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import type { ExitStatus } from '../os/process.js';
 import type { Count, Fd, Milliseconds, Pid } from '../units.js';
@@ -65,7 +66,7 @@ const AS_IT_IS: Milliseconds = 0;
 /** The master's end of one zygote: its process and its control channel. */
 export class Zygote {
   readonly pid: Pid | undefined;
-  readonly #child: ChildProcess;
+  readonly #child: ChildProcess | undefined;
   readonly #control: Duplex | undefined;
   readonly #listener: ZygoteListener;
   /** Dealing with what it has said and nobody has dealt with. */
@@ -76,26 +77,38 @@ export class Zygote {
 
   constructor(options: ZygoteOptions, listener: ZygoteListener) {
     this.#listener = listener;
-    this.#child = startChild(options.binary, [...options.arguments], {
-      env: options.environment,
-      // In the order of DESCRIPTORS in control-frames.ts.
-      stdio: [
-        options.standInFd,
-        'pipe',
-        'pipe',
-        'pipe',
-        options.scoreboardFd,
-        options.listenFd,
-        options.libraryFd,
-      ],
-      // A session of its own: Ctrl-C in the master's terminal is for the master alone.
-      detached: true,
-    });
-    this.pid = this.#child.pid;
-    this.#control = (this.#child.stdio[3] as Duplex | null) ?? undefined;
+    this.#child = this.#start(options);
+    this.pid = this.#child?.pid;
+    // Where descriptors are short, Node makes none of the pipes.
+    this.#control = (this.#child?.stdio?.[3] as Duplex | null | undefined) ?? undefined;
     this.#watchProcess();
     this.#watchOutput();
     this.#watchControl();
+  }
+
+  /** @returns undefined where it could not be, which is told once this object is complete */
+  #start(options: ZygoteOptions): ChildProcess | undefined {
+    try {
+      return startChild(options.binary, options.arguments, {
+        env: options.environment,
+        // In the order of DESCRIPTORS in control-frames.ts.
+        stdio: [
+          options.standInFd,
+          'pipe',
+          'pipe',
+          'pipe',
+          options.scoreboardFd,
+          options.listenFd,
+          options.libraryFd,
+        ],
+        // A session of its own: Ctrl-C in the master's terminal is for the master alone.
+        detached: true,
+      });
+    } catch (error) {
+      this.#end = { kind: 'not started', reason: asSystemError(error).message };
+      process.nextTick(() => this.#tellEnd());
+      return undefined;
+    }
   }
 
   configure(settings: readonly Setting[]): void {
@@ -150,7 +163,7 @@ export class Zygote {
    * where php_cgi is a wrapper script there may be programs that it started.
    */
   kill(): void {
-    if (this.#isReady) this.#child.kill('SIGKILL');
+    if (this.#isReady) this.#child?.kill('SIGKILL');
     else this.#killGroup();
   }
 
@@ -165,23 +178,23 @@ export class Zygote {
   }
 
   #watchProcess(): void {
-    this.#child.once('error', (error: NodeJS.ErrnoException) => {
+    this.#child?.once('error', (error: NodeJS.ErrnoException) => {
       if (this.pid !== undefined) return; // a signal that could not be sent: it has just ended
       this.#end = { kind: 'not started', reason: error.message };
       this.#tellEnd();
     });
-    this.#child.once('exit', (code, signal) => {
+    this.#child?.once('exit', (code, signal) => {
       this.#end ??=
         signal === null
           ? { kind: 'exited', code: code ?? 0 }
           : { kind: 'signaled', signal: constants.signals[signal], isCoreDumped: false };
       setTimeout(() => this.#tellEnd(), LAST_WORDS_MS).unref();
     });
-    this.#child.once('close', () => this.#tellEnd());
+    this.#child?.once('close', () => this.#tellEnd());
   }
 
   #watchOutput(): void {
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+    for (const stream of [this.#child?.stdout, this.#child?.stderr]) {
       const turns = new Turns<string>({
         work: (line) => this.#listener.onLine(line),
         charge: () => LINE_MS,
@@ -245,8 +258,8 @@ export class Zygote {
     if (this.#isTold || this.#end === undefined) return;
     for (const deal of this.#lastWords) deal();
     this.#isTold = true;
-    this.#child.stdout?.destroy();
-    this.#child.stderr?.destroy();
+    this.#child?.stdout?.destroy();
+    this.#child?.stderr?.destroy();
     this.#control?.destroy();
     this.#listener.onEnd(this.#end);
   }

@@ -106,7 +106,12 @@ export class Scoreboard {
     writeUInt32(header, SLOT_SIZE, HEADER_FIELDS.slot_size.offset);
     writeUInt32(header, slotCount, HEADER_FIELDS.slot_count.offset);
     writeUInt32(header, logRingSize, HEADER_FIELDS.log_ring_size.offset);
-    writeSync(this.fd, header, 0, header.length, 0);
+    try {
+      writeSync(this.fd, header, 0, header.length, 0);
+    } catch (error) {
+      closeSync(this.fd);
+      throw error;
+    }
   }
 
   /** A whole copy of one slot, or undefined while it is free or its owner keeps writing. */
