@@ -4,10 +4,11 @@ import type { Config, GlobalConfig } from './config/config.js';
 import { directivesNotInForce } from './config/in-force.js';
 import { type LoadResult, loadConfig } from './config/load.js';
 import { fatal, isFatal, type Problem } from './config/problem.js';
-import { EXIT_CONFIG, EXIT_OK, StartFailure } from './errors.js';
+import { EXIT_CONFIG, EXIT_OK, EXIT_SOFTWARE, StartFailure } from './errors.js';
 import { ErrorLog } from './lifecycle/error-log.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
 import { Master, type MasterOptions } from './lifecycle/master.js';
+import { mistakeText } from './lifecycle/mistakes.js';
 import { Predecessor } from './lifecycle/predecessor.js';
 import { addressKey } from './listen/bind.js';
 import { type InheritedSocket, InheritedStock } from './listen/inherited.js';
@@ -120,7 +121,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
   const accessLogs = new AccessLogs(log);
   const predecessor =
     takeover && new Predecessor({ takeover, sockets, environment: process.env, notify, log, accessLogs });
-  const failed = () => predecessor?.serveOn() ?? failStart(log);
+  const failed = (code = EXIT_CONFIG) => predecessor?.serveOn() ?? failStart(log, code);
   const { config, problems } = options.checked ?? checkFile(options, log);
   // Whoever started this process in the background has read the file before, and told.
   const isTold = options.checked !== undefined || (!options.isForeground && predecessor === undefined);
@@ -144,6 +145,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
     isForeground: options.isForeground,
     inherited: new InheritedStock(sockets),
     predecessor,
+    restarts: takeover?.restarts,
     notify,
   });
   if (master === undefined) return failed();
@@ -155,9 +157,9 @@ export async function runMaster(options: RunOptions): Promise<number> {
     await master.start();
     if (!master.isStopping) errorLog.settle();
   } catch (error) {
-    tellFailure(error, log);
+    const code = tellFailure(error, log);
     await master.abandon();
-    return failed();
+    return failed(code);
   }
   if (!master.isStopping) {
     log.notice(`fpm is running, pid ${process.pid}`);
@@ -166,8 +168,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
     log.notice('ready to handle connections');
     options.onUp?.();
   }
-  await master.untilStopped();
-  return EXIT_OK;
+  return master.untilStopped();
 }
 
 /**
@@ -273,15 +274,22 @@ function tellNotInForce(config: Config, log: MasterLog): void {
     log.notice(`checked, but without effect in this version of tsfpm: ${names.join(', ')}`);
 }
 
-/** What a stage threw is a line for the administrator; a stack trace is only for what is our own mistake. */
-function tellFailure(error: unknown, log: MasterLog): void {
-  if (error instanceof StartFailure) return; // told where it happened
-  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError)
-    throw error;
+/**
+ * What a stage threw is a line for the administrator; a stack trace is only for what is our own mistake.
+ *
+ * @returns the exit code
+ */
+function tellFailure(error: unknown, log: MasterLog): number {
+  if (error instanceof StartFailure) return error.exitCode; // told where it happened
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
+    log.alert(mistakeText(error));
+    return EXIT_SOFTWARE;
+  }
   log.error(error instanceof Error ? error.message : String(error));
+  return EXIT_CONFIG;
 }
 
-function failStart(log: MasterLog): number {
+function failStart(log: MasterLog, code = EXIT_CONFIG): number {
   log.error('FPM initialization failed');
-  return EXIT_CONFIG;
+  return code;
 }

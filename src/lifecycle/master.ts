@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import type { Config } from '../config/config.js';
-import { StartFailure, unreachable } from '../errors.js';
+import { EXIT_OK, EXIT_SOFTWARE, StartFailure, unreachable } from '../errors.js';
 import type { InheritedStock } from '../listen/inherited.js';
 import type { AccessLogs } from '../log/access-logs.js';
 import { LogOpenError } from '../log/file-sink.js';
 import type { MasterLog } from '../log/master-log.js';
 import { isWaitedFor } from '../os/child.js';
+import { monotonicClockUs } from '../os/clock.js';
+import { systemFailure } from '../os/libc.js';
 import { becomeSubreaper } from '../os/process.js';
+import { SpareDescriptors } from '../os/spare-descriptors.js';
 import type { Environment } from '../pool/environment.js';
 import { Orphans } from '../pool/orphans.js';
 import type { PhpOptions } from '../pool/php-arguments.js';
@@ -26,6 +29,7 @@ import { doorSource } from './door-source.js';
 import { Doors } from './doors.js';
 import type { ErrorLog } from './error-log.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
+import { mistakeText, NO_RESTARTS, type RestartHistory, restartDelay, withRestart } from './mistakes.js';
 import { ZYGOTE_PATIENCE_MS } from './patience.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import type { Predecessor } from './predecessor.js';
@@ -55,6 +59,8 @@ export interface MasterOptions {
   readonly inherited?: InheritedStock | undefined;
   /** The program before this one, in the same process. */
   readonly predecessor?: Predecessor | undefined;
+  /** Of this process, so far. */
+  readonly restarts?: RestartHistory | undefined;
   /** Where systemd listens, if it does. */
   readonly notify?: NotifyEnvironment | undefined;
   readonly isForeground: boolean;
@@ -83,6 +89,9 @@ const STATE_NAMES: Readonly<Record<MasterState, string>> = {
   killing: 'terminating',
 };
 
+/** What a stop opens: a socket for systemd, /proc for what is left of a predecessor. */
+const SPARE_FOR_STOP: Count = 8;
+
 /** The master process: states, signals, the way up and down. Decides nothing about single pools. */
 export class Master {
   readonly #options: MasterOptions;
@@ -106,12 +115,19 @@ export class Master {
   #lastUpgrade: MasterOutcome | undefined;
   readonly #stop = new AbortController();
   readonly #stopAsked = once(this.#stop.signal, 'abort');
+  readonly #patienceOver = new AbortController();
+  readonly #spare = new SpareDescriptors(SPARE_FOR_STOP);
+  #failStart: ((error: Error) => void) | undefined;
+  #restarts: RestartHistory;
+  #restartTimer: NodeJS.Timeout | undefined;
+  #isRestartDue = false;
 
   /** @throws StartFailure without the runtime library; it has been logged */
   constructor(options: MasterOptions) {
     this.#options = options;
     this.#log = options.log;
     this.#config = options.config;
+    this.#restarts = options.restarts ?? NO_RESTARTS;
     this.#libraryFd = openLibrary(options.log);
     this.#accessLogs = options.accessLogs;
     this.#orphans = new Orphans(isWaitedFor);
@@ -127,6 +143,7 @@ export class Master {
       php: options.php,
       environment: options.environment,
       privilege: options,
+      onMistake: (error) => this.#onMistake(error),
       inherited: options.inherited,
     });
     this.#systemd = new SystemdService({
@@ -189,7 +206,7 @@ export class Master {
     for (const signal of MASTER_SIGNALS) process.on(signal, () => this.onSignal(signal));
     process.on('SIGCHLD', () => this.#orphans.look());
     // A mistake of ours must not end a service that runs: workers need the master only for what changes.
-    process.on('uncaughtException', (error) => this.#tellMistake(error));
+    process.on('uncaughtException', (error) => this.#onMistake(error));
     becomeSubreaper();
   }
 
@@ -198,7 +215,14 @@ export class Master {
    *
    * @throws StartFailure, or another error with a line for the log, when something cannot be
    */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#failStart = reject;
+      this.#start().then(resolve, reject);
+    });
+  }
+
+  async #start(): Promise<void> {
     if (!this.#options.isRoot)
       for (const line of directivesIgnoredWithoutRoot(this.#config)) this.#log.notice(line);
     await Promise.race([this.#pools.start(this.#config), this.#stopAsked]);
@@ -223,21 +247,38 @@ export class Master {
     if (this.#isReloadWanted) this.onSignal('SIGUSR2');
   }
 
-  /** @returns when nothing is left but this process; a stop is asked for by a signal */
-  async untilStopped(): Promise<void> {
+  /**
+   * A stop is asked for by a signal.
+   *
+   * @returns when nothing is left but this process, or what is left does not end: the exit code
+   */
+  async untilStopped(): Promise<number> {
     await this.#stopAsked;
-    await this.#reloadDone;
-    await Promise.all([this.#pools.ended(), this.#options.predecessor?.ended]);
+    const { predecessor } = this.#options;
+    const ended = Promise.all([this.#reloadDone, this.#pools.ended(), predecessor?.ended]);
+    const isOver = await this.#inPatience(ended);
     clearTimeout(this.#killTimer);
     await this.#cleanUp();
     this.#log.notice('exiting, bye-bye!');
+    return isOver ? EXIT_OK : EXIT_SOFTWARE;
+  }
+
+  /** @returns whether all has ended; if not, that has been told */
+  async #inPatience(ended: Promise<unknown>): Promise<boolean> {
+    const { signal } = this.#patienceOver;
+    await Promise.race([ended, once(signal, 'abort')]);
+    if (signal.aborted) this.#log.error('processes that were killed do not end; leaving them');
+    return !signal.aborted;
   }
 
   /** Takes back a start that failed; what a predecessor still serves with stays. */
   async abandon(): Promise<void> {
+    this.#state = 'killing';
     this.#pools.killWorkers();
     this.#pools.killZygotes();
-    await this.#pools.ended();
+    this.#killTimer = setTimeout(() => this.#patienceOver.abort(), ZYGOTE_PATIENCE_MS);
+    await this.#inPatience(this.#pools.ended());
+    clearTimeout(this.#killTimer);
     const hasPredecessor = this.#options.predecessor !== undefined;
     if (hasPredecessor) this.#pidFileInUse = undefined;
     await this.#cleanUp({ keepsInherited: hasPredecessor });
@@ -299,8 +340,10 @@ export class Master {
   async upgrade(): Promise<MasterOutcome> {
     if (this.#state !== 'running') return { isComplete: false, summary: `not while ${this.#state}` };
     this.#state = 'reloading';
-    const outcome = await this.#upgrade();
-    if (this.#isReloadWanted && !this.isStopping) this.#reloadNow();
+    const upgraded = this.#upgrade();
+    this.#reloadDone = upgraded;
+    const outcome = await upgraded;
+    this.#goOn();
     return outcome;
   }
 
@@ -337,51 +380,92 @@ export class Master {
   /** USR2 after an installation: where the new program cannot take over, the present one reloads as it was asked to. */
   async #upgradeOrReload(): Promise<void> {
     await this.#upgrade();
-    if (!this.isStopping) this.#reloadNow();
-  }
-
-  #reloadNow(): void {
-    this.#state = 'reloading';
-    this.#reloadDone = this.#reload();
+    if (!this.isStopping) await this.#reload();
   }
 
   async #upgrade(): Promise<MasterOutcome> {
     this.#log.notice('Upgrade in progress ...');
-    this.#systemd.reloading();
-    const failure = await tryNewProgram({ ...this.#options.environment }, this.#stop.signal);
-    if (failure !== undefined)
-      return this.#refuseUpgrade(`the installed program cannot take over: ${failure}`);
-    if (this.isStopping) return this.#refuseUpgrade('the master is stopping');
-    for (const pool of this.#pools.pools()) pool.flushRequestLogs();
-    await this.#accessLogs.idle();
-    if (this.isStopping) return this.#refuseUpgrade('the master is stopping');
-    const { environment, notify, isForeground } = this.#options;
-    this.#log.notice(
-      `upgrading: execve(${ownCommand()
-        .map((word) => `"${word}"`)
-        .join(', ')})`,
-    );
-    const refusal = becomeNewProgram({
-      ...this.#pools.handOver(),
-      isBackground: !isForeground,
-      pidFile: this.#pidFileInUse,
-      environment: { ...environment, ...notify?.variables },
-    });
-    return this.#refuseUpgrade(refusal.message);
-  }
-
-  #refuseUpgrade(reason: string): MasterOutcome {
+    const reason = await this.#becomeNewProgram();
     const outcome = {
       isComplete: false,
       summary: `upgrade refused: ${reason}; the running program serves on`,
     };
     this.#log.error(outcome.summary);
     this.#lastUpgrade = outcome;
+    return outcome;
+  }
+
+  /** As an upgrade, to whatever is installed: what a mistake has left half done ends with this program. */
+  async #restart(): Promise<void> {
+    this.#isRestartDue = false;
+    this.#log.notice('Restart in place in progress ...');
+    const before = this.#restarts;
+    this.#restarts = withRestart(before, monotonicMs());
+    const reason = await this.#becomeNewProgram();
+    this.#log.error(`restart in place refused: ${reason}; the running program serves on`);
+    this.#scheduleRestart();
+    this.#goOn();
+  }
+
+  #scheduleRestart(): Milliseconds {
+    const delayMs = restartDelay(this.#restarts, monotonicMs());
+    this.#restartTimer ??= setTimeout(() => {
+      this.#restartTimer = undefined;
+      this.#isRestartDue = true;
+      if (this.state === 'running') this.#goOn();
+    }, delayMs);
+    return delayMs;
+  }
+
+  /** After a reload, an upgrade, a restart: what was asked for meanwhile. */
+  #goOn(): void {
+    if (this.isStopping) {
+      for (const resolve of this.#waiting.splice(0))
+        resolve({ isComplete: false, summary: 'the master is stopping' });
+    } else if (this.#isRestartDue) {
+      this.#state = 'reloading';
+      this.#reloadDone = this.#restart();
+    } else if (this.#isReloadWanted || this.#waiting.length > 0) {
+      this.onSignal('SIGUSR2');
+    }
+  }
+
+  /** @returns only if that fails, the reason; then the present program serves on */
+  async #becomeNewProgram(): Promise<string> {
+    let reason = 'internal error';
+    try {
+      reason = await this.#tryToBecomeNewProgram();
+    } catch (error) {
+      reason = systemFailure(error) ?? reason;
+      if (systemFailure(error) === undefined) this.#log.alert(mistakeText(error));
+    }
     if (!this.isStopping) {
       this.#state = 'running';
       this.#systemd.ready();
     }
-    return outcome;
+    return reason;
+  }
+
+  async #tryToBecomeNewProgram(): Promise<string> {
+    this.#systemd.reloading();
+    const failure = await tryNewProgram({ ...this.#options.environment }, this.#stop.signal);
+    if (failure !== undefined) return `the installed program cannot take over: ${failure}`;
+    for (const pool of this.#pools.pools()) pool.flushRequestLogs();
+    await this.#accessLogs.idle();
+    if (this.isStopping) return 'the master is stopping';
+    const { environment, notify, isForeground } = this.#options;
+    this.#log.notice(
+      `upgrading: execve(${ownCommand()
+        .map((word) => `"${word}"`)
+        .join(', ')})`,
+    );
+    return becomeNewProgram({
+      ...this.#pools.handOver(),
+      isBackground: !isForeground,
+      pidFile: this.#pidFileInUse,
+      restarts: this.#restarts,
+      environment: { ...environment, ...notify?.variables },
+    }).message;
   }
 
   /** For systemd's status line. */
@@ -397,19 +481,32 @@ export class Master {
     };
   }
 
-  #tellMistake(error: unknown): void {
-    const stack = error instanceof Error ? error.stack : undefined;
-    this.#log.alert(`internal error, please report it; the service goes on: ${stack ?? String(error)}`);
+  /** An exception that nobody foresaw, wherever it was thrown. */
+  #onMistake(error: unknown): void {
+    if (this.isStopping) {
+      this.#log.alert(mistakeText(error));
+    } else if (this.#state === 'starting') {
+      this.#log.alert(mistakeText(error, 'the start ends'));
+      this.#failStart?.(new StartFailure('internal error', EXIT_SOFTWARE));
+    } else {
+      const delayMs = this.#scheduleRestart();
+      const when = delayMs > 0 ? ` in ${Math.ceil(delayMs / 1000)} s` : '';
+      this.#log.alert(mistakeText(error, `the master restarts in place${when}, and the service goes on`));
+    }
   }
 
   async #reload(): Promise<void> {
+    this.#state = 'reloading';
     this.#isReloadWanted = false;
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#log.notice('Reloading in progress ...');
     this.#systemd.reloading();
     const { sockets } = this.#pools.handOver();
-    const outcome = await this.#goOver();
+    const outcome = await this.#goOver().catch((error: unknown): ReloadOutcome => {
+      this.#onMistake(error);
+      return { isComplete: false, isInForce: false, summary: 'reload failed: internal error' };
+    });
     if (outcome.isComplete) this.#reloads.succeeded++;
     else this.#reloads.failed++;
     this.#reloads.isLastComplete = outcome.isComplete;
@@ -420,14 +517,13 @@ export class Master {
     for (const resolve of waiting) resolve(outcome);
     if (this.isStopping) {
       // A stop came meanwhile: what the reload has started goes with the rest.
-      if (this.#state === 'killing') this.#pools.killWorkers();
+      if (this.state === 'killing') this.#pools.killWorkers();
       else this.#pools.drain();
-      for (const resolve of this.#waiting) resolve({ isComplete: false, summary: 'the master is stopping' });
-      return;
+    } else {
+      this.#state = 'running';
+      this.#systemd.ready();
     }
-    this.#state = 'running';
-    this.#systemd.ready();
-    if (this.#isReloadWanted || this.#waiting.length > 0) this.onSignal('SIGUSR2');
+    this.#goOn();
   }
 
   /** The file is read and checked whole before anything changes. */
@@ -476,46 +572,64 @@ export class Master {
 
   /** @param boundMs 0 is none */
   #drain(boundMs: Milliseconds): void {
-    clearTimeout(this.#killTimer);
-    this.#systemd.stopping();
+    if (boundMs > 0) this.#killAfter(boundMs, () => this.#kill());
+    this.#beginStop();
     this.#pools.drain();
     this.#options.predecessor?.retire();
-    if (boundMs > 0) this.#killTimer = setTimeout(() => this.#kill(), boundMs);
-    this.#stop.abort();
   }
 
   #kill(): void {
     this.#state = 'killing';
-    this.#systemd.stopping();
-    clearTimeout(this.#killTimer);
-    this.#pools.killWorkers();
-    this.#options.predecessor?.killWorkers();
-    this.#killTimer = setTimeout(() => {
+    this.#killAfter(ZYGOTE_PATIENCE_MS, () => {
+      this.#killAfter(ZYGOTE_PATIENCE_MS, () => this.#patienceOver.abort());
       this.#pools.killZygotes();
       this.#options.predecessor?.killZygotes();
-    }, ZYGOTE_PATIENCE_MS);
-    this.#stop.abort();
+    });
+    this.#beginStop();
+    this.#pools.killWorkers();
+    this.#options.predecessor?.killWorkers();
   }
 
+  /** What comes next if that does not end it: set before anything else can fail. */
+  #killAfter(delayMs: Milliseconds, kill: () => void): void {
+    clearTimeout(this.#killTimer);
+    this.#killTimer = setTimeout(kill, delayMs);
+  }
+
+  #beginStop(): void {
+    clearTimeout(this.#restartTimer);
+    this.#spare.release();
+    this.#stop.abort();
+    this.#systemd.stopping();
+  }
+
+  /** Whatever of it fails, the rest is done. */
   async #cleanUp({ keepsInherited = false } = {}): Promise<void> {
+    const attempt = async (act: () => unknown) => {
+      try {
+        await act();
+      } catch (error) {
+        this.#log.error(error instanceof Error ? error.message : String(error));
+      }
+    };
+    this.#spare.release();
     this.#systemd.close();
-    await this.#doors.close();
-    await this.#pools.close({ keepsInherited });
+    await attempt(() => this.#doors.close());
+    await attempt(() => this.#pools.close({ keepsInherited }));
     // A predecessor's workers may write to the same files.
-    if (keepsInherited) this.#accessLogs.keep([]);
-    else await this.#accessLogs.close();
+    await attempt(() => (keepsInherited ? this.#accessLogs.keep([]) : this.#accessLogs.close()));
     closeSync(this.#libraryFd);
-    if (this.#pidFileInUse === undefined) return;
-    try {
-      removePidFile(this.#pidFileInUse);
-    } catch (error) {
-      this.#log.error(error instanceof Error ? error.message : String(error));
-    }
+    const pidFile = this.#pidFileInUse;
+    if (pidFile !== undefined) await attempt(() => removePidFile(pidFile));
   }
 }
 
 function systemdInterval({ global, written }: Config): IntervalSetting {
   return { intervalS: global.systemdInterval, isSet: written.includes('systemd_interval') };
+}
+
+function monotonicMs(): Milliseconds {
+  return Number(monotonicClockUs()) / 1000;
 }
 
 function openLibrary(log: MasterLog): Fd {

@@ -1,6 +1,6 @@
 import type { Config, PoolConfig } from '../config/config.js';
 import { octalMode } from '../config/values.js';
-import { ConfigError, StartFailure, SystemError } from '../errors.js';
+import { ConfigError, StartFailure } from '../errors.js';
 import { parseListenAddress } from '../listen/address.js';
 import { addressKey, type ListenRequest, type ListenSocket } from '../listen/bind.js';
 import type { InheritedSocket, InheritedStock } from '../listen/inherited.js';
@@ -8,6 +8,7 @@ import { ListenError } from '../listen/listen-error.js';
 import { ListenSockets } from '../listen/listen-sockets.js';
 import type { MasterLog } from '../log/master-log.js';
 import { Arrivals } from '../os/arrivals.js';
+import { systemFailure } from '../os/libc.js';
 import type { Environment } from '../pool/environment.js';
 import type { GenerationTools } from '../pool/generation.js';
 import { type Privilege, poolAccount } from '../pool/identity.js';
@@ -25,6 +26,8 @@ export interface PoolSetParts {
   readonly php: PhpOptions;
   readonly environment: Environment;
   readonly privilege: Privilege;
+  /** Told of an exception that nobody foresaw; what was begun for that pool is undone. */
+  readonly onMistake: (error: unknown) => void;
   /** Sockets that somebody has bound for us. */
   readonly inherited?: InheritedStock | undefined;
 }
@@ -65,7 +68,11 @@ interface ReadyPool {
 export class PoolSet {
   readonly #parts: PoolSetParts;
   readonly #sockets: ListenSockets;
-  readonly #arrivals = new Arrivals();
+  readonly #arrivals = new Arrivals((reason) =>
+    this.#parts.log.warning(
+      `clients of pools without an idle worker are looked for every now and then: there is no thread to wait for them (${reason}); trying again`,
+    ),
+  );
   readonly #budget: ProcessBudget;
   readonly #poolsByName = new Map<string, Pool>();
   /** Added by a reload that is not done yet. */
@@ -113,7 +120,7 @@ export class PoolSet {
   /** From here on workers serve. */
   run(): void {
     this.#parts.inherited?.closeRest();
-    for (const pool of this.pools()) pool.run();
+    this.#each(this.pools(), (pool) => pool.run());
   }
 
   /**
@@ -137,7 +144,10 @@ export class PoolSet {
     for (const { pool, isNew } of toPrepare) if (isNew) this.#coming.add(pool);
     const prepared = await inBatches(toPrepare, PREPARED_AT_ONCE, async (candidate) => ({
       candidate,
-      result: await candidate.pool.prepare(candidate.plan),
+      result: await candidate.pool.prepare(candidate.plan).catch((error: unknown) => {
+        this.#parts.onMistake(error);
+        return 'internal error';
+      }),
     }));
     if (this.#isStopping) return this.#giveUp(prepared.map(({ result }) => result));
     for (const { candidate, result } of prepared)
@@ -189,16 +199,16 @@ export class PoolSet {
 
   drain(): void {
     this.#isStopping = true;
-    for (const pool of this.#everyPool()) pool.drain();
+    this.#each(this.#everyPool(), (pool) => pool.drain());
   }
 
   killWorkers(): void {
     this.#isStopping = true;
-    for (const pool of this.#everyPool()) pool.killWorkers();
+    this.#each(this.#everyPool(), (pool) => pool.killWorkers());
   }
 
   killZygotes(): void {
-    for (const pool of this.#everyPool()) pool.killZygotes();
+    this.#each(this.#everyPool(), (pool) => pool.killZygotes());
   }
 
   /** After a stop: when no process is left. */
@@ -211,6 +221,17 @@ export class PoolSet {
     for (const { listener } of this.#statusDoors.values()) listener.close();
     await this.#arrivals.close();
     this.#sockets.closeAll({ keepsInherited });
+  }
+
+  /** One that fails does not keep it from the others. */
+  #each(pools: readonly Pool[], act: (pool: Pool) => void): void {
+    for (const pool of pools) {
+      try {
+        act(pool);
+      } catch (error) {
+        this.#parts.onMistake(error);
+      }
+    }
   }
 
   #everyPool(): Pool[] {
@@ -292,9 +313,7 @@ export class PoolSet {
       const plan = this.#plan(pool, config);
       return [{ plan, pool: there ?? this.#makePool(plan), isNew: there === undefined }];
     } catch (error) {
-      if (!(error instanceof ConfigError || error instanceof ListenError || error instanceof SystemError))
-        throw error;
-      const reason = error.message.replace(`[pool ${pool.name}] `, '');
+      const reason = refusalText(error).replace(`[pool ${pool.name}] `, '');
       fail(pool.name, `${reason}; ${there === undefined ? 'it is left out' : 'it keeps its old generation'}`);
       return [];
     }
@@ -331,7 +350,7 @@ export class PoolSet {
 
   async #commit({ pool, plan }: Candidate, prepared: PreparedPool): Promise<void> {
     this.#poolsByName.set(plan.config.name, pool);
-    await prepared.commit();
+    await prepared.commit().catch(this.#parts.onMistake);
   }
 
   #removeAllBut(names: ReadonlySet<string>, drainBoundMs: Milliseconds): string[] {
@@ -356,9 +375,8 @@ export class PoolSet {
     try {
       this.#openStatusDoor(config);
     } catch (error) {
-      if (!(error instanceof ConfigError || error instanceof ListenError || error instanceof SystemError))
-        throw error;
-      fail(config.name, `${error.message.replace(/^\[pool [^\]]*\] /, '')}; it has no pm.status_listen`);
+      const reason = refusalText(error).replace(/^\[pool [^\]]*\] /, '');
+      fail(config.name, `${reason}; it has no pm.status_listen`);
     }
   }
 
@@ -375,7 +393,12 @@ export class PoolSet {
       pool: name,
       backlog: -1,
     });
-    this.#statusDoors.set(config.name, { socket, listener: new StatusListener(pool, socket) });
+    try {
+      this.#statusDoors.set(config.name, { socket, listener: new StatusListener(pool, socket) });
+    } catch (error) {
+      this.#sockets.close(socket);
+      throw error;
+    }
   }
 
   #closeStatusDoor(name: string): void {
@@ -395,6 +418,18 @@ export class PoolSet {
     ]);
     for (const socket of this.#sockets.all()) if (!used.has(socket.fd)) this.#sockets.close(socket);
   }
+}
+
+/**
+ * Why the machine or the file does not allow it.
+ *
+ * @throws `error` again where it is neither
+ */
+function refusalText(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof ListenError) return error.message;
+  const failure = systemFailure(error);
+  if (failure === undefined) throw error;
+  return failure;
 }
 
 function consequence({ isNew }: Candidate): string {

@@ -6,7 +6,7 @@ import { executeInstead } from '../os/exec.js';
 import type { Environment } from '../pool/environment.js';
 import type { ZygoteHandle } from '../pool/zygote.js';
 import { encodeSockets } from '../systemd/inherited-sockets.js';
-import type { Fd, Milliseconds } from '../units.js';
+import type { Count, Fd, Milliseconds } from '../units.js';
 import { runTrial } from './trial-child.js';
 
 // Upgrade in place: the master replaces its own program, with the same pid and the same listening sockets, while the
@@ -30,6 +30,8 @@ export interface Takeover {
   readonly pidFile: string | undefined;
   /** What descriptor 2 was at the start of the service, where it is something else now. */
   readonly stderrFd: Fd | undefined;
+  /** How often this process had to restart in place for a mistake of its program, and when last. */
+  readonly restarts: { readonly count: Count; readonly lastMs: Milliseconds } | undefined;
 }
 
 /** To be asked once, first of all: the mark leaves the environment. */
@@ -60,6 +62,7 @@ export function decodeTakeover(text: string): Takeover {
     lentFds: list(fields.lentFds).filter(isDescriptor),
     pidFile: typeof fields.pidFile === 'string' ? fields.pidFile : undefined,
     stderrFd: isDescriptor(fields.stderrFd) ? fields.stderrFd : undefined,
+    restarts: decodeRestarts(fields.restarts),
   };
 }
 
@@ -78,6 +81,13 @@ function isZygote(value: unknown): value is ZygoteHandle {
     isDescriptor(controlFd) &&
     (requestLog === undefined || isDescriptor(requestLog?.scoreboardFd))
   );
+}
+
+function decodeRestarts(value: unknown): Takeover['restarts'] {
+  const { count, lastMs } = { ...(value as Partial<NonNullable<Takeover['restarts']>> | null) };
+  return Number.isInteger(count) && Number.isFinite(lastMs)
+    ? { count: Number(count), lastMs: Number(lastMs) }
+    : undefined;
 }
 
 function isDescriptor(value: unknown): value is Fd {
@@ -119,9 +129,9 @@ export function ownCommand(): string[] {
 
 /** @returns only if the program could not be replaced; then everything is as before */
 export function becomeNewProgram(handOver: HandOver): SystemError {
-  const { sockets, zygotes, isBackground, pidFile, environment } = handOver;
+  const { sockets, zygotes, isBackground, pidFile, restarts, environment } = handOver;
   const lentFds = sockets.filter(({ isLent }) => isLent).map(({ fd }) => fd);
-  const takeover: Takeover = { isBackground, zygotes, lentFds, pidFile, stderrFd: keptStderr() };
+  const takeover: Takeover = { isBackground, zygotes, lentFds, pidFile, stderrFd: keptStderr(), restarts };
   // Node closes its own standard streams on exec, too.
   const passed = [...STANDARD_FDS, ...sockets.map(({ fd }) => fd), ...descriptorsOf(takeover)];
   for (const fd of passed) setCloseOnExec(fd, false);

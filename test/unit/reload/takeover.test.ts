@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeTakeover } from '../../../src/reload/upgrade.js';
 
-const NOTHING = { isBackground: false, zygotes: [], lentFds: [], pidFile: undefined, stderrFd: undefined };
+const NOTHING = {
+  isBackground: false,
+  zygotes: [],
+  lentFds: [],
+  pidFile: undefined,
+  stderrFd: undefined,
+  restarts: undefined,
+};
 
 test('what another version wrote is understood as far as it goes', () => {
   const zygote = { pid: 4711, controlFd: 21 };
@@ -12,6 +19,7 @@ test('what another version wrote is understood as far as it goes', () => {
     lentFds: [3],
     pidFile: '/run/tsfpm.pid',
     stderrFd: 22,
+    restarts: { count: 2, lastMs: 5.5 },
   };
   assert.deepEqual(decodeTakeover(JSON.stringify(whole)), whole);
   assert.deepEqual(decodeTakeover(JSON.stringify({ ...whole, ofTheFuture: 1 })), whole);
@@ -19,7 +27,14 @@ test('what another version wrote is understood as far as it goes', () => {
     decodeTakeover('{"zygotes":[{"pid":4711,"controlFd":21,"name":"www"}]}').zygotes.length,
     1,
   );
-  for (const text of ['', 'background,5,6', 'null', '[]', '7', '{"zygotes":{},"lentFds":"3","pidFile":9}'])
+  for (const text of [
+    '',
+    'background,5,6',
+    'null',
+    '[]',
+    '7',
+    '{"zygotes":{},"lentFds":"3","pidFile":9,"restarts":{"count":1}}',
+  ])
     assert.deepEqual(decodeTakeover(text), NOTHING, text);
 });
 

@@ -1,0 +1,42 @@
+import type { Count, Milliseconds } from '../units.js';
+
+// An exception that no step has foreseen is a mistake of this program, and what it has left half done nobody knows. A
+// program that starts anew does not have it: the master replaces itself in place, as at an upgrade, and nobody notices.
+
+/** How often, and when last, the program of this process was replaced for a mistake. */
+export interface RestartHistory {
+  readonly count: Count;
+  /** Monotonic, of the machine: it means the same to every program of this process. */
+  readonly lastMs: Milliseconds;
+}
+
+export const NO_RESTARTS: RestartHistory = { count: 0, lastMs: Number.NEGATIVE_INFINITY };
+
+/** Each restart costs every pool its opcache: a mistake that comes back with it must not take the service with it. */
+const FIRST_PAUSE_MS: Milliseconds = 60_000;
+const LONGEST_PAUSE_MS: Milliseconds = 3_600_000;
+
+/** How long to wait until the next restart: none after a long time without, and longer each time they follow one another. */
+export function restartDelay(history: RestartHistory, nowMs: Milliseconds): Milliseconds {
+  return Math.max(0, history.lastMs + pauseAfter(history) - nowMs);
+}
+
+/** With one that happens now. */
+export function withRestart(history: RestartHistory, nowMs: Milliseconds): RestartHistory {
+  const isNewEpisode = nowMs - history.lastMs > 2 * pauseAfter(history);
+  return { count: isNewEpisode ? 1 : history.count + 1, lastMs: nowMs };
+}
+
+function pauseAfter({ count }: RestartHistory): Milliseconds {
+  return count === 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
+}
+
+/**
+ * For the log, with the stack: this one time it is what its reader, whoever mends the program, needs.
+ *
+ * @param next what happens now
+ */
+export function mistakeText(error: unknown, next = ''): string {
+  const stack = error instanceof Error ? error.stack : undefined;
+  return `internal error, please report it${next === '' ? '' : `; ${next}`}: ${stack ?? String(error)}`;
+}
