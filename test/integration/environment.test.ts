@@ -5,6 +5,7 @@ import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { isRoot, unlessRoot, WORKER_USER } from '../helpers/daemon-folder.js';
 import { scriptParams } from '../helpers/fastcgi-client.js';
 import { FpmAlike } from '../helpers/fpm-alike.js';
+import { phpVersion } from '../helpers/php-programs.js';
 import { ENVIRONMENT_PHP, INI_PHP } from '../helpers/probes.js';
 
 interface Environment {
@@ -128,6 +129,20 @@ foreach (['LATER', 'BASE', 'SCRIPT_NAME', 'HTTP_PROXY'] as $name)
 putenv('LATER');
 $told[] = [getenv()['LATER'] ?? null, array_keys(getenv()), $_ENV['BASE'] ?? null, ini_get('variables_order')];
 echo json_encode($told);`;
+
+test('getenv() without a name knows what putenv() has changed, where PHP looks anew', {
+  skip: Number(phpVersion()) < 8 ? 'gives a copy of $_ENV, under php-fpm too' : false,
+}, async (t) => {
+  const www = { 'pm.max_children': 1, 'env[BASE]': 'base', 'php_value[variables_order]': 'EGPCS' };
+  const tsfpm = await startTsfpm(t, { pools: { www }, files: { 'later.php': LATER_PHP } });
+  const request = { params: { HTTP_PROXY: 'the client' } };
+  const told = await tsfpm.getJson<Record<string, unknown[]>>('later.php', request);
+  assert.deepEqual(told.LATER, ['1', '1', null, '1']);
+  assert.deepEqual(told.BASE, ['changed', 'changed', 'base', 'changed']);
+  assert.equal(told.HTTP_PROXY?.[1], 'the client');
+  assert.deepEqual([told[1]?.[0], told[1]?.[3]], [null, 'EGPCS']);
+  assert.deepEqual(await tsfpm.getJson('later.php', request), told);
+});
 
 for (const order of ['EGPCS', 'GPCS', 'egpcs', 'E'])
   for (const kind of ['php_value', 'php_admin_value'])

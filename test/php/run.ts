@@ -27,6 +27,7 @@ const FILES = [
   'finish-request',
   'main-script',
   'output-by-path',
+  'pages-as-requests',
   'php-',
   'reload.test',
   'request-body-file',
