@@ -34,6 +34,7 @@ export interface WatchParts {
 interface Noted {
   readonly pid: Pid;
   readonly requestStartNs: Nanoseconds;
+  readonly notedAtNs: Nanoseconds;
   isSlow: boolean;
   /** When it was ended. */
   timedOutAtNs?: Nanoseconds;
@@ -134,9 +135,11 @@ export class RequestWatch {
     const glance = this.#glance(slot);
     if (glance === undefined || !this.#isRequest(glance)) return undefined;
     const startNs = glance.requestStartNs;
-    const ageNs = nowNs - startNs;
-    let noted = this.#notedBySlot.get(slot);
-    if (noted?.pid !== pid || noted.requestStartNs !== startNs) noted = undefined;
+    const last = this.#notedBySlot.get(slot);
+    const noted = last?.pid === pid && last.requestStartNs === startNs ? last : undefined;
+    // The next request of a worker begins after the one that was noted: without that a slot that lies is due at each look.
+    const earliestNs = noted === undefined && last?.pid === pid ? last.notedAtNs : startNs;
+    const ageNs = nowNs - (startNs > earliestNs ? startNs : earliestNs);
     const againNs = BigInt(AGAIN_MS * NS_PER_MS);
     if (noted?.isBusy) return againNs;
     if (noted?.timedOutAtNs !== undefined) {
@@ -199,7 +202,8 @@ export class RequestWatch {
     known: Noted | undefined,
     act: (noted: Noted) => Promise<void>,
   ): void {
-    const noted = known ?? { pid, requestStartNs, isSlow: false, isKilled: false, isBusy: false };
+    const notedAtNs = process.hrtime.bigint();
+    const noted = known ?? { pid, requestStartNs, notedAtNs, isSlow: false, isKilled: false, isBusy: false };
     noted.isBusy = true;
     this.#notedBySlot.set(slot, noted);
     this.#traces = this.#traces

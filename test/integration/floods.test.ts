@@ -174,6 +174,23 @@ test('workers that flood and end all the time do not hold up the master', async 
   await Promise.all(clients);
 });
 
+for (const signal of ['SIGKILL', 'SIGTERM'])
+  test(`workers that end themselves by ${signal}, again and again, do not hold up the master`, async (t) => {
+    const tsfpm = await startPools(t, `posix_kill(getmypid(), ${signal}); usleep(1000);`, {
+      pm: 'static',
+      'pm.max_children': 8,
+    });
+    tsfpm.announce(/pool evil/);
+    let isOver = false;
+    const clients = Array.from({ length: 16 }, async () => {
+      while (!isOver) await flood(tsfpm);
+    });
+    await sleep(300);
+    await assertUndisturbed(tsfpm);
+    isOver = true;
+    await Promise.all(clients);
+  });
+
 test('a flooding pool is reloaded, and still forks', async (t) => {
   const tsfpm = await startPools(t, FLOODS['two-byte lines on stderr'], {
     'pm.max_children': 5,

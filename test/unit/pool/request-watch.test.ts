@@ -81,8 +81,18 @@ test('each slow request is told once', async (t) => {
     worker.log,
     /child 7, script '' \(request: "GET "\) executing too slow \(0\.\d{6} sec\), logging\n/,
   );
-  worker.begin(40);
+  worker.begin(0);
   await until('the next one, too', () => worker.acts.length === 2);
+});
+
+test('a slot that tells of another slow request at each look makes no more of them than a worker can have', async (t) => {
+  const worker = watched(t, { pool: { requestSlowlogTimeout: 0.2 } });
+  const fromMs = performance.now();
+  const liar = setInterval(() => worker.begin(60_000 + Math.round(1000 * Math.random())), 3);
+  t.after(() => clearInterval(liar));
+  await until('it is slow', () => worker.acts.length >= 4);
+  // The first claim is believed.
+  assert.ok(performance.now() - fromMs > 600, `${worker.acts.length} in ${performance.now() - fromMs} ms`);
 });
 
 test('only a running script is slow', async (t) => {
