@@ -9,6 +9,7 @@ import type { ProcessBudget } from './process-budget.js';
 import { decideScaling, initialScalingMemory } from './scaling/decide.js';
 import { busyText, maxChildrenText } from './scaling/messages.js';
 import type { Decision, IdleWorker, PoolSnapshot, ScalingMemory, ScalingSettings } from './scaling/types.js';
+import { SilentClients } from './silent-clients.js';
 
 /** What a pool's scaler works with. */
 export interface ScalerParts {
@@ -39,6 +40,7 @@ const QUEUE_LOOK_MS: Milliseconds = 500;
 export class Scaler {
   readonly #parts: ScalerParts;
   readonly #settings: ScalingSettings;
+  readonly #silentClients: SilentClients;
   #memory: ScalingMemory;
   #timer: NodeJS.Timeout | undefined;
   #isWatching = false;
@@ -52,6 +54,7 @@ export class Scaler {
   constructor(parts: ScalerParts) {
     this.#parts = parts;
     this.#settings = scalingSettings(parts.config);
+    this.#silentClients = new SilentClients(parts.listenFd);
     this.#memory = initialScalingMemory(this.#settings, parts.nowMs());
   }
 
@@ -133,7 +136,11 @@ export class Scaler {
       this.#armedFor = wakeBelowIdle;
       current.arm(wakeBelowIdle);
     }
-    this.#comeBackIn(decision.callAgainInMs, isDeaf && wakeBelowIdle === 0 ? QUEUE_LOOK_MS : undefined);
+    this.#comeBackIn(
+      decision.callAgainInMs,
+      isDeaf && wakeBelowIdle === 0 ? QUEUE_LOOK_MS : undefined,
+      this.#silentClients.lookAgainInMs,
+    );
   }
 
   /** Nothing is to be decided: workers tell so that the queue is looked at, but not at each request. */
@@ -162,15 +169,42 @@ export class Scaler {
     const header = current?.scoreboard.header();
     const counts = current === undefined || header === undefined ? NOBODY : countWorkers(current, header);
     if (!isStatic) current?.scoreboard.restartLowestIdle();
+    const queued = isStatic && this.#armedFor > 0 ? 0 : this.#queued(counts);
     return {
       nowMs: nowMs(),
       ...counts,
-      queued: isStatic && this.#armedFor > 0 ? 0 : this.queue().length,
+      queued,
+      silent: this.#silentWorkers(current, counts, queued),
       lowestIdle: header?.lowestIdle,
       room: budget.room,
       mayFork: mayFork(),
       idleWorkers: undefined,
     };
+  }
+
+  /** Those in the queue that want a worker. */
+  #queued({ idle, keptAlive, active, starting }: Counts): Count {
+    const queue = this.queue();
+    if (this.#settings.pm === 'static') return queue.length;
+    return this.#silentClients.wanting(queue, {
+      free: idle + starting,
+      all: idle + keptAlive + active + starting,
+      most: this.#settings.maxChildren,
+    });
+  }
+
+  /** Workers whose client has sent nothing; looked for where they decide whether there are enough spare ones. */
+  #silentWorkers(current: Generation | undefined, counts: Counts, queued: Count): Count {
+    const { pm, minSpare, maxChildren } = this.#settings;
+    const { idle, keptAlive, active, starting } = counts;
+    const isSpareMissing = pm === 'dynamic' && queued + minSpare > idle + starting && active > 0;
+    if (current === undefined || !isSpareMissing || idle + keptAlive + active + starting >= maxChildren)
+      return 0;
+    return current.workers().filter(({ slot, isReady }) => {
+      const glance = isReady ? current.scoreboard.glance(slot) : undefined;
+      // The slot shows the start of the request before.
+      return glance?.stage === 'reading headers' && glance.requestStartNs < glance.idleSinceNs;
+    }).length;
   }
 }
 

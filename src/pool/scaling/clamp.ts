@@ -25,6 +25,7 @@ export function clampSnapshot(snapshot: PoolSnapshot): PoolSnapshot {
     active: clampCount(snapshot.active),
     starting: clampCount(snapshot.starting),
     leaving: clampCount(snapshot.leaving),
+    silent: clampCount(snapshot.silent ?? 0),
     queued: clampCount(snapshot.queued),
     lowestIdle: clampOptional(snapshot.lowestIdle),
     room: clampCount(snapshot.room),

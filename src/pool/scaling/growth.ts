@@ -48,7 +48,8 @@ export function grow(
 ): Growth {
   const workers = living(snapshot);
   const toStart = memory.isFilled ? 0 : Math.max(0, wish.start - workers);
-  const toServe = Math.max(0, snapshot.queued + wish.spare - snapshot.idle - snapshot.starting);
+  const spare = Math.max(0, wish.spare - (snapshot.silent ?? 0));
+  const toServe = Math.max(0, snapshot.queued + spare - snapshot.idle - snapshot.starting);
   const missing = Math.max(toStart, toServe);
 
   const bucket = refill(memory.bucket, settings.maxSpawnRate, snapshot.nowMs);

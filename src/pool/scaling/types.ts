@@ -50,8 +50,13 @@ export interface PoolSnapshot {
   readonly starting: Count;
   /** Workers that were told to end and are still there. */
   readonly leaving: Count;
-  /** Connections in the listen queue. Where the kernel does not tell how many, 1 is some: the pool grows one by one. */
+  /**
+   * Connections in the listen queue that want a worker. Where the kernel does not tell how many, 1 is some: the pool grows
+   * one by one.
+   */
   readonly queued: Count;
+  /** Of `active`, workers whose client has sent nothing, where that is known; default 0. They stand for spare ones. */
+  readonly silent?: Count;
   /**
    * Fewest workers in accept at any moment since the last call, where the scoreboard keeps that; undefined: unknown,
    * then only the moments of the calls are known, and load that comes and goes in between is not seen.

@@ -52,6 +52,8 @@ describe('how many are forked', () => {
     ['dynamic: workers on their way count', dynamic, { active: 4, queued: 10, starting: 11 }, 2],
     ['dynamic: all are on their way', dynamic, { active: 4, queued: 10, starting: 13 }, 0],
     ['dynamic: kept-alive workers are not free', dynamic, { keptAlive: 8 }, 3],
+    ['dynamic: workers with silent clients stand for spare ones', dynamic, { active: 8, silent: 2 }, 1],
+    ['dynamic: and are not free', dynamic, { active: 8, silent: 5, queued: 2 }, 2],
     ['dynamic: up to pm.max_children', dynamic, { active: 58, queued: 10 }, 2],
     ['dynamic: those that leave hold their places', dynamic, { active: 50, leaving: 8, queued: 10 }, 2],
     ['dynamic: at pm.max_children', dynamic, { active: 60, queued: 10 }, 0],
