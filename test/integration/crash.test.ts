@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { type Daemon, type DaemonOptions, startTsfpm } from '../helpers/daemon.js';
 import { freePort } from '../helpers/ports.js';
 import { PID_PHP, SLOW_PHP } from '../helpers/probes.js';
-import { isAlive } from '../helpers/processes.js';
+import { isAlive, killProcess } from '../helpers/processes.js';
 import {
   closedLoop,
   FRESH_PHP,
@@ -92,7 +92,7 @@ test('workers that die as soon as they start back off, are shown, and do not con
     seconds: 4,
   });
   const killer = setInterval(() => {
-    for (const pid of tsfpm.workers('bad')) process.kill(pid, 'SIGKILL');
+    for (const pid of tsfpm.workers('bad')) killProcess(pid);
   }, 5);
   t.after(() => clearInterval(killer));
   await tsfpm.expectLog(

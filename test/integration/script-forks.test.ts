@@ -117,7 +117,7 @@ test('a child that stays behind has neither listening socket nor channel, and do
   const [worker = 0] = tsfpm.workers().filter((each) => each !== pid);
   const sockets = (of: number) =>
     [...descriptorsOf(of).values()].filter((name) => name.startsWith('socket:'));
-  assert.equal(sockets(worker).length, 2, 'the worker has a listening socket and a channel');
+  await until('the worker has a listening socket and a channel', () => sockets(worker).length === 2);
   // The client's connection alone, which the worker has closed.
   const own = sockets(pid);
   assert.ok(own.length <= 1 && !sockets(worker).includes(own[0] ?? ''), own.join(' '));
