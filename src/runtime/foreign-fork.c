@@ -25,6 +25,7 @@
 #include "php-types.h"
 #include "runtime.h"
 #include "scoreboard.h"
+#include "signals.h"
 #include "zygote.h"
 
 bool tsfpm_is_forking_worker;
@@ -51,10 +52,12 @@ static void in_child(void)
     case TSFPM_ROLE_STARTING:
     case TSFPM_ROLE_ARMED:
         give_up_start();
+        tsfpm_signals_release();
         tsfpm_role = TSFPM_ROLE_NONE;
         break;
     case TSFPM_ROLE_ZYGOTE:
         tsfpm_zygote_close_descriptors();
+        tsfpm_signals_release();
         tsfpm_role = TSFPM_ROLE_NONE;
         break;
     case TSFPM_ROLE_WORKER:

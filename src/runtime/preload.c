@@ -29,6 +29,7 @@
 #include "foreign-fork.h"
 #include "output.h"
 #include "scoreboard.h"
+#include "signals.h"
 
 enum tsfpm_role tsfpm_role = TSFPM_ROLE_NONE;
 
@@ -122,6 +123,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     if (atoi(mark) != (int)TSFPM_CONTROL_VERSION)
         tsfpm_die("the runtime library speaks version %u of the control protocol, the master %s", TSFPM_CONTROL_VERSION,
                   mark);
+    tsfpm_signals_hold();
     /* Before any variable is taken out: that moves the others in the array, and the rest would stay readable. */
     find_title_memory(argc, argv, envp);
     unsetenv(TSFPM_ENV_MARK);
@@ -153,7 +155,7 @@ __attribute__((destructor)) static void finish(void)
 TSFPM_EXPORT pid_t setsid(void)
 {
     if (tsfpm_role == TSFPM_ROLE_STARTING) {
-        tsfpm_worker_chain_signals();
+        tsfpm_signals_chain();
         tsfpm_worker_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
         tsfpm_role = TSFPM_ROLE_ARMED;
     }

@@ -122,12 +122,8 @@ void tsfpm_environment_configure(void); /* once php-cgi has made its own arrange
 #define TSFPM_KEPT_ALIVE_GRACE_NS 250000000ull
 
 /* worker.c */
-void tsfpm_worker_chain_signals(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
-/*
- * In the worker, right after fork, with all signals blocked. They stay so until the first accept: up to then php-cgi's
- * handlers are those of a parent, which pass TERM on to the whole process group. The mask stays for as long.
- */
-void tsfpm_worker_begin(uint32_t slot_index, int listen_fd, int channel_fd, const sigset_t *mask_to_restore);
+void tsfpm_worker_begin(uint32_t slot_index, int listen_fd, int channel_fd); /* right after fork, all signals blocked */
+void tsfpm_worker_leave(void); /* ends after what it has in hand. Async-signal-safe */
 void tsfpm_worker_close_descriptors(void); /* in a script's child: listening socket and channel. Async-signal-safe */
 void tsfpm_worker_limit_requests(const char *most);   /* in the zygote: pm.max_requests; NULL or "0": none */
 void tsfpm_worker_request_starts(void);               /* PHP's request start-up */

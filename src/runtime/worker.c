@@ -22,6 +22,7 @@
 #include "request-head.h"
 #include "runtime.h"
 #include "scoreboard.h"
+#include "signals.h"
 
 /* FastCGI 1.0, section 8 */
 #define FCGI_HEADER_LEN 8
@@ -59,7 +60,6 @@ static int listen_fd = -1;
 static struct tsfpm_slot *slot;
 static volatile sig_atomic_t leaving;            /* told to end after the present request */
 static volatile sig_atomic_t waiting_kept_alive; /* nothing in hand, on a kept-alive connection */
-static const sigset_t *mask_to_restore;          /* until the first accept */
 
 #define RECEIVE_AT_ONCE 65536
 static uint8_t input[TSFPM_HEAD_MOST]; /* usually its first pages alone: only a head is received in full before it is read */
@@ -131,60 +131,20 @@ static bool must_leave(void)
 
 /* ---- the way out ---- */
 
-static void (*php_term_handler)(int), (*php_usr1_handler)(int);
-
-/* As it would without us: a script's child has no request to finish. */
-static void die_of(int signal_number)
-{
-    struct sigaction plain = {.sa_handler = SIG_DFL};
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, signal_number);
-    sigaction(signal_number, &plain, NULL);
-    kill(getpid(), signal_number);
-    sigprocmask(SIG_UNBLOCK, &only, NULL);
-}
-
 /*
  * The worker may be anywhere, also between a look at `leaving` and the call that would block. So besides setting the
  * flag this makes the blocking call fail: accept on a descriptor that is closed, recv on a direction that is shut.
  * Data that the client has already sent on a kept-alive connection is still received. Only async-signal-safe calls.
  */
-static void on_leave(int signal_number)
+void tsfpm_worker_leave(void)
 {
-    int saved_errno = errno;
-    if (tsfpm_role == TSFPM_ROLE_WORKER) {
-        leaving = 1;
-        if (listen_fd >= 0) {
-            int fd = listen_fd;
-            listen_fd = -1;
-            tsfpm_libc()->close(fd);
-        }
-        if (waiting_kept_alive && tsfpm_connection >= 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_RD);
-    } else if (tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD) {
-        die_of(signal_number);
+    leaving = 1;
+    if (listen_fd >= 0) {
+        int fd = listen_fd;
+        listen_fd = -1;
+        tsfpm_libc()->close(fd);
     }
-    /* php-cgi's own handler makes its loop end. */
-    void (*php_handler)(int) = signal_number == SIGUSR1 ? php_usr1_handler : php_term_handler;
-    if (php_handler != NULL) php_handler(signal_number);
-    errno = saved_errno;
-}
-
-static void chain_signal(int signal_number, void (**previous)(int))
-{
-    struct sigaction old, ours = {.sa_handler = on_leave, .sa_flags = SA_RESTART};
-    sigemptyset(&ours.sa_mask);
-    sigaction(signal_number, NULL, &old);
-    if (previous != NULL && !(old.sa_flags & SA_SIGINFO) && old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)
-        *previous = old.sa_handler;
-    sigaction(signal_number, &ours, NULL);
-}
-
-void tsfpm_worker_chain_signals(void)
-{
-    chain_signal(SIGTERM, &php_term_handler);
-    chain_signal(SIGUSR1, &php_usr1_handler);
-    chain_signal(SIGQUIT, NULL); /* php-fpm's workers finish their request on QUIT; php-cgi has no handler */
+    if (waiting_kept_alive && tsfpm_connection >= 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_RD);
 }
 
 bool tsfpm_worker_ends_in_order(void)
@@ -192,12 +152,11 @@ bool tsfpm_worker_ends_in_order(void)
     return !request_open && tsfpm_connection == -1;
 }
 
-void tsfpm_worker_begin(uint32_t slot_index, int listen, int channel, const sigset_t *mask)
+void tsfpm_worker_begin(uint32_t slot_index, int listen, int channel)
 {
     tsfpm_ask_begin(channel);
     tsfpm_timeout_begin();
     listen_fd = listen;
-    mask_to_restore = mask;
     yield_pause_ms = 1 + (int)(slot_index % 4);
     slot = tsfpm_scoreboard_slot(slot_index);
     tsfpm_slot_begin(slot);
@@ -403,10 +362,7 @@ static void note_active(void)
 int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
 {
     int fd = -1;
-    if (mask_to_restore != NULL) {
-        sigprocmask(SIG_SETMASK, mask_to_restore, NULL);
-        mask_to_restore = NULL;
-    }
+    if (!was_ready) tsfpm_signals_obey();
     become_idle(TSFPM_STAGE_ACCEPTING);
     __atomic_add_fetch(&tsfpm_scoreboard->idle, 1, __ATOMIC_SEQ_CST);
     if (!was_ready) {

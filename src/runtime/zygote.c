@@ -32,6 +32,7 @@
 #include "relay.h"
 #include "runtime.h"
 #include "scoreboard.h"
+#include "signals.h"
 #include "zygote.h"
 
 /* Its own descriptors besides two pipes and a channel for each worker: those that it keeps, and a pipe's while one is made. */
@@ -64,7 +65,6 @@ static uint32_t ended;    /* of these */
 static int control_fd, listen_fd, probe_fd, epoll_fd, signal_fd;
 static bool draining;
 static bool drain_ordered; /* by the master, not because it has gone */
-static sigset_t original_mask;
 
 void tsfpm_zygote_watch(int fd, enum tsfpm_source source, uint32_t slot, bool for_writing)
 {
@@ -268,7 +268,7 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     if (is_probe) tsfpm_worker_limit_requests(NULL); /* the master ends it, once it has its answer */
     else tsfpm_allowed_clients_tell_mistakes();
     if (!is_probe) tsfpm_access_log_begin(slot);
-    tsfpm_worker_begin(slot, listen, kept_channel, &original_mask);
+    tsfpm_worker_begin(slot, listen, kept_channel);
 }
 
 /* ---- the zygote's side of forking ---- */
@@ -571,11 +571,11 @@ static bool on_control(void)
     }
 }
 
+/* One of the master's children that gets what was sent to all: SIGCHLD alone says something. */
 static void on_signals(void)
 {
     struct signalfd_siginfo info;
-    while (tsfpm_libc()->read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGQUIT) drain();
+    while (tsfpm_libc()->read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info) continue;
     reap(); /* SIGCHLD merges: one may stand for many, so always look */
 }
 
@@ -599,10 +599,7 @@ static void prepare(void)
     if (workers == NULL || tsfpm_channels_prepare(slot_count) != 0) tsfpm_die("no memory for %u workers", slot_count);
 
     sigset_t signals;
-    sigfillset(&signals);
-    for (const int *fault = (const int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, 0}; *fault != 0; fault++)
-        sigdelset(&signals, *fault);
-    if (sigprocmask(SIG_SETMASK, &signals, &original_mask) != 0) tsfpm_die("sigprocmask: %s", strerror(errno));
+    tsfpm_signals_hold_all(&signals);
     signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (signal_fd < 0 || epoll_fd < 0) tsfpm_die("signalfd or epoll: %s", strerror(errno));

@@ -32,6 +32,10 @@ void tsfpm_timeout_begin(void)
 {
     abort();
 }
+void tsfpm_signals_obey(void)
+{
+    abort();
+}
 void tsfpm_ask_end(void) {}
 void tsfpm_ask_begin(int channel)
 {

@@ -73,9 +73,14 @@ void tsfpm_worker_limit_requests(const char *most)
     (void)most;
 }
 
-void tsfpm_worker_begin(uint32_t slot, int listen, int channel, const sigset_t *mask)
+void tsfpm_worker_begin(uint32_t slot, int listen, int channel)
 {
-    (void)slot, (void)listen, (void)channel, (void)mask;
+    (void)slot, (void)listen, (void)channel;
+    abort();
+}
+void tsfpm_signals_hold_all(sigset_t *held)
+{
+    (void)held;
     abort();
 }
 void tsfpm_relay_configure(const char *status, const char *ping)

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { existsSync, statSync } from 'node:fs';
 import { test } from 'node:test';
-import { startTsfpm } from '../helpers/daemon.js';
+import { type Daemon, startTsfpm } from '../helpers/daemon.js';
+import { unlessRoot, WORKER_USER } from '../helpers/daemon-folder.js';
 import { PID_PHP, SLOW_PHP } from '../helpers/probes.js';
-import { RELOADED } from '../helpers/reload.js';
+import { closedLoop, RELOADED, zygotesOf } from '../helpers/reload.js';
 import { ONDEMAND, SLEEP_PHP } from '../helpers/scaling-pools.js';
 import { sleep, until } from '../helpers/wait.js';
 import { randomFrom } from '../soak/random.js';
@@ -81,4 +83,93 @@ test('signals during the start are obeyed once there is something to obey them',
     assert.deepEqual(tsfpm.family(), [], signals.join(' '));
   }
   await tsfpm.start();
+});
+
+/** As `systemctl kill` does. */
+function signalAll(tsfpm: Daemon, signal: NodeJS.Signals): void {
+  for (const { pid } of tsfpm.family()) send(pid, signal);
+  tsfpm.signal(signal);
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // it has just ended
+  }
+}
+
+for (const signal of HARMLESS)
+  test(`${signal} to master, zygotes and workers alike loses no request`, async (t) => {
+    const tsfpm = await startTsfpm(t, {
+      logTo: 'file',
+      pools: { www: { 'pm.max_children': 4, 'access.log': '{folder}/access.log' } },
+      files,
+    });
+    // A php-cgi that has not loaded the runtime yet is ended by it; the master then serves on with what it has.
+    tsfpm.announce(/reload (?:refused|given up)|zygote/);
+    const load = closedLoop(tsfpm, { script: 'sleep.php', query: 'ms=5', seconds: 3 });
+    for (let i = 0; i < 5; i++) {
+      await sleep(400);
+      signalAll(tsfpm, signal);
+    }
+    const { ok, failed, failures } = await load;
+    assert.equal(failed, 0, JSON.stringify(failures));
+    assert.ok(ok > 100, String(ok));
+    await tsfpm.get('pid.php');
+  });
+
+for (const signal of FATAL)
+  test(`${signal} to zygotes and workers, not to the master, loses no request and no zygote`, async (t) => {
+    const tsfpm = await startTsfpm(t, { pools: { www: { 'pm.max_children': 4 } }, files });
+    const [zygote = 0] = zygotesOf(tsfpm, 'www');
+    const load = closedLoop(tsfpm, { script: 'sleep.php', query: 'ms=5', seconds: 3 });
+    for (let i = 0; i < 5; i++) {
+      await sleep(400);
+      for (const { pid } of tsfpm.family()) send(pid, signal);
+    }
+    const { failed, failures } = await load;
+    assert.equal(failed, 0, JSON.stringify(failures));
+    assert.deepEqual(zygotesOf(tsfpm, 'www'), [zygote]);
+  });
+
+for (const [signal, timeout] of [
+  ['SIGTERM', 10],
+  ['SIGQUIT', 0],
+] as const)
+  test(`a stop by ${signal} to everybody lets a running request finish`, async (t) => {
+    const tsfpm = await startTsfpm(t, { global: { process_control_timeout: timeout }, files });
+    const answer = tsfpm.get('slow.php', { params: { QUERY_STRING: 'ms=700&name=x' } });
+    await until('the script runs', () => existsSync(tsfpm.folder.at('marks/started-x')));
+    signalAll(tsfpm, signal);
+    assert.match(await answer, /^slept/);
+    assert.deepEqual(await tsfpm.ended(), { code: 0, signal: null });
+    assert.deepEqual(tsfpm.family(), []);
+  });
+
+test('signals while a zygote loads PHP change nothing', { skip: unlessRoot }, async (t) => {
+  const preload = `<?php touch(__DIR__ . '/../marks/loading'); usleep(400000);`;
+  const tsfpm = await startTsfpm(t, {
+    pools: {
+      www: {
+        'php_admin_value[opcache.enable]': '1',
+        'php_admin_value[opcache.preload]': '{folder}/www/preload.php',
+        'php_admin_value[opcache.preload_user]': WORKER_USER,
+      },
+    },
+    files: { ...files, 'preload.php': preload },
+  });
+  const mark = tsfpm.folder.at('marks/loading');
+  await until('it was loaded once', () => existsSync(mark));
+  const { mtimeMs } = statSync(mark);
+  tsfpm.signal('SIGUSR2');
+  await until('it loads again', () => statSync(mark).mtimeMs !== mtimeMs);
+  const loading = tsfpm
+    .family()
+    .filter(({ parent, title }) => parent === tsfpm.pid && !title.startsWith('tsfpm:'));
+  assert.equal(loading.length, 1);
+  for (const signal of [...HARMLESS, ...FATAL]) process.kill(loading[0]?.pid ?? 0, signal);
+  await tsfpm.expectLog(RELOADED);
+  assert.deepEqual(zygotesOf(tsfpm, 'www'), [loading[0]?.pid]);
+  for (let i = 0; i < 10; i++) assert.match(await tsfpm.get('pid.php'), /^[0-9]+$/);
 });

@@ -1,0 +1,18 @@
+/* The signals of zygotes and workers. */
+#ifndef TSFPM_SIGNALS_H
+#define TSFPM_SIGNALS_H
+
+#include <signal.h>
+
+void tsfpm_signals_hold(void);    /* in the constructor: those that may be sent to everybody wait from here on */
+void tsfpm_signals_release(void); /* back to the mask from before that. Async-signal-safe */
+void tsfpm_signals_chain(void);   /* in the zygote, before php-cgi keeps its own handlers for the workers */
+void tsfpm_signals_hold_all(sigset_t *held); /* in the zygote, for good: all but faults */
+
+/*
+ * In a new worker, when it is ready. Until then all signals wait: php-cgi's handlers are those of a parent, which pass
+ * TERM on to the whole process group.
+ */
+void tsfpm_signals_obey(void);
+
+#endif
