@@ -14,6 +14,7 @@
 #include "foreign-fork.h"
 #include "php-types.h"
 #include "runtime.h"
+#include "signals.h"
 
 /* Zend/zend_modules.h, builds without thread safety */
 struct module_entry {
@@ -139,6 +140,7 @@ static int request_startup(int type, int module_number)
     if (tsfpm_role != TSFPM_ROLE_WORKER) return 0;
     for (size_t i = 0; i < locked_count; i++)
         alter_ini(locked[i].name, locked[i].value, locked[i].length, ZEND_INI_SYSTEM, ZEND_INI_STAGE_ACTIVATE);
+    tsfpm_signals_watch();
     tsfpm_worker_request_starts();
     tsfpm_access_log_request_starts();
     tsfpm_main_script_check();

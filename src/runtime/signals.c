@@ -5,15 +5,23 @@
  *   worker   TERM, QUIT, INT, USR1: finishes what it has in hand, then leaves. USR2, HUP: meant for the master
  *   programs and children of scripts: their default actions. So a worker has a handler that does nothing where it could
  *            ignore a signal: a program would inherit that.
+ *
+ * What a script makes of its process's signals is undone when its request is over: else a worker that blocks TERM, or
+ * has a script's handler for it, could not be told to leave, and an alarm would end another request. The kernel's state
+ * costs a system call to look at, so PHP's functions are watched that change it. Code that changes it by other means,
+ * FFI for one, escapes; the master kills an idle worker that does not leave.
  */
 #define _GNU_SOURCE
 #include "signals.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <unistd.h>
 
+#include "php-types.h"
 #include "runtime.h"
 
 static const int sent_to_everybody[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -101,7 +109,92 @@ void tsfpm_signals_chain(void)
     chain(SIGUSR2, on_nothing, NULL);
 }
 
+/* ---- what scripts change ---- */
+
+bool tsfpm_signals_are_changed;
+
+static struct {
+    struct sigaction action;
+    bool is_known;
+} idle_worker[_NSIG];
+
 void tsfpm_signals_obey(void)
 {
+    for (int i = 1; i < _NSIG; i++) idle_worker[i].is_known = sigaction(i, NULL, &idle_worker[i].action) == 0;
     tsfpm_signals_release();
+}
+
+void tsfpm_signals_restore(void)
+{
+    const struct sigaction ignored = {.sa_handler = SIG_IGN};
+    tsfpm_signals_are_changed = false;
+    alarm(0);
+    for (int i = 1; i < _NSIG; i++) {
+        if (!idle_worker[i].is_known) continue;
+        /* One that waits behind the script's mask would end the worker: ignored, it is dropped. An order stays. */
+        if (i != SIGCHLD && idle_worker[i].action.sa_handler == SIG_DFL) sigaction(i, &ignored, NULL);
+        sigaction(i, &idle_worker[i].action, NULL);
+    }
+    tsfpm_signals_release();
+}
+
+typedef void php_function(struct execute_data *call, struct zval *result);
+static php_function *php_signal, *php_sigprocmask, *php_alarm;
+
+static void watched_signal(struct execute_data *call, struct zval *result)
+{
+    tsfpm_signals_are_changed = true;
+    php_signal(call, result);
+}
+
+static void watched_sigprocmask(struct execute_data *call, struct zval *result)
+{
+    tsfpm_signals_are_changed = true;
+    php_sigprocmask(call, result);
+}
+
+static void watched_alarm(struct execute_data *call, struct zval *result)
+{
+    tsfpm_signals_are_changed = true;
+    php_alarm(call, result);
+}
+
+/* Zend/zend_compile.h: where zend_internal_function has its handler depends on PHP's version. */
+#define WORDS_LOOKED_AT 12
+
+typedef php_function **find_function(const char *name, size_t length);
+
+/* As found in a function whose handler is known. Returns 0 where it is not there: the administrator can disable any. */
+static size_t handler_place(find_function *find)
+{
+    static const char name[] = "fastcgi_finish_request";
+    php_function **words = find(name, sizeof name - 1);
+    for (size_t i = 1; words != NULL && i < WORDS_LOOKED_AT; i++)
+        if (words[i] == tsfpm_finish_request) return i;
+    return 0;
+}
+
+void tsfpm_signals_watch(void)
+{
+    static bool is_done;
+    if (is_done) return;
+    is_done = true;
+    static const struct {
+        const char *name;
+        size_t length;
+        php_function **original, *watched;
+    } functions[] = {
+        {"pcntl_signal", sizeof "pcntl_signal" - 1, &php_signal, watched_signal},
+        {"pcntl_sigprocmask", sizeof "pcntl_sigprocmask" - 1, &php_sigprocmask, watched_sigprocmask},
+        {"pcntl_alarm", sizeof "pcntl_alarm" - 1, &php_alarm, watched_alarm},
+    };
+    find_function *find;
+    *(void **)&find = dlsym(RTLD_DEFAULT, "zend_fetch_function_str");
+    size_t place = find != NULL ? handler_place(find) : 0;
+    for (size_t i = 0; place != 0 && i < sizeof functions / sizeof *functions; i++) {
+        php_function **words = find(functions[i].name, functions[i].length);
+        if (words == NULL) continue;
+        *functions[i].original = words[place];
+        words[place] = functions[i].watched;
+    }
 }

@@ -3,6 +3,7 @@
 #define TSFPM_SIGNALS_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 void tsfpm_signals_hold(void);    /* in the constructor: those that may be sent to everybody wait from here on */
 void tsfpm_signals_release(void); /* back to the mask from before that. Async-signal-safe */
@@ -14,5 +15,9 @@ void tsfpm_signals_hold_all(sigset_t *held); /* in the zygote, for good: all but
  * TERM on to the whole process group.
  */
 void tsfpm_signals_obey(void);
+
+void tsfpm_signals_watch(void); /* PHP's request start-up */
+extern bool tsfpm_signals_are_changed; /* by the script of a request that is over, or by the present one */
+void tsfpm_signals_restore(void);      /* with nothing in hand: as they were when the worker was ready */
 
 #endif

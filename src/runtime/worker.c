@@ -114,6 +114,7 @@ static void set_stage(enum tsfpm_stage stage)
 
 static uint64_t become_idle(enum tsfpm_stage stage)
 {
+    if (tsfpm_signals_are_changed) tsfpm_signals_restore();
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
     tsfpm_slot_begin(slot);
     slot->stage = stage;
@@ -235,7 +236,8 @@ static void request_arrives(void)
 
 static void request_begins(void)
 {
-    if (!arrival_noted) request_arrives(); /* pipelined behind another one */
+    if (tsfpm_signals_are_changed) tsfpm_signals_restore(); /* by the one before it, which it is pipelined behind */
+    if (!arrival_noted) request_arrives();                  /* the same */
     arrival_noted = false;
     request_open = in_request = true;
     tsfpm_response_has_begun = 0;

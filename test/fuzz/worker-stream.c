@@ -32,6 +32,11 @@ void tsfpm_timeout_begin(void)
 {
     abort();
 }
+bool tsfpm_signals_are_changed;
+void tsfpm_signals_restore(void)
+{
+    abort();
+}
 void tsfpm_signals_obey(void)
 {
     abort();

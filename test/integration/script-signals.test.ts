@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type Daemon, startTsfpm } from '../helpers/daemon.js';
+import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
+import { PID_PHP } from '../helpers/probes.js';
+import { isAlive } from '../helpers/processes.js';
+import { sleep, until } from '../helpers/wait.js';
+
+// What a script does to the signals of its process ends with its request: the worker obeys, and the next script finds
+// nothing of it.
+
+const ORDERS = 'SIGTERM, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGCHLD, SIGALRM';
+
+/** What is left behind. */
+const LEFT = {
+  'a mask, by a fatal error': `pcntl_sigprocmask(SIG_BLOCK, [${ORDERS}]); nowhere();`,
+  'a mask, by an uncaught exception': `pcntl_sigprocmask(SIG_SETMASK, [${ORDERS}]); throw new Exception('thrown');`,
+  'a mask, by exit': `pcntl_sigprocmask(SIG_BLOCK, [${ORDERS}]); exit;`,
+  'signals that are ignored': `foreach ([${ORDERS}] as $signal) pcntl_signal($signal, SIG_IGN);`,
+  'signals that are handled': `pcntl_async_signals(true); foreach ([${ORDERS}] as $signal) pcntl_signal($signal, function () {});`,
+  'default actions': `foreach ([${ORDERS}] as $signal) pcntl_signal($signal, SIG_DFL);`,
+  'what a shutdown function does': `register_shutdown_function(function () { pcntl_sigprocmask(SIG_BLOCK, [${ORDERS}]); });`,
+  'what an output callback does': `ob_start(function ($text) { pcntl_sigprocmask(SIG_BLOCK, [${ORDERS}]); return $text; }); echo 'x';`,
+  'a pending signal that would kill': `pcntl_sigprocmask(SIG_BLOCK, [SIGALRM, 34]); posix_kill(getmypid(), SIGALRM); posix_kill(getmypid(), 34);`,
+  'an alarm': 'pcntl_alarm(1);',
+} as const;
+
+/** The signals of this process as the kernel has them, and what PHP makes of a program's end. */
+const SIGNALS_PHP = `<?php
+  if (!function_exists('pcntl_signal')) die('null');
+  preg_match_all('/^(?:SigBlk|SigIgn):\\t(.*)$/m', file_get_contents('/proc/self/status'), $found);
+  $p = proc_open(['sh', '-c', 'grep -E "^Sig(Blk|Ign)" /proc/self/status; exit 5'], [1 => ['pipe', 'w']], $pipes);
+  $program = stream_get_contents($pipes[1]);
+  echo json_encode([...$found[1], $program, proc_close($p), array_map('pcntl_signal_get_handler', [${ORDERS}])]);`;
+
+const files = {
+  'pid.php': PID_PHP,
+  'signals.php': SIGNALS_PHP,
+  ...Object.fromEntries(
+    Object.values(LEFT).map((act, index) => [
+      `leaves-${index}.php`,
+      `<?php ini_set('display_errors', '0'); ${act}`,
+    ]),
+  ),
+};
+
+async function start(t: TestContext): Promise<{ tsfpm: Daemon; pristine: unknown }> {
+  const tsfpm = await startTsfpm(t, { pools: { www: { pm: 'static', 'pm.max_children': 1 } }, files });
+  tsfpm.announce(/nowhere\(\)|thrown/);
+  return { tsfpm, pristine: await tsfpm.getJson('signals.php') };
+}
+
+for (const [index, name] of Object.keys(LEFT).entries())
+  test(`a request that leaves ${name} behind is over when it is over`, async (t) => {
+    const { tsfpm, pristine } = await start(t);
+    if (pristine === null) {
+      t.skip('this php-cgi has no pcntl');
+      return;
+    }
+    for (const keepConn of [false, true]) {
+      const [worker = 0] = await tsfpm.untilWorkers(1);
+      assert.deepEqual(await tsfpm.getJson('signals.php'), pristine);
+      const connection = await FastcgiConnection.open(tsfpm.address());
+      t.after(() => connection.close());
+      await connection.request({
+        params: scriptParams(tsfpm.folder.script(`leaves-${index}.php`)),
+        keepConn,
+      });
+      if (!keepConn) assert.deepEqual(await tsfpm.getJson('signals.php'), pristine);
+      if (name === 'an alarm') await sleep(1300);
+      for (const signal of ['SIGUSR2', 'SIGHUP'] as const) process.kill(worker, signal);
+      process.kill(worker, keepConn ? 'SIGQUIT' : 'SIGTERM');
+      await until('the worker has left', () => !isAlive(worker));
+      await tsfpm.expectLog(new RegExp(`child ${worker} exited with code 0`));
+    }
+  });
