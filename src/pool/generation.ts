@@ -11,6 +11,7 @@ import type { ProcessHandle } from '../os/process-handle.js';
 import { Scoreboard, type SlotGlance } from '../scoreboard/scoreboard.js';
 import { CannotTrace, type Trace, Tracer } from '../slowlog/tracer.js';
 import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
+import { ClaimWatch } from './claim-watch.js';
 import {
   type PhpFacts,
   type Question,
@@ -121,6 +122,8 @@ interface RunningWorker {
   isKilled: boolean;
   /** See {@link EndedWorker}. */
   isOverdue: boolean;
+  /** What it said of itself was not true for longer than a request may take. */
+  isLiar: boolean;
   /** See {@link EndedWorker}. */
   endReason: string | undefined;
   /** It serves the master alone, to prove that workers of this generation do. */
@@ -140,6 +143,7 @@ export interface KnownWorker {
   readonly startedAtMs: Milliseconds;
   /** The kernel knows it as one of the zygote's. */
   readonly isHeld: boolean;
+  readonly isKilled: boolean;
   readonly isReady: boolean;
   readonly isLeaving: boolean;
   readonly endReason: string | undefined;
@@ -157,6 +161,7 @@ export class Generation {
   readonly #listener: GenerationListener;
   readonly #workersBySlot = new Map<number, WorkerState>();
   readonly #watch: RequestWatch;
+  readonly #claimWatch: ClaimWatch;
   readonly #leaveWatch: LeaveWatch<LeavingWorker>;
   #drainsSinceNs: Nanoseconds | undefined;
   #tracer: Tracer | undefined;
@@ -206,6 +211,14 @@ export class Generation {
       timeOut: (slot, pid, startNs) => this.#timeOut(slot, pid, startNs),
       kill: (slot, pid, startNs) => this.#killIfInHand(slot, pid, startNs),
       onSlow: () => listener.onSlowRequest(),
+    });
+    this.#claimWatch = new ClaimWatch({
+      pool: plan.pool,
+      log: tools.log,
+      listenFd: plan.listenFd,
+      workers: () => this.workers().filter(({ isHeld, isKilled }) => isHeld && !isKilled),
+      glance: (slot) => this.scoreboard.glance(slot),
+      kill: (slot, pid) => this.#killLiar(this.#expectPid(slot, pid)),
     });
     this.#leaveWatch = new LeaveWatch({
       leavers: () => this.#leavers(),
@@ -490,6 +503,11 @@ export class Generation {
     if (glance !== undefined && isInHand(glance, requestStartNs)) this.#signal(worker, 'SIGKILL');
   }
 
+  #killLiar(worker: RunningWorker): void {
+    worker.isLiar = true;
+    this.#signal(worker, 'SIGKILL');
+  }
+
   #leavers(): LeavingWorker[] {
     return [...this.#workersBySlot].flatMap(([slot, worker]) => {
       if (worker.at !== 'running' || worker.isKilled) return [];
@@ -686,6 +704,7 @@ export class Generation {
       leavesSinceNs: undefined,
       isKilled: false,
       isOverdue: false,
+      isLiar: false,
       endReason: undefined,
       isProbe,
     };
@@ -693,6 +712,7 @@ export class Generation {
     if (this.#isKilled) this.#signal(worker, 'SIGKILL');
     if (isProbe) return;
     this.#watch.wake();
+    this.#claimWatch.wake();
     this.#requestLog?.open(slot, { pid, zygotePid: this.zygotePid ?? 0 });
     this.#listener.onWorkerStarted(pid);
   }
@@ -729,7 +749,7 @@ export class Generation {
       wasRetired: worker.isLeaving,
       wasOverdue: worker.isOverdue,
       endReason: worker.endReason,
-      wasTimedOut: this.#watch.hasTimedOut(slot, worker.pid),
+      wasTimedOut: worker.isLiar || this.#watch.hasTimedOut(slot, worker.pid),
     });
   }
 
@@ -822,6 +842,7 @@ export class Generation {
     if (this.#state !== 'orphaned' || this.#workersBySlot.size > 0) return;
     this.#state = 'ended';
     this.#watch.stop();
+    this.#claimWatch.stop();
     this.#leaveWatch.stop();
     this.#listener.onEnded();
     this.#requestLog?.end();

@@ -1,0 +1,176 @@
+import type { PoolConfig } from '../config/config.js';
+import type { MasterLog } from '../log/master-log.js';
+import { type ProcessorTime, processorTime } from '../os/processor-time.js';
+import { connectionsOf, type Inode, socketInode, socketsOf } from '../os/socket-inodes.js';
+import type { SlotGlance } from '../scoreboard/scoreboard.js';
+import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
+
+export interface ClaimWatchParts {
+  readonly pool: Pick<PoolConfig, 'name' | 'requestTerminateTimeout'>;
+  readonly log: MasterLog;
+  readonly listenFd: Fd;
+  readonly workers: () => readonly { readonly slot: number; readonly pid: Pid }[];
+  readonly glance: (slot: number) => SlotGlance | undefined;
+  readonly kill: (slot: number, pid: Pid) => void;
+}
+
+/** What was found at one look at a worker: what it says, and what the kernel says. */
+export interface Look {
+  readonly atNs: Nanoseconds;
+  /** undefined: its slot cannot be read. */
+  readonly glance: SlotGlance | undefined;
+  readonly processorTime: ProcessorTime | undefined;
+  /** It has a connection that came in by the pool's listening socket. */
+  readonly holdsClient: boolean;
+}
+
+/** A contradiction that has held at every look since. */
+export interface Doubt {
+  readonly sinceNs: Nanoseconds;
+  readonly looks: Count;
+  /** What is wrong, behind `child N`. */
+  readonly text: string;
+}
+
+const NS_PER_MS = 1_000_000;
+/** More than the time that a client has for its first byte, which is no request yet: 5 s in php-cgi. */
+const SLACK_NS: Nanoseconds = 6_000_000_000n;
+const SHORTEST_PAUSE_MS: Milliseconds = 1000;
+const LONGEST_PAUSE_MS: Milliseconds = 5000;
+/** An idle worker that is woken for every client uses some hundredths. */
+const MOST_IDLE_RUN = 0.1;
+/** With the time that it waited for a processor: a machine that is busy gives little to anybody. */
+const MOST_IDLE_READY = 0.5;
+
+/**
+ * @param before the last look at the same worker
+ * @returns what cannot be true of an honest worker for long
+ */
+export function contradiction(look: Look, before: Look | undefined): string | undefined {
+  const { glance, atNs } = look;
+  if (glance === undefined) return 'cannot be read in the scoreboard';
+  const { stage, requestStartNs, idleSinceNs } = glance;
+  const isUnchanged = before?.glance?.stage === stage && before.glance.idleSinceNs === idleSinceNs;
+  switch (stage) {
+    case 'starting':
+      return 'has not begun to serve';
+    case 'accepting':
+    case 'waiting':
+      if (!isUnchanged) return undefined;
+      if (isAtWork(look, before)) return 'says that it is idle, and is at work';
+      return stage === 'accepting' && look.holdsClient
+        ? "says that it is idle, and has a client's connection"
+        : undefined;
+    case 'reading headers':
+      if (requestStartNs > atNs) return 'says that its request is yet to begin';
+      // A connection without a byte shows the request before it.
+      return isUnchanged && requestStartNs < idleSinceNs ? 'waits for the first byte of a client' : undefined;
+    default:
+      if (requestStartNs > atNs) return 'says that its request is yet to begin';
+      return requestStartNs < idleSinceNs ? 'says that its request began before it was idle' : undefined;
+  }
+}
+
+function isAtWork(look: Look, before: Look): boolean {
+  if (look.processorTime === undefined || before.processorTime === undefined) return false;
+  const wallNs = Number(look.atNs - before.atNs);
+  const runNs = Number(look.processorTime.runNs - before.processorTime.runNs);
+  const waitNs = Number(look.processorTime.waitNs - before.processorTime.waitNs);
+  return runNs >= wallNs * MOST_IDLE_RUN || runNs + waitNs >= wallNs * MOST_IDLE_READY;
+}
+
+export function nextDoubt(doubt: Doubt | undefined, look: Look, before: Look | undefined): Doubt | undefined {
+  const text = contradiction(look, before);
+  if (text === undefined) return undefined;
+  return { sinceNs: doubt?.sinceNs ?? before?.atNs ?? look.atNs, looks: (doubt?.looks ?? 0) + 1, text };
+}
+
+interface Watched {
+  readonly pid: Pid;
+  readonly look: Look;
+  readonly doubt: Doubt | undefined;
+  /** Sockets that are no client's, so that most looks need none of the kernel's tables. */
+  readonly otherSockets: ReadonlySet<Inode>;
+}
+
+/**
+ * `request_terminate_timeout` for workers that lie. What a worker writes into its slot is a claim: whoever contradicts
+ * himself, or what the kernel knows of his process, for longer than a request may take, is killed. Requests that are told
+ * honestly are RequestWatch's.
+ */
+export class ClaimWatch {
+  readonly #parts: ClaimWatchParts;
+  readonly #longestNs: Nanoseconds;
+  readonly #listening: Inode;
+  readonly #watchedBySlot = new Map<number, Watched>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: ClaimWatchParts) {
+    this.#parts = parts;
+    this.#longestNs = BigInt(Math.round(parts.pool.requestTerminateTimeout * 1e9));
+    this.#listening = socketInode(parts.listenFd);
+  }
+
+  /** There is a worker. */
+  wake(): void {
+    if (this.#longestNs === 0n || this.#timer !== undefined) return;
+    const pauseMs = Number(this.#longestNs) / NS_PER_MS / 4;
+    this.#timer = setInterval(
+      () => this.#look(),
+      Math.min(Math.max(pauseMs, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS),
+    ).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#watchedBySlot.clear();
+  }
+
+  #look(): void {
+    const workers = this.#parts.workers();
+    if (workers.length === 0) this.stop();
+    let clients: ReadonlySet<Inode> | undefined;
+    const isClient = (inode: Inode) => {
+      clients ??= connectionsOf(this.#listening);
+      return clients.has(inode);
+    };
+    for (const { slot, pid } of workers) this.#lookAt(slot, pid, isClient);
+  }
+
+  #lookAt(slot: number, pid: Pid, isClient: (inode: Inode) => boolean): void {
+    const known = this.#watchedBySlot.get(slot);
+    const watched = known?.pid === pid ? known : undefined;
+    const glance = this.#parts.glance(slot);
+    const isIdle = glance?.stage === 'accepting' || glance?.stage === 'waiting';
+    const otherSockets = watched?.otherSockets ?? new Set([this.#listening]);
+    const sockets = glance?.stage === 'accepting' ? socketsOf(pid) : [];
+    const newSockets = sockets.filter((inode) => !otherSockets.has(inode));
+    const clientSockets = newSockets.filter(isClient);
+    const look: Look = {
+      atNs: process.hrtime.bigint(),
+      glance,
+      processorTime: isIdle ? processorTime(pid) : undefined,
+      holdsClient: clientSockets.length > 0,
+    };
+    const doubt = nextDoubt(watched?.doubt, look, watched?.look);
+    this.#watchedBySlot.set(slot, {
+      pid,
+      look,
+      doubt,
+      otherSockets: new Set([
+        ...otherSockets,
+        ...newSockets.filter((inode) => !clientSockets.includes(inode)),
+      ]),
+    });
+    if (doubt === undefined || doubt.looks < 2 || look.atNs - doubt.sinceNs < this.#longestNs + SLACK_NS)
+      return;
+    const { pool, log, kill } = this.#parts;
+    const seconds = Number((look.atNs - doubt.sinceNs) / 1_000_000_000n);
+    log.warning(
+      `[pool ${pool.name}] child ${pid} ${doubt.text}, for ${seconds} sec: request_terminate_timeout ends it, killing it`,
+      { pool: pool.name, pid },
+    );
+    kill(slot, pid);
+  }
+}
