@@ -62,6 +62,8 @@ function openOnce(path: string): Fd {
       if (found === undefined) return makeFile(walk);
       if (found.isSymbolicLink()) walk.follow();
       else if (walk.isAtEnd) return openFound(walk, found);
+      else if (found.isDirectory())
+        throw new ReplacedMeanwhile(); // it was none a moment before
       else throw refusal(walk.shown, 'ENOTDIR');
     }
   } finally {
