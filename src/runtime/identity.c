@@ -59,11 +59,11 @@ static void enter_directories(const struct tsfpm_identity *wanted)
 }
 
 /* Securebits that the master was started with can make the kernel leave root's capabilities to a user. */
-static bool has_capabilities(void)
+static bool has_capabilities(const char *pool)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
-    if (syscall(SYS_capget, &header, sets) != 0) return true;
+    if (syscall(SYS_capget, &header, sets) != 0) tsfpm_worker_fails(pool, "failed to capget()");
     for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
         if ((sets[i].effective | sets[i].permitted) != 0) return true;
     return false;
@@ -86,7 +86,7 @@ static void become_user(const struct tsfpm_identity *wanted)
         if (gids[i] != wanted->gid) tsfpm_worker_fails(wanted->pool, "failed to setgid(%u)", wanted->gid);
         if (uids[i] != wanted->uid) tsfpm_worker_fails(wanted->pool, "failed to setuid(%u)", wanted->uid);
     }
-    if (wanted->uid != 0 && has_capabilities())
+    if (wanted->uid != 0 && has_capabilities(wanted->pool))
         tsfpm_worker_fails(wanted->pool, "failed to setuid(%u), capabilities of root remain (see the securebits of the master)",
                            wanted->uid);
 }
@@ -108,7 +108,8 @@ static void change_hat(const struct tsfpm_identity *wanted, int proc)
 void tsfpm_identity_take(const struct tsfpm_identity *wanted)
 {
     int proc = -1;
-    setrlimit(RLIMIT_NOFILE, &wanted->files); /* the zygote's own may be higher; lowering cannot fail */
+    /* The zygote's own may be higher; lowering cannot fail. Unknown is 0. */
+    if (wanted->files.rlim_max > 0) setrlimit(RLIMIT_NOFILE, &wanted->files);
     limit(wanted->pool, RLIMIT_NOFILE, wanted->rlimit_files, "rlimit_files");
     limit(wanted->pool, RLIMIT_CORE, wanted->rlimit_core, "rlimit_core");
     if (wanted->apparmor_hat != NULL) {

@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -133,7 +132,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++)
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) tsfpm_die("descriptor %d is missing: %s", fd, strerror(errno));
     /* What the master's own parent left open is nobody's business here; PHP has not opened anything yet. */
-    syscall(SYS_close_range, TSFPM_FD_LIBRARY + 1, ~0u, 0);
+    tsfpm_close_from(TSFPM_FD_LIBRARY + 1);
     if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0) tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
     tsfpm_role = TSFPM_ROLE_STARTING;
     tsfpm_foreign_fork_start();

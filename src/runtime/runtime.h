@@ -67,6 +67,9 @@ _Noreturn void tsfpm_die(const char *format, ...) __attribute__((format(printf, 
 /* preload.c */
 void tsfpm_set_title(const char *title);
 
+/* close-from.c: every descriptor from this one on. */
+void tsfpm_close_from(int first);
+
 /* zygote.c: never returns in the zygote; returns 0 in each worker, as fork() does. */
 pid_t tsfpm_zygote_run(void);
 

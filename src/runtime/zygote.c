@@ -18,7 +18,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -233,9 +232,7 @@ static void configure(const uint8_t *payload, size_t length)
 
 void tsfpm_zygote_close_descriptors(void)
 {
-    if (syscall(SYS_close_range, TSFPM_OWN_FDS_FROM, ~0u, 0) == 0) return;
-    /* Linux before 5.9 */
-    for (int fd = TSFPM_OWN_FDS_FROM; fd < TSFPM_OWN_FDS_FROM + OWN_FDS_SPARE + 3 * (int)slot_count; fd++) close(fd);
+    tsfpm_close_from(TSFPM_OWN_FDS_FROM);
 }
 
 /*
@@ -583,7 +580,7 @@ static void on_signals(void)
 static void raise_descriptor_limit(void)
 {
     struct rlimit wanted;
-    if (getrlimit(RLIMIT_NOFILE, &wanted) != 0) tsfpm_die("getrlimit: %s", strerror(errno));
+    if (getrlimit(RLIMIT_NOFILE, &wanted) != 0) return; /* a seccomp filter: it stays as it is, and who wants another is told */
     settings.identity.files = wanted; /* for the workers */
     rlim_t needed = TSFPM_OWN_FDS_FROM + OWN_FDS_SPARE + 3 * (rlim_t)slot_count;
     if (wanted.rlim_cur >= needed) return;
