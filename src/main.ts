@@ -6,6 +6,7 @@ import { type LoadResult, loadConfig } from './config/load.js';
 import { fatal, isFatal, type Problem } from './config/problem.js';
 import { EXIT_CONFIG, EXIT_OK, EXIT_SOFTWARE, StartFailure } from './errors.js';
 import { ErrorLog } from './lifecycle/error-log.js';
+import { checkFacilities } from './lifecycle/facilities.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
 import { Master, type MasterOptions } from './lifecycle/master.js';
 import { mistakeText } from './lifecycle/mistakes.js';
@@ -153,6 +154,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
     errorLog.open(config.global, predecessor === undefined ? problems : []);
     if (predecessor !== undefined) errorLog.settle(); // stderr is the log already
     applyMasterLimits(config.global, isRoot());
+    checkFacilities(config, log);
     master.takeSignals();
     await master.start();
     if (!master.isStopping) errorLog.settle();

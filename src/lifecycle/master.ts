@@ -9,7 +9,6 @@ import type { MasterLog } from '../log/master-log.js';
 import { isWaitedFor } from '../os/child.js';
 import { monotonicClockUs } from '../os/clock.js';
 import { systemFailure } from '../os/libc.js';
-import { becomeSubreaper } from '../os/process.js';
 import { SpareDescriptors } from '../os/spare-descriptors.js';
 import type { Environment } from '../pool/environment.js';
 import { Orphans } from '../pool/orphans.js';
@@ -207,7 +206,6 @@ export class Master {
     process.on('SIGCHLD', () => this.#orphans.look());
     // A mistake of ours must not end a service that runs: workers need the master only for what changes.
     process.on('uncaughtException', (error) => this.#onMistake(error));
-    becomeSubreaper();
   }
 
   /**

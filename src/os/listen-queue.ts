@@ -68,18 +68,19 @@ export function listenQueue(fd: Fd): ListenQueue {
 }
 
 /**
- * Why the kernel does not tell the queues of sockets of that family; undefined where it does. For a word at the start.
- *
- * @throws SystemError EMFILE, ENFILE
+ * Why the kernel does not tell the queues of sockets of that family; undefined where it does, or where there are none.
+ * For a word at the start.
  */
 export function listenQueueFailure(family: SocketAddress['family']): SystemError | undefined {
-  const fd = openStreamSocket(family);
+  let fd: Fd;
   try {
-    const queue = askKernel(fd, family);
-    return queue instanceof SystemError ? queue : undefined;
-  } finally {
-    closeSync(fd);
+    fd = openStreamSocket(family);
+  } catch {
+    return undefined; // no queue either: who listens on one is told
   }
+  const queue = askKernel(fd, family);
+  closeSync(fd);
+  return queue instanceof SystemError ? queue : undefined;
 }
 
 function askKernel(fd: Fd, family: SocketAddress['family'] | undefined): ListenQueue | SystemError {

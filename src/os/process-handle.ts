@@ -1,13 +1,15 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { Fd, Pid } from '../units.js';
+import type { Count, Fd, Pid } from '../units.js';
 import { hasCode } from './libc.js';
-import { hasEndedByPidfd, openPidfd, sendByNumber, sendByPidfd } from './pidfd.js';
+import { hasEndedByPidfd, openPidfd, pidfdFailure, sendByNumber, sendByPidfd } from './pidfd.js';
 import { resourceLimit } from './process.js';
 import { processState } from './process-life.js';
 
 /** Handles take no more than this part of the descriptors that this process may have: it needs others to go on. */
 const MOST_OF_DESCRIPTORS = 0.5;
+/** Linux's soft limit where nobody sets another, for where it cannot be asked. */
+const USUAL_DESCRIPTORS: Count = 1024;
 
 /**
  * One process, whatever becomes of its number. By a pidfd; where the kernel gives none, or few descriptors are left, by
@@ -84,17 +86,31 @@ export class ProcessHandle {
   }
 }
 
+/** What an old kernel or a seccomp filter answers. */
+const REFUSALS = ['ENOSYS', 'EPERM', 'EACCES', 'EINVAL'] as const;
+
+/** One that can be opened may still be of no use: filters refuse each call by itself. Asked once. */
+let arePidfdsUsable: boolean | undefined;
+
 /** @returns undefined where the kernel gives none, or the process is gone, or others may need the descriptor more */
 function pidfdWithinReason(pid: Pid): Fd | undefined {
+  arePidfdsUsable ??= !hasCode(pidfdFailure(), ...REFUSALS);
+  if (!arePidfdsUsable) return undefined;
   try {
     const fd = openPidfd(pid);
-    if (fd < resourceLimit('openFiles').soft * MOST_OF_DESCRIPTORS) return fd;
+    if (fd < mostOfDescriptors()) return fd;
     closeSync(fd);
     return undefined;
   } catch (error) {
-    // EMFILE, ENFILE, ENOMEM; ESRCH; ENOSYS or EPERM from an old kernel or a seccomp filter
-    if (hasCode(error, 'EMFILE', 'ENFILE', 'ENOMEM', 'ESRCH', 'ENOSYS', 'EPERM', 'EACCES', 'EINVAL'))
-      return undefined;
+    if (hasCode(error, 'EMFILE', 'ENFILE', 'ENOMEM', 'ESRCH', ...REFUSALS)) return undefined;
     throw error;
+  }
+}
+
+function mostOfDescriptors(): Count {
+  try {
+    return resourceLimit('openFiles').soft * MOST_OF_DESCRIPTORS;
+  } catch {
+    return USUAL_DESCRIPTORS * MOST_OF_DESCRIPTORS; // a seccomp filter
   }
 }

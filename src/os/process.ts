@@ -101,7 +101,7 @@ export interface ResourceLimit {
   readonly hard: number;
 }
 
-/** @see getrlimit(2) */
+/** @throws SystemError EPERM, ENOSYS from a seccomp filter @see getrlimit(2) */
 export function resourceLimit(resource: LimitedResource): ResourceLimit {
   const bytes = Buffer.alloc(RLIMIT_SIZE);
   checked(c.getrlimit(RESOURCES[resource], bytes), { syscall: 'getrlimit' });

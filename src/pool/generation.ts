@@ -84,6 +84,8 @@ export interface GenerationListener {
   onWorkerEnded(worker: EndedWorker): void;
   /** php-cgi itself has printed something. */
   onStartLine(line: string): void;
+  /** Slow requests will come without a backtrace; called once, with the first worker. */
+  onUntraceable(reason: string): void;
   /** A request takes longer than `request_slowlog_timeout`. */
   onSlowRequest(): void;
   onForkFailed(reason: string): void;
@@ -560,15 +562,10 @@ export class Generation {
 
   /** Once, with its first worker: slow requests that come without a backtrace must not surprise. */
   #checkTracing(pid: Pid): void {
-    const { name, requestSlowlogTimeout } = this.plan.pool;
-    if (this.#isTracingChecked || requestSlowlogTimeout === 0) return;
+    if (this.#isTracingChecked || this.plan.pool.requestSlowlogTimeout === 0) return;
     this.#isTracingChecked = true;
     const failure = this.#tracingFailure(pid);
-    if (failure !== undefined)
-      this.#tools.log.warning(
-        `[pool ${name}] slow requests will be logged without a backtrace: ${failure.message}`,
-        { pool: name },
-      );
+    if (failure !== undefined) this.#listener.onUntraceable(failure.message);
   }
 
   #fingerprint(): string {
@@ -819,7 +816,8 @@ export class Generation {
       this.#onWorkerEnd(slot, worker, status, 0);
       this.#endIfEmpty();
     });
-    if (this.#isKilled) this.#signal(worker, 'SIGKILL');
+    // The kernel has sent TERM as well, where it does that (PR_SET_PDEATHSIG).
+    this.#signal(worker, this.#isKilled ? 'SIGKILL' : 'SIGTERM');
   }
 
   #endReason(end: ZygoteEnd): string {

@@ -78,6 +78,8 @@ export class Pool {
   #crashes: CrashCounter;
   readonly #memoryWatch: MemoryWatch;
   readonly #startLines: StartLines;
+  /** Why there are no backtraces, as it was told. */
+  #untraceable: string | undefined;
   /** Reloads and emergency restarts so far: what was begun before one of them is out of date after it. */
   #replacements: Count = 0;
   #state: State = 'starting';
@@ -424,6 +426,7 @@ export class Pool {
         },
         onWorkerEnded: (worker) => this.#onWorkerEnded(worker, generation),
         onStartLine: (line) => this.#startLines.tell(line, generation.plan.binary),
+        onUntraceable: (reason) => this.#tellUntraceable(reason),
         onSlowRequest: () => {
           // A pool that was renewed counts from its renewal.
           if (generation === this.#current) this.#history.slowRequests++;
@@ -453,6 +456,16 @@ export class Pool {
 
   #onAsked(question: Question, answer: (bytes: Buffer) => void, generation: Generation): void {
     answer(answerQuestion(question, this, generation));
+  }
+
+  /** The machine is the same after a reload: told again only where the reason is another. */
+  #tellUntraceable(reason: string): void {
+    if (reason === this.#untraceable) return;
+    this.#untraceable = reason;
+    const { name } = this.config;
+    this.#log.warning(`[pool ${name}] slow requests will be logged without a backtrace: ${reason}`, {
+      pool: name,
+    });
   }
 
   #onWorkerStarted(pid: Pid): void {

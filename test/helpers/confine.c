@@ -2,13 +2,14 @@
  * Runs a command as a hardened unit or a container runs it: the kernel refuses system calls, capabilities are out of
  * reach, and nothing that it starts gets any of it back.
  *
- *   confine [--refuse CALL[:ARGUMENT:VALUE]=ERRNO]... [--capabilities NAME,NAME...] -- COMMAND...
+ *   confine [--refuse CALL[:ARGUMENT:VALUE]=ERRNO]... [--capabilities NAME,NAME...] [--leave-open FILE] -- COMMAND...
  *
  * With an argument's number, from 0, and a value, only calls with that are refused: socket:0:16=EAFNOSUPPORT is no
- * netlink. Arguments are compared by their lower 32 bits.
+ * netlink. Arguments are compared by their lower 32 bits. The file is left open to read at a high number.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -22,7 +23,9 @@
 #include <unistd.h>
 
 #define MOST_STEPS 512
-#define USAGE "confine: usage: [--refuse CALL[:ARGUMENT:VALUE]=ERRNO]... [--capabilities NAME,...] -- COMMAND..."
+/* Node closes what it finds open among the first, up to a gap. */
+#define LEFT_OPEN 200
+#define USAGE "confine: usage: [--refuse CALL[:ARGUMENT:VALUE]=ERRNO]... [--capabilities NAME,...] [--leave-open FILE] -- COMMAND..."
 
 struct name {
     const char *text;
@@ -125,6 +128,12 @@ static void keep_capabilities(char *names)
     if (syscall(SYS_capset, &header, sets) != 0) fail("confine: capset");
 }
 
+static void leave_open(const char *path)
+{
+    int fd = open(path, O_RDONLY);
+    if (fd < 0 || dup2(fd, LEFT_OPEN) < 0 || close(fd) != 0) fail(path);
+}
+
 int main(int argc, char **argv)
 {
     int at = 1;
@@ -132,6 +141,7 @@ int main(int argc, char **argv)
     for (; at + 1 < argc && strcmp(argv[at], "--") != 0; at += 2) {
         if (strcmp(argv[at], "--refuse") == 0) refuse(argv[at + 1]);
         else if (strcmp(argv[at], "--capabilities") == 0) kept = argv[at + 1];
+        else if (strcmp(argv[at], "--leave-open") == 0) leave_open(argv[at + 1]);
         else break;
     }
     errno = 0;

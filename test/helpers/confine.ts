@@ -13,6 +13,8 @@ export interface Confinement {
   readonly refuse?: readonly string[];
   /** Those that stay, without CAP_. Default: all. */
   readonly capabilities?: readonly string[];
+  /** A file that is left open to it. */
+  readonly leftOpen?: string;
 }
 
 let program: string | undefined;
@@ -31,11 +33,16 @@ function compiled(): string {
 }
 
 /** `node bin/tsfpm` under these restrictions, for the `command` of a daemon under test. */
-export function confined({ refuse = [], capabilities }: Confinement): readonly [string, ...string[]] {
+export function confined({
+  refuse = [],
+  capabilities,
+  leftOpen,
+}: Confinement): readonly [string, ...string[]] {
   return [
     compiled(),
     ...refuse.flatMap((rule) => ['--refuse', rule]),
     ...(capabilities === undefined ? [] : ['--capabilities', capabilities.join(',')]),
+    ...(leftOpen === undefined ? [] : ['--leave-open', leftOpen]),
     '--',
     process.execPath,
     TSFPM,
