@@ -3,17 +3,20 @@ import { resolve } from 'node:path';
 import { unreachable } from '../errors.js';
 import type { Logger } from '../log/levels.js';
 import { resolveAddresses } from '../os/address-info.js';
-import { asSystemError } from '../os/libc.js';
+import { hungUp } from '../os/hang-up.js';
+import { asSystemError, hasCode } from '../os/libc.js';
 import {
   acceptIpv4Too,
   bindSocket,
   listenOnSocket,
   openStreamSocket,
   setReuseAddress,
+  shutDownSocket,
 } from '../os/socket.js';
 import { type SocketAddress, socketAddressText, UNIX_PATH_MAX } from '../os/socket-address.js';
 import type { Count, Fd } from '../units.js';
 import { parseListenAddress } from './address.js';
+import { holdersText, portHolders } from './address-holder.js';
 import { type InheritedStock, socketFileAt } from './inherited.js';
 import { ListenError } from './listen-error.js';
 import {
@@ -25,6 +28,7 @@ import {
   type SocketFile,
   type SocketRights,
   SocketRightsError,
+  socketFileRights,
 } from './socket-file.js';
 
 /** One pool's wish, from its `listen` directives. */
@@ -79,21 +83,53 @@ export function bindListenSocket(request: ListenRequest, context: BindContext): 
     case 'unix':
       return bindUnix(request, wanted.path, context);
     case 'tcp':
-      return wanted.host === undefined
-        ? bindAllAddresses(request, wanted.port, context)
-        : bindHost(request, { host: wanted.host, port: wanted.port }, context);
+      return tellingHolders(request, wanted.port, context, () =>
+        wanted.host === undefined
+          ? bindAllAddresses(request, wanted.port, context)
+          : bindHost(request, { host: wanted.host, port: wanted.port }, context),
+      );
     default:
       return unreachable(wanted);
   }
 }
 
-/** Closes our copy and removes the file of a unix socket, if it is still ours. */
+/**
+ * Closes it and removes the file of a unix socket, if it is still ours. A process that a script has left behind may hold
+ * a copy: it gets no client, and does not keep the address from whoever comes next. What systemd lent is still its.
+ */
 export function closeListenSocket(socket: ListenSocket): void {
   // The file first: a server that starts meanwhile finds either a live socket or none.
   if (socket.file !== undefined) {
     removeSocketFile(socket.file);
   }
+  if (socket.origin !== 'lent') {
+    shutDownSocket(socket.fd);
+  }
   closeSync(socket.fd);
+}
+
+/**
+ * Puts a socket in working order that somebody who shares it has shut down: one of TCP may listen again; of a unix socket
+ * nothing can be made any more, and another one takes its place, with the same file rights.
+ *
+ * @returns the socket that is at the address now; the one given stays open, if it is another
+ * @throws ListenError
+ */
+export function mendListenSocket(socket: ListenSocket, request: ListenRequest, log: Logger): ListenSocket {
+  if (socket.address.family !== 'unix') {
+    listenAgain(socket.fd, request);
+    return socket;
+  }
+  const rights = socket.origin === 'lent' ? socketFileRights(socket.address.path) : {};
+  return bindListenSocket({ ...request, ...rights }, { log });
+}
+
+function listenAgain(fd: Fd, { pool, listen, backlog }: ListenRequest): void {
+  try {
+    listenOnSocket(fd, backlog);
+  } catch (error) {
+    throw new ListenError(pool, `failed to listen to address '${listen}'`, asSystemError(error));
+  }
 }
 
 function bindUnix(request: ListenRequest, path: string, context: BindContext): ListenSocket {
@@ -116,6 +152,24 @@ function bindUnix(request: ListenRequest, path: string, context: BindContext): L
   }
   removeStaleFile(path);
   return listening(request, address);
+}
+
+/** Where somebody else has the port, the log says who. */
+function tellingHolders(
+  { pool }: ListenRequest,
+  port: number,
+  { log }: BindContext,
+  bind: () => ListenSocket,
+): ListenSocket {
+  try {
+    return bind();
+  } catch (error) {
+    const isInUse = error instanceof ListenError && hasCode(error.cause, 'EADDRINUSE');
+    const holders = isInUse ? portHolders(port) : [];
+    if (holders.length > 0 && !holders.some(({ pid }) => pid === process.pid))
+      log.error(`[pool ${pool}] port ${port} is held by ${holdersText(holders)}`, { pool });
+    throw error;
+  }
 }
 
 /** `::` serves IPv4 as well; where IPv6 is off, IPv4 alone has to do. */
@@ -201,7 +255,7 @@ function adopt(
     return undefined;
   }
   log.notice(`using inherited socket fd=${found.fd}, "${key}"`, { pool: request.pool });
-  return {
+  const socket: ListenSocket = {
     fd: found.fd,
     pool: request.pool,
     listen: request.listen,
@@ -209,6 +263,13 @@ function adopt(
     file: found.isLent ? undefined : socketFileAt(key),
     origin: found.isLent ? 'lent' : 'inherited',
   };
+  if (hungUp([socket.fd]).length === 0) return socket;
+  log.error(`inherited socket fd=${found.fd}, "${key}" was shut down; binding it anew`, {
+    pool: request.pool,
+  });
+  const mended = mendListenSocket(socket, request, log);
+  if (mended !== socket) closeSync(socket.fd);
+  return mended;
 }
 
 function refuseTaken(request: ListenRequest, address: SocketAddress, context: BindContext): void {

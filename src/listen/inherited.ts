@@ -1,4 +1,5 @@
 import { closeSync, lstatSync } from 'node:fs';
+import { shutDownSocket } from '../os/socket.js';
 import type { Fd } from '../units.js';
 import { removeSocketFile, type SocketFile } from './socket-file.js';
 
@@ -30,6 +31,7 @@ export class InheritedStock {
     for (const { key, fd, isLent } of this.#byKey.values()) {
       const file = isLent ? undefined : socketFileAt(key);
       if (file !== undefined) removeSocketFile(file);
+      if (!isLent) shutDownSocket(fd);
       closeSync(fd);
     }
     this.#byKey.clear();

@@ -1,4 +1,6 @@
+import { closeSync } from 'node:fs';
 import type { Logger } from '../log/levels.js';
+import type { Fd } from '../units.js';
 import {
   addressKey,
   alreadyUsed,
@@ -6,6 +8,7 @@ import {
   closeListenSocket,
   type ListenRequest,
   type ListenSocket,
+  mendListenSocket,
 } from './bind.js';
 import type { InheritedStock } from './inherited.js';
 
@@ -16,6 +19,8 @@ import type { InheritedStock } from './inherited.js';
 export class ListenSockets {
   readonly #byKey = new Map<string, ListenSocket>();
   readonly #byListen = new Map<string, ListenSocket>();
+  /** Dead, and others stand at their addresses; somebody may still use their numbers. */
+  readonly #replaced = new Set<Fd>();
   readonly #log: Logger;
   readonly #inherited: InheritedStock | undefined;
 
@@ -58,10 +63,35 @@ export class ListenSockets {
     }
   }
 
+  /**
+   * For one that was shut down: see {@link mendListenSocket}.
+   *
+   * @returns the one at that address from now on
+   * @throws ListenError and all is as before
+   */
+  mend(socket: ListenSocket, request: ListenRequest): ListenSocket {
+    const mended = mendListenSocket(socket, request, this.#log);
+    if (mended === socket) return socket;
+    this.#replaced.add(socket.fd);
+    this.#byKey.set(addressKey(mended.address), mended);
+    this.#byListen.set(mended.listen, mended);
+    return mended;
+  }
+
+  /** Those that were mended by another in their place. */
+  closeReplaced(used: ReadonlySet<Fd> = new Set()): void {
+    for (const fd of this.#replaced) {
+      if (used.has(fd)) continue;
+      this.#replaced.delete(fd);
+      closeSync(fd);
+    }
+  }
+
   /** @param options.keepsInherited those stay open, and their files stay */
   closeAll({ keepsInherited = false } = {}): void {
     for (const socket of this.all()) {
       if (socket.origin === 'bound' || !keepsInherited) this.close(socket);
     }
+    this.closeReplaced();
   }
 }

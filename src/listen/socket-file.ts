@@ -121,6 +121,13 @@ export function ownSocketFile(path: string, rights: SocketRights): SocketFile {
   }
 }
 
+/** Owner, group and mode that stand at a path; none where no socket does. */
+export function socketFileRights(path: string): { mode?: number; rights?: SocketRights } {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found?.isSocket()) return {};
+  return { mode: found.mode & 0o777, rights: { uid: found.uid, gid: found.gid } };
+}
+
 function applyRights(path: string, mode: number, rights: SocketRights): void {
   if ('acl' in rights) {
     const before = doing('failed to read the ACL of the socket', () => readAccessList(path, mode));

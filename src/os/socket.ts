@@ -1,5 +1,5 @@
 import type { Count, Fd } from '../units.js';
-import { checked, libcFunction, retryInterrupted } from './libc.js';
+import { checked, hasCode, libcFunction, retryInterrupted } from './libc.js';
 import { nativeInt32, readUInt32 } from './native-integers.js';
 import {
   addressFamilies,
@@ -20,6 +20,8 @@ const IPV6_V6ONLY = 26;
 /** Room for every kind of address: `struct sockaddr_storage`. */
 const SOCKADDR_STORAGE_SIZE = 128;
 
+const SHUT_RDWR = 2;
+
 const c = {
   socket: libcFunction<(domain: number, type: number, protocol: number) => number>(
     'int socket(int domain, int type, int protocol)',
@@ -31,6 +33,7 @@ const c = {
     'int connect(int sockfd, const void *addr, uint32_t addrlen)',
   ),
   listen: libcFunction<(fd: Fd, backlog: number) => number>('int listen(int sockfd, int backlog)'),
+  shutdown: libcFunction<(fd: Fd, how: number) => number>('int shutdown(int sockfd, int how)'),
   getsockname: libcFunction<(fd: Fd, address: Buffer, length: Buffer) => number>(
     'int getsockname(int sockfd, void *addr, void *addrlen)',
   ),
@@ -85,6 +88,21 @@ export function connectSocket(fd: Fd, address: SocketAddress): void {
  */
 export function listenOnSocket(fd: Fd, backlog: Count): void {
   checked(c.listen(fd, backlog), { syscall: 'listen', fd });
+}
+
+/**
+ * Nobody who shares the listening socket can accept on it any more, and its address is free. One that does not listen
+ * stays as it is.
+ *
+ * @throws SystemError EBADF, ENOTSOCK
+ * @see shutdown(2)
+ */
+export function shutDownSocket(fd: Fd): void {
+  try {
+    checked(c.shutdown(fd, SHUT_RDWR), { syscall: 'shutdown', fd });
+  } catch (error) {
+    if (!hasCode(error, 'ENOTCONN')) throw error;
+  }
 }
 
 /**

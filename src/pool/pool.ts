@@ -44,6 +44,8 @@ export interface PoolParts extends PoolPlan {
   readonly onBudgetSpent: () => void;
   /** A worker is being forked: the next shortage is a new one. */
   readonly onFork: () => void;
+  /** A worker has ended in order, and nobody asked it to: its listening socket may be dead. */
+  readonly onWorkerLeft: () => void;
 }
 
 /** Another generation that waits to take over. */
@@ -85,6 +87,7 @@ export class Pool {
   #state: State = 'starting';
   #isRenewing = false;
   #isZygoteStarting = false;
+  #hasDeadSocket = false;
   #failures: Count = 0;
   readonly #refusals = new ForkRefusals();
   #zygoteFailures: Count = 0;
@@ -145,6 +148,7 @@ export class Pool {
   get trouble(): string | undefined {
     if (this.#state !== 'running') return this.#state;
     if (this.#zygoteFailures > 0 && this.#current === undefined) return 'its zygote cannot be started';
+    if (this.#hasDeadSocket) return 'its listening socket was shut down';
     if (this.#refusals.reason !== undefined && this.#mayFailAgain)
       return `fork() failed: ${this.#refusals.reason}`;
     if (this.#failures > 1 && this.#mayFailAgain) return 'its workers end as soon as they start';
@@ -240,6 +244,32 @@ export class Pool {
     for (const generation of this.#generations) this.#boundDrain(generation, drainBoundMs);
   }
 
+  /** Its listening socket takes no clients any more: a worker would end as soon as it starts, and none is forked. */
+  get hasDeadSocket(): boolean {
+    return this.#hasDeadSocket;
+  }
+
+  /** The socket is dead, or that very one takes clients again. */
+  setDeadSocket(isDead: boolean): void {
+    if (isDead === this.#hasDeadSocket) return;
+    this.#hasDeadSocket = isDead;
+    if (isDead || !this.#current?.isRunning || this.#state !== 'running') return;
+    // What kept workers from staying is mended.
+    this.#failures = 0;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#scaler.decide();
+  }
+
+  /**
+   * To another socket at the same address, by a new generation: workers of the present one hold a dead socket.
+   *
+   * @returns why that cannot be; undefined where it is done, or a reload or a stop has come before it
+   */
+  moveTo(listenFd: Fd): Promise<string | undefined> {
+    return this.#renew({ ...this.#parts, listenFd });
+  }
+
   /** Settings that need no new generation. */
   adopt({ emergency, drainBoundMs }: Pick<PoolPlan, 'emergency' | 'drainBoundMs'>): void {
     const isOther = !isDeepStrictEqual(emergency, this.#parts.emergency);
@@ -274,6 +304,7 @@ export class Pool {
       this.#state === 'running' &&
       this.#retry === undefined &&
       !this.#isZygoteStarting &&
+      !this.#hasDeadSocket &&
       (this.#current?.isRunning ?? true)
     );
   }
@@ -325,6 +356,7 @@ export class Pool {
     this.#history = new PoolHistory(Date.now());
     this.#crashes = new CrashCounter(parts.emergency);
     this.#failures = this.#zygoteFailures = this.#replacementsDue = 0;
+    this.#hasDeadSocket = false;
     this.#current = next;
     this.#scaler = this.#newScaler();
     this.#scaler.decide();
@@ -505,6 +537,7 @@ export class Pool {
     }
     if (isInOrder) this.#log.notice(message, fields);
     else this.#log.warning(message, fields);
+    if (isInOrder) this.#parts.onWorkerLeft();
 
     const end = {
       ageMs: worker.ageMs,
@@ -616,18 +649,23 @@ export class Pool {
       `failed processes threshold (${threshold} in ${intervalS} sec) is reached, initiating reload of pool ${this.config.name}`,
       { pool: this.config.name },
     );
-    const replacements = this.#replacements;
-    let prepared: PreparedPool | string;
+    let failure: string | undefined;
     try {
-      prepared = await this.prepare(this.#parts);
+      failure = await this.#renew(this.#parts);
     } finally {
       this.#isRenewing = false;
     }
-    // A reload that came meanwhile has renewed the pool, by a newer file.
+    if (failure !== undefined) this.#log.error(`[pool ${this.config.name}] ${failure}; it stays as it is`);
+  }
+
+  /** @returns why that cannot be; undefined where it is done, or a reload or a stop has come before it */
+  async #renew(plan: PoolPlan): Promise<string | undefined> {
+    const replacements = this.#replacements;
+    const prepared = await this.prepare(plan);
     const isWanted = this.#state === 'running' && replacements === this.#replacements;
-    if (typeof prepared !== 'string') {
-      if (isWanted) await prepared.commit();
-      else prepared.abandon();
-    } else if (isWanted) this.#log.error(`[pool ${this.config.name}] ${prepared}; it stays as it is`);
+    if (typeof prepared === 'string') return isWanted ? prepared : undefined;
+    if (isWanted) await prepared.commit();
+    else prepared.abandon();
+    return undefined;
   }
 }

@@ -19,6 +19,7 @@ import { ProcessBudget } from '../pool/process-budget.js';
 import { StatusListener } from '../pool/status-listener.js';
 import type { ZygoteHandle } from '../pool/zygote.js';
 import type { Count, Milliseconds } from '../units.js';
+import { SocketMender } from './socket-mender.js';
 
 export interface PoolSetParts {
   readonly log: MasterLog;
@@ -80,6 +81,7 @@ export class PoolSet {
   /** No longer of the configuration; they finish what they have in hand. */
   readonly #leaving = new Set<Pool>();
   readonly #statusDoors = new Map<string, StatusDoor>();
+  readonly #mender: SocketMender<Pool>;
   #isBudgetTold = false;
   #isStopping = false;
 
@@ -87,6 +89,15 @@ export class PoolSet {
     this.#parts = parts;
     this.#sockets = new ListenSockets(parts.log, parts.inherited);
     this.#budget = new ProcessBudget(0, () => this.#countWorkers());
+    this.#mender = new SocketMender<Pool>({
+      sockets: this.#sockets,
+      log: parts.log,
+      pools: () => this.pools(),
+      request: ({ config }) => this.#listenRequest(config),
+      onMoved: () => this.#closeReplacedSockets(),
+      nowMs: parts.tools.nowMs,
+      onMistake: parts.onMistake,
+    });
   }
 
   #keepAccessLogs({ pools }: Config): string[] {
@@ -121,6 +132,7 @@ export class PoolSet {
   run(): void {
     this.#parts.inherited?.closeRest();
     this.#each(this.pools(), (pool) => pool.run());
+    this.#mender.start();
   }
 
   /**
@@ -128,6 +140,15 @@ export class PoolSet {
    * go. Sockets that stay are not touched. A pool that cannot be started keeps what it had.
    */
   async reload(config: Config): Promise<ReloadReport> {
+    this.#mender.pause();
+    try {
+      return await this.#goOver(config);
+    } finally {
+      this.#mender.resume();
+    }
+  }
+
+  async #goOver(config: Config): Promise<ReloadReport> {
     const failed: { pool: string; reason: string }[] = [];
     const fail = (pool: string, reason: string) => {
       this.#parts.log.error(`[pool ${pool}] ${reason}`, { pool });
@@ -199,11 +220,13 @@ export class PoolSet {
 
   drain(): void {
     this.#isStopping = true;
+    this.#mender.stop();
     this.#each(this.#everyPool(), (pool) => pool.drain());
   }
 
   killWorkers(): void {
     this.#isStopping = true;
+    this.#mender.stop();
     this.#each(this.#everyPool(), (pool) => pool.killWorkers());
   }
 
@@ -218,6 +241,7 @@ export class PoolSet {
 
   /** Sockets and their files; those that were inherited are left as they are where somebody else still serves them. */
   async close({ keepsInherited = false } = {}): Promise<void> {
+    this.#mender.stop();
     for (const { listener } of this.#statusDoors.values()) listener.close();
     await this.#arrivals.close();
     this.#sockets.closeAll({ keepsInherited });
@@ -263,14 +287,16 @@ export class PoolSet {
    * that two texts mean the same address is found out by binding.
    */
   #socketFor(pool: PoolConfig): ListenSocket {
-    return (
-      this.#sockets.byListen(pool.listen) ??
-      this.#sockets.bind({
-        ...this.#socketOptions(pool, pool.listen),
-        pool: pool.name,
-        backlog: pool.listenBacklog,
-      })
-    );
+    return this.#sockets.byListen(pool.listen) ?? this.#sockets.bind(this.#listenRequest(pool));
+  }
+
+  /** @throws ConfigError */
+  #listenRequest(pool: PoolConfig): ListenRequest {
+    return {
+      ...this.#socketOptions(pool, pool.listen),
+      pool: pool.name,
+      backlog: pool.listenBacklog,
+    };
   }
 
   /** @throws ConfigError */
@@ -284,7 +310,7 @@ export class PoolSet {
   }
 
   #makePool(plan: PoolPlan): Pool {
-    return new Pool(
+    const pool: Pool = new Pool(
       {
         ...plan,
         arrivals: this.#arrivals,
@@ -293,9 +319,11 @@ export class PoolSet {
         onFork: () => {
           this.#isBudgetTold = false;
         },
+        onWorkerLeft: () => this.#mender.look([pool]),
       },
       this.#parts.tools,
     );
+    return pool;
   }
 
   /** php-fpm's rule: at most once until some fork succeeds again. */
@@ -413,10 +441,16 @@ export class PoolSet {
     for (const name of this.#statusDoors.keys())
       if (!this.#poolsByName.has(name)) this.#closeStatusDoor(name);
     const used = new Set([
-      ...this.pools().map(({ plan }) => plan.listenFd),
-      ...[...this.#statusDoors.values()].map(({ socket }) => socket.fd),
+      ...this.pools().map(({ config }) => config.listen),
+      ...[...this.#statusDoors.values()].map(({ socket }) => socket.listen),
     ]);
-    for (const socket of this.#sockets.all()) if (!used.has(socket.fd)) this.#sockets.close(socket);
+    for (const socket of this.#sockets.all()) if (!used.has(socket.listen)) this.#sockets.close(socket);
+    this.#closeReplacedSockets();
+  }
+
+  /** Dead ones, unless a pool could not let go of it yet. */
+  #closeReplacedSockets(): void {
+    this.#sockets.closeReplaced(new Set(this.#everyPool().map(({ plan }) => plan.listenFd)));
   }
 }
 

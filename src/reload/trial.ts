@@ -46,6 +46,7 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
               budget: new ProcessBudget(0, () => 0),
               onBudgetSpent: () => {},
               onFork: () => {},
+              onWorkerLeft: () => {},
             },
             { log, accessLogs, orphans: new Orphans(() => true), libraryFd, nowMs: () => performance.now() },
           ),

@@ -387,8 +387,10 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
             tsfpm_libc()->close(fd);
             fd = -1;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct pollfd waiting = {.fd = listen_fd, .events = POLLIN};
-            tsfpm_libc()->poll(&waiting, 1, 1000);
+            struct pollfd waiting = {.fd = listen_fd, .events = POLLIN | POLLRDHUP};
+            /* Somebody has shut it down: of a unix socket that does not block nothing else tells. */
+            if (tsfpm_libc()->poll(&waiting, 1, 1000) > 0 && (waiting.revents & (POLLRDHUP | POLLHUP)) != 0)
+                leaving = 1;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             tsfpm_libc()->poll(NULL, 0, 20); /* the machine is short of something; the client waits in the queue */
         } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
