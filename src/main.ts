@@ -123,7 +123,13 @@ export async function runMaster(options: RunOptions): Promise<number> {
   const predecessor =
     takeover && new Predecessor({ takeover, sockets, environment: process.env, notify, log, accessLogs });
   const failed = (code = EXIT_CONFIG) => predecessor?.serveOn() ?? failStart(log, code);
-  const { config, problems } = options.checked ?? checkFile(options, log);
+  let checked: CheckedFile | undefined = options.checked;
+  try {
+    checked ??= checkFile(options, log);
+  } catch (error) {
+    return failed(tellFailure(error, log));
+  }
+  const { config, problems } = checked;
   // Whoever started this process in the background has read the file before, and told.
   const isTold = options.checked !== undefined || (!options.isForeground && predecessor === undefined);
   if (config === undefined || !isTold) tellProblems(problems, log);

@@ -527,7 +527,7 @@ export class Master {
   /** The file is read and checked whole before anything changes. */
   async #goOver(): Promise<ReloadOutcome> {
     const refused = { isComplete: false, isInForce: false };
-    const next = this.#options.readConfig();
+    const next = this.#readConfig();
     if (next === undefined)
       return { ...refused, summary: 'reload refused: the configuration in force stays' };
     const report = await this.#pools.reload(next);
@@ -537,6 +537,18 @@ export class Master {
     const problems = [...report.failed.map(({ pool }) => `pool ${pool}`), ...(await this.#applyGlobal(next))];
     this.#config = next;
     return { isComplete: problems.length === 0, isInForce, summary: reloadSummary(report, problems) };
+  }
+
+  /** @returns undefined where it is not good, or cannot be read now; that has been told */
+  #readConfig(): Config | undefined {
+    try {
+      return this.#options.readConfig();
+    } catch (error) {
+      const failure = systemFailure(error);
+      if (failure === undefined) throw error;
+      this.#log.error(failure);
+      return undefined;
+    }
   }
 
   /** @returns what could not be applied */

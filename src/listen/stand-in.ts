@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bindSocket, listenOnSocket, openStreamSocket } from '../os/socket.js';
@@ -41,12 +41,17 @@ export class StandInSocket {
     this.#isOpen = false;
   }
 
-  /** Nobody comes here any more, not even we. A folder that cannot be removed now is left for whoever cleans /tmp. */
+  /** Nobody comes here any more, not even we. Takes no descriptor. */
   remove(): void {
     try {
-      rmSync(this.#folder, { recursive: true, force: true });
+      unlinkSync(this.path);
     } catch {
-      // EMFILE, ENOMEM: to look into it takes a descriptor
+      // ENOENT: it was never bound, or is removed already
+    }
+    try {
+      rmdirSync(this.#folder);
+    } catch {
+      // ENOENT; and where the system refuses it is left for whoever cleans /tmp
     }
   }
 }

@@ -11,6 +11,8 @@ const LONGEST_WAIT_MS = 1000;
 const { epollFd, stopFd } = workerData as { epollFd: number; stopFd: number };
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
+// The program is loaded, whatever descriptors that took.
+parentPort?.postMessage([]);
 for (;;) {
   const ready = waitEpoll(epollFd, LONGEST_WAIT_MS).map(({ fd }) => fd);
   if (ready.includes(stopFd)) break;

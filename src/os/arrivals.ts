@@ -43,6 +43,7 @@ export class Arrivals {
   #thread: Thread | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #triedAtMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #isTroubled = false;
   #isClosed = false;
 
   /** @param onTrouble told why the timer has to do, once until there is a thread again */
@@ -100,7 +101,8 @@ export class Arrivals {
 
   #fallBack(reason: string): void {
     if (this.#lookTimer !== undefined || this.#isClosed) return;
-    this.#onTrouble(reason);
+    if (!this.#isTroubled) this.#onTrouble(reason);
+    this.#isTroubled = true;
     this.#lookTimer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
@@ -124,6 +126,7 @@ export class Arrivals {
         execArgv: [],
       });
       worker.on('message', (ready: Fd[]) => {
+        this.#isTroubled = false;
         for (const fd of ready) this.#onArrivalByFd.get(fd)?.();
       });
       let reason = 'it has ended';

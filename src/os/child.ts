@@ -1,17 +1,24 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import type { Pid } from '../units.js';
+import type { Count, Pid } from '../units.js';
+import { requireDescriptors } from './spare-descriptors.js';
 
 /** Children that Node waits for. */
 const waitedFor = new Set<Pid>();
+
+/** Of libuv, for each child: the pipe by which it tells that its program could not be run. */
+const OWN_PIPE: Count = 2;
 
 /**
  * `spawn` of node:child_process, and the only one of this program: Node takes the status of its children itself, and the
  * `exit` of one whose status somebody else has taken never comes, nor does its `close`.
  *
  * @returns without a pid where it could not be started, and then perhaps without its pipes; `error` follows
- * @throws NodeJS.ErrnoException for some failures, ENOMEM among them
+ * @throws NodeJS.ErrnoException for some failures, EMFILE and ENOMEM among them
  */
 export function startChild(program: string, argv: readonly string[], options: SpawnOptions): ChildProcess {
+  // Node never closes its ends of the pipes where libuv finds no descriptor for its own.
+  const pipes = [options.stdio].flat().filter((stdio) => stdio === 'pipe').length;
+  requireDescriptors(2 * pipes + OWN_PIPE);
   const child = spawn(program, argv, options);
   const { pid } = child;
   if (pid !== undefined) {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { Arrivals } from '../os/arrivals.js';
+import { systemFailure } from '../os/libc.js';
 import type { Count, Fd, Milliseconds, Pid, Seconds } from '../units.js';
 import { answerQuestion } from './answers.js';
 import type { Question } from './control-frames.js';
@@ -405,7 +406,7 @@ export class Pool {
       this.#findBinary(plan);
       return undefined;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return reasonOf(error);
     }
   }
 
@@ -429,7 +430,7 @@ export class Pool {
     try {
       generation = this.#newGeneration(plan, isToProve);
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return reasonOf(error);
     }
     this.#generations.add(generation);
     this.#memoryWatch.update();
@@ -668,4 +669,9 @@ export class Pool {
     else prepared.abandon();
     return undefined;
   }
+}
+
+/** The system's own in the words of the house. */
+function reasonOf(error: unknown): string {
+  return systemFailure(error) ?? (error instanceof Error ? error.message : String(error));
 }

@@ -5,14 +5,30 @@ import type { Count } from '../../src/units.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { descriptorsOf, killProcess } from '../helpers/processes.js';
-import { INCOMPLETE, REFUSED, reload } from '../helpers/reload.js';
+import { INCOMPLETE, REFUSED, reload, zygotesOf } from '../helpers/reload.js';
 import { ONDEMAND } from '../helpers/scaling-pools.js';
+import { until } from '../helpers/wait.js';
 
 // The limit of a running master is lowered until it can open no descriptor more, or only so many, and raised again.
 
 const files = { 'pid.php': PID_PHP };
 const ROOMS: readonly Count[] = [0, 1, 2, 3, 5, 8, 12];
-const start = (t: TestContext) => startTsfpm(t, { files, pools: { www: {}, other: {}, cold: ONDEMAND } });
+async function start(t: TestContext): Promise<Daemon> {
+  const tsfpm = await startTsfpm(t, { files, pools: { www: {}, other: {}, cold: ONDEMAND } });
+  await settledDescriptors(tsfpm);
+  return tsfpm;
+}
+
+/** Their number, once it stays: the thread that waits for clients opens its own after the start. */
+async function settledDescriptors(tsfpm: Daemon): Promise<Count> {
+  let [count, sinceMs] = [0, 0];
+  await until('descriptors stay as many', () => {
+    const now = descriptorsOf(tsfpm.pid).size;
+    if (now !== count) [count, sinceMs] = [now, performance.now()];
+    return performance.now() - sinceMs > 300;
+  });
+  return count;
+}
 
 /** Descriptors that the master can still open; undefined takes the limit away. */
 function leaveRoomFor(tsfpm: Daemon, room: Count | undefined): void {
@@ -40,6 +56,9 @@ const SHORT = /[Tt]oo many open files|EMFILE/;
 test('a reload without descriptors is told and changes nothing, and the next one works', async (t) => {
   const tsfpm = await start(t);
   tsfpm.announce(SHORT, INCOMPLETE, REFUSED, /unable to open|failed to load configuration/);
+  await tsfpm.get('pid.php', { pool: 'cold' });
+  await until('the old generation is gone', () => zygotesOf(tsfpm, 'www').length === 1);
+  const before = await settledDescriptors(tsfpm);
   for (const room of ROOMS) {
     leaveRoomFor(tsfpm, room);
     tsfpm.signal('SIGUSR2');
@@ -48,6 +67,7 @@ test('a reload without descriptors is told and changes nothing, and the next one
     leaveRoomFor(tsfpm, undefined);
     await reload(tsfpm);
     await serves(tsfpm, 'www', 'other', 'cold');
+    await until('there are as many descriptors as before', () => descriptorsOf(tsfpm.pid).size === before);
   }
   assert.doesNotMatch(tsfpm.log.text, /internal error/);
 });
