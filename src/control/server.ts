@@ -94,7 +94,11 @@ export async function startControlServer(options: ControlServerOptions): Promise
 
 function peerOf(socket: Socket): PeerCredentials | undefined {
   const fd = descriptorOf(socket);
-  return fd === undefined ? undefined : peerCredentials(fd);
+  try {
+    return fd === undefined ? undefined : peerCredentials(fd);
+  } catch {
+    return undefined; // a seccomp filter: told at the start, and nobody is obeyed whom we do not know
+  }
 }
 
 class RefusalLog {

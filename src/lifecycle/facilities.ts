@@ -4,6 +4,7 @@ import { parseListenAddress } from '../listen/address.js';
 import type { MasterLog } from '../log/master-log.js';
 import { callFailure } from '../os/facilities.js';
 import { listenQueueFailure } from '../os/listen-queue.js';
+import { peerCredentialsFailure } from '../os/peer-credentials.js';
 import { pidfdFailure } from '../os/pidfd.js';
 import { becomeSubreaper, resourceLimit } from '../os/process.js';
 
@@ -68,6 +69,12 @@ const FACILITIES: readonly Facility[] = [
     name: 'PR_SET_PDEATHSIG',
     failure: () => callFailure('prctl(PR_SET_PDEATHSIG)'),
     without: 'workers stay where master and zygote are killed at once',
+  },
+  {
+    name: 'SO_PEERCRED',
+    failure: peerCredentialsFailure,
+    without: 'who gives commands is not known, and nobody may',
+    therefore: 'signals work as ever',
   },
   {
     name: 'prlimit',

@@ -1,7 +1,10 @@
+import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import type { SystemError } from '../errors.js';
 import type { Fd, Pid } from '../units.js';
+import { asSystemError } from './libc.js';
 import { readInt32, readUInt32 } from './native-integers.js';
-import { socketOption } from './socket.js';
+import { openStreamSocket, socketOption } from './socket.js';
 
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
@@ -25,6 +28,19 @@ export interface PeerCredentials {
 export function peerCredentials(fd: Fd): PeerCredentials {
   const bytes = socketOption(fd, SOL_SOCKET, SO_PEERCRED, UCRED_SIZE);
   return { pid: readInt32(bytes, 0), uid: readUInt32(bytes, 4), gid: readUInt32(bytes, 8) };
+}
+
+/** Why the kernel does not tell who is at the other end, a seccomp filter for example; undefined where it does. */
+export function peerCredentialsFailure(): SystemError | undefined {
+  const fd = openStreamSocket('unix');
+  try {
+    peerCredentials(fd);
+    return undefined;
+  } catch (error) {
+    return asSystemError(error);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /**

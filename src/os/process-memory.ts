@@ -37,6 +37,16 @@ export function privateMemory(pid: Pid): Bytes | undefined {
   return (resident + (kibibytes(status, 'VmSwap') ?? 0)) * KIB;
 }
 
+/**
+ * Whether {@link privateMemory} tells more than the bound of a process that lives: the kernel lets us look closer.
+ *
+ * @returns undefined where it has ended
+ */
+export function isSharingVisible(pid: Pid): boolean | undefined {
+  const isVisible = kibibytes(textOf(`/proc/${pid}/smaps_rollup`) ?? '', 'Private_Dirty') !== undefined;
+  return isVisible || privateMemoryBound(pid) !== undefined ? isVisible : undefined;
+}
+
 function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1');

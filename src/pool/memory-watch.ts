@@ -1,5 +1,5 @@
 import type { MasterLog } from '../log/master-log.js';
-import { privateMemory, privateMemoryBound } from '../os/process-memory.js';
+import { isSharingVisible, privateMemory, privateMemoryBound } from '../os/process-memory.js';
 import type { SlotSnapshot } from '../scoreboard/scoreboard.js';
 import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
 import type { Generation, KnownWorker } from './generation.js';
@@ -44,6 +44,7 @@ export class MemoryWatch {
   readonly #parts: MemoryWatchParts;
   #timer: NodeJS.Timeout | undefined;
   #seen = new Map<Pid, Seen>();
+  #isSharingChecked = false;
 
   constructor(parts: MemoryWatchParts) {
     this.#parts = parts;
@@ -94,6 +95,7 @@ export class MemoryWatch {
     seen: Map<Pid, Seen>,
   ): Look[] {
     const { pid, slot, isLeaving } = worker;
+    this.#checkSharing(worker, generation.plan.pool.name);
     const snapshot = worker.isReady ? generation.scoreboard.snapshot(slot) : undefined;
     if (snapshot === undefined || snapshot.accepted === 0n) return [];
     const { accepted, finished } = snapshot;
@@ -117,6 +119,18 @@ export class MemoryWatch {
     });
     const aboveHardForMs = before?.aboveHardSinceMs === undefined ? undefined : nowMs - (since ?? nowMs);
     return [{ worker, snapshot, weighed: { pid, bytes, isBusy, isLeaving, aboveHardForMs } }];
+  }
+
+  /** Once, with its first worker: limits that come early must not surprise. */
+  #checkSharing({ pid, isReady }: KnownWorker, pool: string): void {
+    if (this.#isSharingChecked || !isReady) return;
+    const isVisible = isSharingVisible(pid);
+    this.#isSharingChecked = isVisible !== undefined;
+    if (isVisible === false)
+      this.#parts.log.warning(
+        `[pool ${pool}] pm.max_memory counts what workers share with their zygote as well: the master may not look into them (it lacks CAP_SYS_PTRACE, or the kernel has no smaps_rollup)`,
+        { pool },
+      );
   }
 
   #retire({ worker, snapshot, weighed }: Look, generation: Generation, isHard: boolean): void {

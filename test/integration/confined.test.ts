@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { userByName } from '../../src/os/accounts.js';
+import { tsfpmCommand } from '../helpers/command.js';
 import { type Confinement, confined } from '../helpers/confine.js';
 import { type Daemon, runTsfpm, startTsfpm } from '../helpers/daemon.js';
 import { isRoot, type Settings, unlessRoot } from '../helpers/daemon-folder.js';
@@ -54,6 +55,7 @@ const SPIN_PHP = `<?php function spin() { $end = hrtime(true) + 1.2e9; while (hr
 const POOLS: Readonly<Record<string, Settings>> = {
   few: { pm: 'ondemand', 'pm.max_children': 8 },
   other: { user: isRoot ? 'daemon' : undefined, 'pm.max_children': 1 },
+  heavy: { 'pm.max_memory': '500M', 'pm.max_children': 1 },
   slow: { request_slowlog_timeout: '300ms', slowlog: '{folder}/slow.log', 'pm.max_children': 2 },
   ...(isRoot ? { jail: { chroot: '{folder}/www', 'pm.max_children': 1 } } : {}),
 };
@@ -141,6 +143,7 @@ const REFUSED: readonly (readonly [string, readonly string[], readonly RegExp[],
   ['prlimit', ['prlimit64'], [missing('prlimit')]],
   ['to make a subreaper', ['prctl:0:36'], [missing('PR_SET_CHILD_SUBREAPER')]],
   ['a signal at the death of a parent', ['prctl:0:1'], [missing('PR_SET_PDEATHSIG')]],
+  ['SO_PEERCRED', ['getsockopt:2:17'], [missing('SO_PEERCRED')]],
   ['ptrace', ['ptrace'], [missing('ptrace')], ['sleep.php']],
   ['process_vm_readv', ['process_vm_readv'], []],
   [
@@ -170,12 +173,21 @@ test(
       limits: { refuse: [NO_NETLINK], capabilities: ['CHOWN', 'SETUID', 'SETGID', 'KILL', 'DAC_OVERRIDE'] },
       lines: [
         unknownQueue('netlink'),
+        /WARNING: \[pool heavy\] pm\.max_memory counts what workers share .*CAP_SYS_PTRACE/,
         /WARNING: \[pool slow\] slow requests will be logged without a backtrace: .*CAP_SYS_PTRACE/,
       ],
       without: ['jail'], // chroot is CAP_SYS_CHROOT
       traced: [],
     }),
 );
+
+test('commands are refused where the kernel does not tell who gives them', async (t) => {
+  const tsfpm = await startTsfpm(t, { command: confined({ refuse: ['getsockopt:2:17=EPERM'] }) });
+  const { code } = await tsfpmCommand(tsfpm, 'reload');
+  assert.notEqual(code, 0);
+  await tsfpm.expectLog(/WARNING: control: refused an unknown peer/);
+  assert.doesNotMatch(tsfpm.log.text, /Reloading|ALERT/);
+});
 
 for (const [call, name] of [
   ['memfd_create', 'memfd_create'],
