@@ -44,7 +44,17 @@ export class Predecessor {
     this.#options = options;
     this.#zygotes = options.takeover.zygotes.map((zygote) => new ForeignZygote(zygote, options));
     this.ended = Promise.all(this.#zygotes.map(({ ended }) => ended));
-    this.#spare = options.sockets.map((socket) => ({ ...socket, fd: duplicateDescriptor(socket.fd) }));
+    this.#spare = options.sockets.flatMap((socket) => this.#spareOf(socket));
+  }
+
+  /** Without one, a program that starts after a failed start binds that socket anew: no reason to end here. */
+  #spareOf(socket: InheritedSocket): InheritedSocket[] {
+    try {
+      return [{ ...socket, fd: duplicateDescriptor(socket.fd) }];
+    } catch (error) {
+      this.#options.log.error(error instanceof Error ? error.message : String(error));
+      return [];
+    }
   }
 
   /**

@@ -27,10 +27,17 @@ export class StatusListener {
   readonly #server: Server;
   readonly #connections = new ConnectionLimit(MOST_CONNECTIONS);
 
-  /** @param socket stays the caller's to close */
-  constructor(pool: Pool, socket: ListenSocket) {
+  /**
+   * @param socket stays the caller's to close
+   * @param onFailure told later, where nobody will be served here
+   * @throws SystemError EMFILE
+   */
+  constructor(pool: Pool, socket: ListenSocket, onFailure: (error: Error) => void) {
     this.#server = createServer((client) => this.#serve(client, pool));
-    this.#server.on('error', () => {}); // one connection could not be accepted; the next is tried
+    this.#server.on('error', (error) => {
+      // Else one connection could not be accepted, and the next is tried.
+      if (!this.#server.listening) onFailure(error);
+    });
     // Node closes the descriptor that it is given.
     this.#server.listen({ fd: duplicateDescriptor(socket.fd) });
   }

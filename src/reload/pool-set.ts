@@ -421,8 +421,12 @@ export class PoolSet {
       pool: name,
       backlog: -1,
     });
+    const onFailure = ({ message }: Error) => {
+      this.#parts.log.error(`[pool ${name}] ${message}; trying again at the next reload`);
+      this.#closeStatusDoor(config.name);
+    };
     try {
-      this.#statusDoors.set(config.name, { socket, listener: new StatusListener(pool, socket) });
+      this.#statusDoors.set(config.name, { socket, listener: new StatusListener(pool, socket, onFailure) });
     } catch (error) {
       this.#sockets.close(socket);
       throw error;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import type { Count } from '../../src/units.js';
 import { tsfpmCommand } from '../helpers/command.js';
@@ -235,6 +235,7 @@ test('a start whose system calls fail serves or says why not', { skip, timeout }
     TSFPM,
   ];
   const trace = `/tmp/tsfpm-faults-start-${process.pid}`;
+  t.after(() => rmSync(trace, { force: true }));
   const names = Object.keys(CALLS).join(',');
   const dry = await startTsfpm(t, {
     files,

@@ -70,7 +70,7 @@ async function upgradeIntoFailure(t: TestContext) {
   });
   const good = readFileSync(tsfpm.folder.configFile, 'utf8');
   writeFileSync(tsfpm.folder.configFile, good.replace(door, `127.0.0.1:${address.port}`));
-  tsfpm.announce(/ERROR: .*Address already in use/);
+  tsfpm.announce(/ERROR: .*Address already in use/, /port [0-9]+ is held by pid [0-9]+/);
   const workers = tsfpm.workers('www');
   const slow = tsfpm.request('slow.php', { timeoutMs: 20_000 });
   const load = closedLoop(tsfpm, { script: 'index.php', connections: 2, seconds: 3 });
