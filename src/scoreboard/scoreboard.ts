@@ -183,17 +183,26 @@ export class Scoreboard {
 
   /** A worker may note a number at the same moment; then the next reading says a little more than was so. */
   restartLowestIdle(): void {
-    writeSync(this.fd, nativeInt32(this.slotCount), 0, 4, HEADER_FIELDS.lowest_idle.offset);
+    this.#note(this.slotCount, HEADER_FIELDS.lowest_idle.offset);
   }
 
   /** Its workers finish what they have in hand: so the zygote writes too, but it may be dead, or stopped. */
   drain(): void {
-    writeSync(this.fd, nativeInt32(1), 0, 4, HEADER_FIELDS.draining.offset);
+    this.#note(1, HEADER_FIELDS.draining.offset);
   }
 
   /** The same for one of them, which must not have been told to have ended. */
   leave(slot: number): void {
-    writeSync(this.fd, nativeInt32(1), 0, 4, HEADER_SIZE + slot * SLOT_SIZE + SLOT_FIELDS.leave.offset);
+    this.#note(1, HEADER_SIZE + slot * SLOT_SIZE + SLOT_FIELDS.leave.offset);
+  }
+
+  /** Nothing that must arrive: what keeps it from there is no reason to break off what goes on. */
+  #note(value: number, offset: number): void {
+    try {
+      writeSync(this.fd, nativeInt32(value), 0, 4, offset);
+    } catch {
+      // ENOMEM: the zygote is told as well, and workers that stay are found out
+    }
   }
 
   close(): void {

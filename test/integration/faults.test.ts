@@ -35,7 +35,6 @@ const CALLS: Readonly<Record<string, readonly string[]>> = isFull
       memfd_create: ['EMFILE', 'ENOMEM'],
       ftruncate: ['ENOSPC', 'ENOMEM'],
       pwrite64: ['ENOSPC', 'ENOMEM'],
-      pread64: ['ENOMEM'],
       fcntl: ['EMFILE', 'ENOMEM'],
       clone: ['EAGAIN', 'ENOMEM'],
       pidfd_open: ['EMFILE', 'ENOMEM'],
