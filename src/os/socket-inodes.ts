@@ -1,5 +1,6 @@
 import { fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Fd, Pid } from '../units.js';
+import { hasCode } from './libc.js';
 
 /** What the kernel numbers a socket by, in /proc and netlink alike. */
 export type Inode = number;
@@ -21,6 +22,16 @@ export function socketsOf(pid: Pid): Inode[] {
     });
   } catch {
     return []; // ENOENT, EACCES
+  }
+}
+
+/** Whether {@link socketsOf} can tell of that process: false without the right to trace it. */
+export function areSocketsVisible(pid: Pid): boolean {
+  try {
+    readlinkSync(`/proc/${pid}/fd/0`); // the folder alone may be listed with less
+    return true;
+  } catch (error) {
+    return !hasCode(error, 'EACCES', 'EPERM');
   }
 }
 

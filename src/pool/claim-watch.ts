@@ -1,7 +1,7 @@
 import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import { type ProcessorTime, processorTime } from '../os/processor-time.js';
-import { connectionsOf, type Inode, socketInode, socketsOf } from '../os/socket-inodes.js';
+import { areSocketsVisible, connectionsOf, type Inode, socketInode, socketsOf } from '../os/socket-inodes.js';
 import type { SlotGlance } from '../scoreboard/scoreboard.js';
 import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
 
@@ -12,6 +12,8 @@ export interface ClaimWatchParts {
   readonly workers: () => readonly { readonly slot: number; readonly pid: Pid }[];
   readonly glance: (slot: number) => SlotGlance | undefined;
   readonly kill: (slot: number, pid: Pid) => void;
+  /** It sees less than it should; said with the first worker. */
+  readonly onBlind: (line: string) => void;
 }
 
 /** What was found at one look at a worker: what it says, and what the kernel says. */
@@ -104,6 +106,7 @@ export class ClaimWatch {
   readonly #listening: Inode;
   readonly #watchedBySlot = new Map<number, Watched>();
   #timer: NodeJS.Timeout | undefined;
+  #isSightChecked = false;
 
   constructor(parts: ClaimWatchParts) {
     this.#parts = parts;
@@ -138,7 +141,17 @@ export class ClaimWatch {
     for (const { slot, pid } of workers) this.#lookAt(slot, pid, isClient);
   }
 
+  #checkSight(pid: Pid): void {
+    if (this.#isSightChecked) return;
+    this.#isSightChecked = true;
+    if (!areSocketsVisible(pid))
+      this.#parts.onBlind(
+        'request_terminate_timeout does not see a worker that sleeps and calls itself idle: the master may not look into its workers (it lacks CAP_SYS_PTRACE, or the system forbids tracing)',
+      );
+  }
+
   #lookAt(slot: number, pid: Pid, isClient: (inode: Inode) => boolean): void {
+    this.#checkSight(pid);
     const known = this.#watchedBySlot.get(slot);
     const watched = known?.pid === pid ? known : undefined;
     const glance = this.#parts.glance(slot);

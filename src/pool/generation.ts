@@ -84,8 +84,8 @@ export interface GenerationListener {
   onWorkerEnded(worker: EndedWorker): void;
   /** php-cgi itself has printed something. */
   onStartLine(line: string): void;
-  /** Slow requests will come without a backtrace; called once, with the first worker. */
-  onUntraceable(reason: string): void;
+  /** What the master will not see of its workers; said once, with the first of them. */
+  onBlind(line: string): void;
   /** A request takes longer than `request_slowlog_timeout`. */
   onSlowRequest(): void;
   onForkFailed(reason: string): void;
@@ -221,6 +221,7 @@ export class Generation {
       workers: () => this.workers().filter(({ isHeld, isKilled }) => isHeld && !isKilled),
       glance: (slot) => this.scoreboard.glance(slot),
       kill: (slot, pid) => this.#killLiar(this.#expectPid(slot, pid)),
+      onBlind: (line) => listener.onBlind(line),
     });
     this.#leaveWatch = new LeaveWatch({
       leavers: () => this.#leavers(),
@@ -565,7 +566,8 @@ export class Generation {
     if (this.#isTracingChecked || this.plan.pool.requestSlowlogTimeout === 0) return;
     this.#isTracingChecked = true;
     const failure = this.#tracingFailure(pid);
-    if (failure !== undefined) this.#listener.onUntraceable(failure.message);
+    if (failure !== undefined)
+      this.#listener.onBlind(`slow requests will be logged without a backtrace: ${failure.message}`);
   }
 
   #fingerprint(): string {

@@ -81,8 +81,8 @@ export class Pool {
   #crashes: CrashCounter;
   readonly #memoryWatch: MemoryWatch;
   readonly #startLines: StartLines;
-  /** Why there are no backtraces, as it was told. */
-  #untraceable: string | undefined;
+  /** What the master does not see of the workers, as it was told. */
+  readonly #blindLines = new Set<string>();
   /** Reloads and emergency restarts so far: what was begun before one of them is out of date after it. */
   #replacements: Count = 0;
   #state: State = 'starting';
@@ -459,7 +459,7 @@ export class Pool {
         },
         onWorkerEnded: (worker) => this.#onWorkerEnded(worker, generation),
         onStartLine: (line) => this.#startLines.tell(line, generation.plan.binary),
-        onUntraceable: (reason) => this.#tellUntraceable(reason),
+        onBlind: (line) => this.#tellBlind(line),
         onSlowRequest: () => {
           // A pool that was renewed counts from its renewal.
           if (generation === this.#current) this.#history.slowRequests++;
@@ -491,14 +491,12 @@ export class Pool {
     answer(answerQuestion(question, this, generation));
   }
 
-  /** The machine is the same after a reload: told again only where the reason is another. */
-  #tellUntraceable(reason: string): void {
-    if (reason === this.#untraceable) return;
-    this.#untraceable = reason;
+  /** The machine is the same after a reload: each line is told once. */
+  #tellBlind(line: string): void {
+    if (this.#blindLines.has(line)) return;
+    this.#blindLines.add(line);
     const { name } = this.config;
-    this.#log.warning(`[pool ${name}] slow requests will be logged without a backtrace: ${reason}`, {
-      pool: name,
-    });
+    this.#log.warning(`[pool ${name}] ${line}`, { pool: name });
   }
 
   #onWorkerStarted(pid: Pid): void {

@@ -54,7 +54,7 @@ const SPIN_PHP = `<?php function spin() { $end = hrtime(true) + 1.2e9; while (hr
 /** One of each kind that asks something of its own of the kernel. */
 const POOLS: Readonly<Record<string, Settings>> = {
   few: { pm: 'ondemand', 'pm.max_children': 8 },
-  other: { user: isRoot ? 'daemon' : undefined, 'pm.max_children': 1 },
+  other: { user: isRoot ? 'daemon' : undefined, request_terminate_timeout: '4s', 'pm.max_children': 1 },
   heavy: { 'pm.max_memory': '500M', 'pm.max_children': 1 },
   slow: { request_slowlog_timeout: '300ms', slowlog: '{folder}/slow.log', 'pm.max_children': 2 },
   ...(isRoot ? { jail: { chroot: '{folder}/www', 'pm.max_children': 1 } } : {}),
@@ -96,6 +96,7 @@ async function serveThrough(
   await reload(tsfpm);
   await serveAll(tsfpm, without);
   assert.ok(performance.now() - startedAt < GENEROUS_MS);
+  for (const line of lines) await until(`the log has ${line}`, () => line.test(tsfpm.log.text));
   const text = tsfpm.log.lines.join('\n');
   for (const line of lines) assert.equal(text.match(new RegExp(line, 'g'))?.length, 1, `${line} in\n${text}`);
   const others = tsfpm.log.lines.filter((line) => / no \S+ \(E[A-Z]+, /.test(line));
@@ -174,6 +175,7 @@ test(
       lines: [
         unknownQueue('netlink'),
         /WARNING: \[pool heavy\] pm\.max_memory counts what workers share .*CAP_SYS_PTRACE/,
+        /WARNING: \[pool other\] request_terminate_timeout does not see a worker that sleeps .*CAP_SYS_PTRACE/,
         /WARNING: \[pool slow\] slow requests will be logged without a backtrace: .*CAP_SYS_PTRACE/,
       ],
       without: ['jail'], // chroot is CAP_SYS_CHROOT
