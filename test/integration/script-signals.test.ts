@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
-import { type Daemon, startTsfpm } from '../helpers/daemon.js';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import type { Pid } from '../../src/units.js';
+import { startTsfpm } from '../helpers/daemon.js';
 import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { isAlive } from '../helpers/processes.js';
@@ -44,15 +47,17 @@ const files = {
   ),
 };
 
-async function start(t: TestContext): Promise<{ tsfpm: Daemon; pristine: unknown }> {
-  const tsfpm = await startTsfpm(t, { pools: { www: { pm: 'static', 'pm.max_children': 1 } }, files });
-  tsfpm.announce(/nowhere\(\)|thrown/);
-  return { tsfpm, pristine: await tsfpm.getJson('signals.php') };
+/** What of them is blocked, ignored and handled. */
+function signalsOf(pid: Pid): string[] {
+  return readFileSync(`/proc/${pid}/status`, 'utf8').match(/^Sig(?:Blk|Ign|Cgt):.*$/gm) ?? [];
 }
 
 for (const [index, name] of Object.keys(LEFT).entries())
   test(`a request that leaves ${name} behind is over when it is over`, async (t) => {
-    const { tsfpm, pristine } = await start(t);
+    const tsfpm = await startTsfpm(t, { pools: { www: { pm: 'static', 'pm.max_children': 1 } }, files });
+    tsfpm.announce(/nowhere\(\)|thrown/);
+    const atStart = signalsOf(tsfpm.workers()[0] ?? 0);
+    const pristine = await tsfpm.getJson('signals.php');
     if (pristine === null) {
       t.skip('this php-cgi has no pcntl');
       return;
@@ -66,6 +71,7 @@ for (const [index, name] of Object.keys(LEFT).entries())
         params: scriptParams(tsfpm.folder.script(`leaves-${index}.php`)),
         keepConn,
       });
+      await until('all is as before', () => isDeepStrictEqual(signalsOf(worker), atStart));
       if (!keepConn) assert.deepEqual(await tsfpm.getJson('signals.php'), pristine);
       if (name === 'an alarm') await sleep(1300);
       for (const signal of ['SIGUSR2', 'SIGHUP'] as const) process.kill(worker, signal);
