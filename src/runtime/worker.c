@@ -17,6 +17,7 @@
 
 #include "access-log.h"
 #include "ask.h"
+#include "foreign-fork.h"
 #include "output.h"
 #include "relay.h"
 #include "request-head.h"
@@ -690,6 +691,7 @@ void tsfpm_worker_answer_early(void)
 {
     if (!request_open || answered_early) return;
     tsfpm_messages_send();
+    tsfpm_script_children_lose_client();
     uint8_t end[2 * FCGI_HEADER_LEN] = {0};
     make_header(end, FCGI_END_REQUEST, stream.id, FCGI_HEADER_LEN);
     write_all(end, sizeof end);
@@ -716,9 +718,11 @@ ssize_t tsfpm_worker_write(const void *buffer, size_t size)
 {
     tsfpm_messages_send(); /* between records: PHP runs no script while it writes one in pieces */
     tsfpm_response_has_begun = 1;
+    bool is_end = in_request && !request_open && ends_with_end_request(buffer, size);
+    if (is_end) tsfpm_script_children_lose_client();
     ssize_t written = answered_early ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
     if (written < 0 && errno != EINTR && client_may_be_gone) written = (ssize_t)size;
-    if (!in_request || request_open || written != (ssize_t)size || !ends_with_end_request(buffer, size)) return written;
+    if (!is_end || written != (ssize_t)size) return written;
     in_request = answered_early = false;
     is_answered = true;
     tsfpm_request_id = -1;
@@ -784,5 +788,8 @@ int tsfpm_worker_close(void)
     if (let_go || is_answered) tsfpm_worker_drain();
     int fd = tsfpm_connection;
     tsfpm_connection = -1;
+    tsfpm_script_children_lose_client();
+    if (tsfpm_client_is_shared) tsfpm_libc()->shutdown(fd, SHUT_RDWR); /* a client may wait for the end of it */
+    tsfpm_client_is_shared = false;
     return tsfpm_libc()->close(fd);
 }

@@ -32,6 +32,8 @@ void tsfpm_timeout_begin(void)
 {
     abort();
 }
+bool tsfpm_client_is_shared;
+void tsfpm_script_children_lose_client(void) {}
 bool tsfpm_signals_are_changed;
 void tsfpm_signals_restore(void)
 {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -10,6 +10,7 @@ import { unlessRoot, WORKER_USER } from '../helpers/daemon-folder.js';
 import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { descriptorsOf, isAlive } from '../helpers/processes.js';
+import { requestBytes } from '../helpers/request-bytes.js';
 import { until } from '../helpers/wait.js';
 
 // A script's own child processes: pcntl_fork() gives them a copy of everything that PHP has of the request.
@@ -37,6 +38,7 @@ const PARENT_PHP = `pcntl_waitpid($pid, $status); echo 'after ', strlen(file_get
 
 const files = {
   'pid.php': PID_PHP,
+  'can-fork.php': `<?php echo function_exists('pcntl_fork') ? 'yes' : '';`,
   ...Object.fromEntries(
     Object.entries(ENDS).map(([, act], index) => [
       `end-${index}.php`,
@@ -48,9 +50,23 @@ const files = {
     echo 'one '; flush();
     $pid = pcntl_fork(); if ($pid === 0) { echo 'two '; flush(); echo 'never '; exit; }
     pcntl_waitpid($pid, $status); echo 'three';`,
+  // More than PHP's own buffer holds.
+  'talks-much.php': `<?php if (!function_exists('pcntl_fork')) die('no pcntl');
+    echo 'one '; flush();
+    $pid = pcntl_fork();
+    if ($pid === 0) {
+      for ($i = 0; $i < 3; $i++) { echo str_repeat('x', 30000), 'y'; for ($j = 0; $j < 1000; $j++) echo 'z'; flush(); }
+      echo str_repeat('never', 10000); exit;
+    }
+    pcntl_waitpid($pid, $status); echo 'three';`,
+  // Talks when the request is over.
+  'late.php': `<?php if (!function_exists('pcntl_fork')) die('no pcntl');
+    $pid = pcntl_fork(); if ($pid !== 0) die('answer');
+    for ($i = 0; $i < 2000 && !file_exists(__DIR__ . '/../marks/go'); $i++) { usleep(5000); clearstatcache(); }
+    echo 'late'; flush(); touch(__DIR__ . '/../marks/gone'); exit;`,
   // Stays behind when the request is over.
   'stays.php': `<?php if (!function_exists('pcntl_fork')) die('no pcntl');
-    $pid = pcntl_fork(); if ($pid === 0) { sleep(60); exit; } echo $pid;`,
+    $pid = pcntl_fork(); if ($pid === 0) { sleep(60); exit; } usleep(200000); echo $pid;`,
   'programs.php': `<?php
     echo trim(shell_exec('echo shell')), ' ';
     $p = proc_open(['cat'], [['pipe', 'r'], ['pipe', 'w']], $pipes); fwrite($pipes[0], 'cat'); fclose($pipes[0]);
@@ -107,6 +123,53 @@ test('what a child echoes and flushes reaches the client, and nothing else of it
   assert.deepEqual(endRequest, { appStatus: 0, protocolStatus: 0 });
 });
 
+test('much that a child echoes and flushes is whole', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'pm.max_children': 1, 'php_admin_value[output_buffering]': '0' } },
+    files,
+  });
+  const text = await tsfpm.get('talks-much.php');
+  if (text === 'no pcntl') {
+    t.skip('this php-cgi has no pcntl');
+    return;
+  }
+  assert.equal(text, `one ${`${'x'.repeat(30_000)}y${'z'.repeat(1000)}`.repeat(3)}three`);
+});
+
+test('what a child flushes when its request is over is in nobody’s answer', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'pm.max_children': 1, 'php_admin_value[output_buffering]': '0' } },
+    files,
+  });
+  const connection = await FastcgiConnection.open(tsfpm.address());
+  t.after(() => connection.close());
+  const ask = async (script: string) =>
+    (
+      await connection.request({ params: scriptParams(tsfpm.folder.script(script)), keepConn: true })
+    ).body.toString();
+  if ((await ask('late.php')) === 'no pcntl') {
+    t.skip('this php-cgi has no pcntl');
+    return;
+  }
+  writeFileSync(tsfpm.folder.at('marks/go'), '');
+  await until('the child has flushed', () => existsSync(tsfpm.folder.at('marks/gone')));
+  assert.match(await ask('pid.php'), /^[0-9]+$/);
+});
+
+test('a child that stays behind does not keep its client from seeing the end', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools: { www: { 'pm.max_children': 1 } }, files });
+  if (!(await tsfpm.get('can-fork.php'))) {
+    t.skip('this php-cgi has no pcntl');
+    return;
+  }
+  const connection = await FastcgiConnection.open(tsfpm.address());
+  connection.send(requestBytes({ params: scriptParams(tsfpm.folder.script('stays.php')) }));
+  await until('the connection has ended', () => connection.isClosed);
+  const children = tsfpm.workers();
+  assert.equal(children.length, 2, 'the worker and the child');
+  for (const pid of children) process.kill(pid, 'SIGTERM');
+});
+
 test('a child that stays behind has neither listening socket nor channel, and does not outlive TERM', async (t) => {
   const tsfpm = await startTsfpm(t, { pools: { www: { 'pm.max_children': 1 } }, files });
   const pid = Number(await tsfpm.get('stays.php'));
@@ -119,8 +182,10 @@ test('a child that stays behind has neither listening socket nor channel, and do
     [...descriptorsOf(of).values()].filter((name) => name.startsWith('socket:'));
   await until('the worker has a listening socket and a channel', () => sockets(worker).length === 2);
   // The client's connection alone, which the worker has closed.
-  const own = sockets(pid);
-  assert.ok(own.length <= 1 && !sockets(worker).includes(own[0] ?? ''), own.join(' '));
+  await until('the child has no socket of the worker', () => {
+    const own = sockets(pid);
+    return own.length <= 1 && !sockets(worker).includes(own[0] ?? '');
+  });
   await tsfpm.get('pid.php');
   process.kill(pid, 'SIGTERM');
   await until('it has ended', () => !isAlive(pid));
