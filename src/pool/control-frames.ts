@@ -69,6 +69,7 @@ export const SETTING_KEYS = {
   APPARMOR_HAT: 40,
   SOFT_FILES: 41,
   TIME_ZONES: 42,
+  LOG_LEVEL: 43,
 } as const;
 
 /** `enum tsfpm_question_kind` */

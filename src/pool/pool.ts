@@ -7,11 +7,10 @@ import type { Count, Fd, Milliseconds, Pid, Seconds } from '../units.js';
 import { answerQuestion } from './answers.js';
 import type { Question } from './control-frames.js';
 import { CrashCounter, isCrash } from './crashes.js';
-import { type Environment, zygoteEnvironment } from './environment.js';
+import { zygoteEnvironment } from './environment.js';
 import { exitText } from './exit-text.js';
 import { ForkRefusals } from './fork-refusals.js';
 import { type EndedWorker, Generation, type GenerationTools } from './generation.js';
-import type { PoolAccount } from './identity.js';
 import { lostRequestText } from './lost-request.js';
 import { MemoryWatch } from './memory-watch.js';
 import { definedPhpCgi, type PhpOptions, phpArguments } from './php-arguments.js';
@@ -21,16 +20,13 @@ import type { ProcessBudget } from './process-budget.js';
 import { Scaler } from './scaler.js';
 import { failuresAfter, replacementDelay } from './scaling/back-off.js';
 import { askBuiltIn, StartLines } from './start-lines.js';
-import { workerSettings } from './worker-settings.js';
+import { type WorkerPlan, workerSettings } from './worker-settings.js';
 import type { ZygoteHandle } from './zygote.js';
 
 /** What a reload may change of a pool. */
-export interface PoolPlan {
-  readonly config: PoolConfig;
-  readonly account: PoolAccount;
+export interface PoolPlan extends WorkerPlan {
   readonly listenFd: Fd;
   readonly php: PhpOptions;
-  readonly environment: Environment;
   /** Worker crashes within so many seconds that renew the pool; 0 is off. */
   readonly emergency: { readonly threshold: Count; readonly intervalS: Seconds };
   /** `process_control_timeout`: how long workers that are replaced may take; 0 is no bound. */
@@ -198,11 +194,17 @@ export class Pool {
 
   /** A new generation would be the same but for its fresh opcache. */
   isUnchangedBy(plan: PoolPlan): boolean {
-    const { config, account, listenFd, php } = this.#parts;
+    const { config, account, listenFd, php, logLevel } = this.#parts;
     return (
       isDeepStrictEqual(
-        { config, account, listenFd, php },
-        { config: plan.config, account: plan.account, listenFd: plan.listenFd, php: plan.php },
+        { config, account, listenFd, php, logLevel },
+        {
+          config: plan.config,
+          account: plan.account,
+          listenFd: plan.listenFd,
+          php: plan.php,
+          logLevel: plan.logLevel,
+        },
       ) &&
       (this.#current?.isUpToDate ?? config.pm === 'ondemand')
     );
@@ -438,7 +440,7 @@ export class Pool {
   }
 
   #newGeneration(plan: PoolPlan, isToProve: boolean): Generation {
-    const { config, account, environment, php, listenFd } = plan;
+    const { config, environment, php, listenFd } = plan;
     const generation: Generation = new Generation(
       {
         pool: config,
@@ -446,7 +448,7 @@ export class Pool {
         binary: this.#findBinary(plan),
         arguments: phpArguments(config, php),
         environment: zygoteEnvironment(config, environment),
-        settings: workerSettings(config, account, environment),
+        settings: workerSettings(plan),
         listenFd,
         isToProve,
       },

@@ -1,5 +1,6 @@
 import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
+import { LOG_LEVELS, type LogLevel } from '../log/levels.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import type { Setting } from './control-frames.js';
 import { type Environment, SOFT_FILES_VARIABLE, workerEnvironment } from './environment.js';
@@ -14,14 +15,30 @@ const int64 = (key: Setting['key'], value: number): Setting => ({
   value: Buffer.from(BigInt64Array.of(BigInt(value)).buffer),
 });
 
+/** What a pool's workers are made by. */
+export interface WorkerPlan {
+  readonly config: PoolConfig;
+  readonly account: PoolAccount;
+  /** The master's own. */
+  readonly environment: Environment;
+  /** `log_level`: workers judge what they say themselves. */
+  readonly logLevel: LogLevel;
+}
+
 /** All that a pool's zygote must know to make a worker of a fork: the CONFIGURE frame, before encoding. */
-export function workerSettings(pool: PoolConfig, account: PoolAccount, master: Environment): Setting[] {
+export function workerSettings({
+  config: pool,
+  account,
+  environment: master,
+  logLevel,
+}: WorkerPlan): Setting[] {
   const { identity } = account;
   const isRoot = process.geteuid?.() === 0;
   const settings = [
     text('POOL', pool.name),
     text('ZYGOTE_TITLE', `tsfpm: zygote ${pool.name}`),
     text('WORKER_TITLE', `tsfpm: pool ${pool.name}`),
+    int32('LOG_LEVEL', LOG_LEVELS.indexOf(logLevel) + 1),
   ];
   if (identity !== undefined)
     settings.push(text('USER', identity.user), int32('UID', identity.uid), int32('GID', identity.gid), {

@@ -274,6 +274,7 @@ export class PoolSet {
       listenFd: this.#socketFor(config).fd,
       php: this.#parts.php,
       environment: this.#parts.environment,
+      logLevel: global.logLevel,
       emergency: {
         threshold: global.emergencyRestartThreshold,
         intervalS: global.emergencyRestartInterval,

@@ -40,6 +40,7 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
               listenFd: socket.fd,
               php: parts.php,
               environment: parts.environment,
+              logLevel: config.global.logLevel,
               emergency: { threshold: 0, intervalS: 0 },
               drainBoundMs: 0,
               arrivals: new Arrivals(),

@@ -120,6 +120,7 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_ALLOWED_CLIENTS = 19,  /* separated by commas; absent: everybody; empty: nobody */
     TSFPM_SETTING_CATCH_OUTPUT = 21,     /* int32, 1: what workers print goes to the log; absent: to /dev/null */
     TSFPM_SETTING_LOG_FIELD = 20,        /* struct tsfpm_log_field and a name, repeated: what the access log needs */
+    TSFPM_SETTING_LOG_LEVEL = 43,        /* int32, enum tsfpm_level */
     TSFPM_SETTING_APPARMOR_HAT = 40,     /* name */
     TSFPM_SETTING_TIME_ZONES = 42,       /* uint32 n, n times where a name and where its data starts, names and data */
     TSFPM_SETTING_SOFT_FILES = 41,       /* int64, soft limit of descriptors for workers; absent: as the zygote's */

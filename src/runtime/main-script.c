@@ -92,7 +92,7 @@ static void tell_unopened(int reason)
     char text[TEXT_MOST + 64];
     snprintf(text, sizeof text, "%s (%.60s)", main_script, strerror(reason));
     mask_control_characters(text);
-    tsfpm_message("ERROR: ", "Unable to open primary script: ", text);
+    tsfpm_message(TSFPM_LEVEL_ERROR, "Unable to open primary script: ", text);
 }
 
 static int on_open_stream(void *first, void *second)
@@ -203,7 +203,7 @@ static void deny(const char *path)
     char text[TEXT_MOST];
     snprintf(text, sizeof text, "Access to the script '%s' has been denied (see security.limit_extensions)", path);
     mask_control_characters(text);
-    tsfpm_message("NOTICE: ", "", text);
+    tsfpm_message(TSFPM_LEVEL_NOTICE, "", text);
     answer("HTTP/1.1 403 Forbidden", "Access denied.\n");
 }
 
@@ -227,7 +227,7 @@ void tsfpm_main_script_check(void)
         answer(NULL, "");
     } else if (sapi->path_translated == NULL) {
         tsfpm_worker_has_no_script();
-        tsfpm_message_to_client("", "Primary script unknown"); /* php-fpm logs it as DEBUG */
+        tsfpm_message(TSFPM_LEVEL_DEBUG, "", "Primary script unknown");
         answer("HTTP/1.1 404 Not Found", "File not found.\n");
     } else if (!may_run(sapi->path_translated)) {
         deny(sapi->path_translated);

@@ -14,6 +14,9 @@
 
 static long (*ini_long)(const char *, size_t, int);
 static void (*log_elsewhere)(const char *, int);
+#define PHP_MESSAGE "PHP message: "
+
+static enum tsfpm_level log_level = TSFPM_LEVEL_NOTICE;
 static bool has_told_client; /* something, in this request */
 /* As under php-fpm, the web server gets them with the next piece of the answer: nginx makes a line of what comes at once. */
 static struct {
@@ -61,19 +64,42 @@ static struct iovec piece(const char *text)
     return (struct iovec){.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
 }
 
-void tsfpm_message(const char *level, const char *front, const char *text)
+static void write_line(const struct iovec *pieces, size_t count)
 {
-    const struct iovec line[] = {piece(level), piece(front), piece(text), piece("\n")};
-    ssize_t written = writev(STDERR_FILENO, line, sizeof line / sizeof *line);
+    ssize_t written = writev(STDERR_FILENO, pieces, (int)count);
     (void)written; /* nobody is left to tell */
+}
+
+void tsfpm_messages_configure(enum tsfpm_level lowest)
+{
+    log_level = lowest;
+}
+
+void tsfpm_message_from(enum tsfpm_level level, const char *function, const char *line, const char *front,
+                        const char *text)
+{
+    static const char *const words[] = {
+        [TSFPM_LEVEL_DEBUG] = "DEBUG: ", [TSFPM_LEVEL_NOTICE] = "NOTICE: ", [TSFPM_LEVEL_WARNING] = "WARNING: ",
+        [TSFPM_LEVEL_ERROR] = "ERROR: ", [TSFPM_LEVEL_ALERT] = "ALERT: ",
+    };
+    bool with_place = log_level == TSFPM_LEVEL_DEBUG;
+    const struct iovec pieces[] = {piece(words[level]), piece(with_place ? function : ""), piece(with_place ? line : ""),
+                                   piece(front), piece(text), piece("\n")};
+    if (level >= log_level) write_line(pieces, sizeof pieces / sizeof *pieces);
     tsfpm_message_to_client(front, text);
 }
 
 static void on_log(const char *message, int syslog_priority)
 {
-    if (tsfpm_role == TSFPM_ROLE_WORKER || tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD)
-        tsfpm_message("NOTICE: ", "PHP message: ", message);
-    else log_elsewhere(message, syslog_priority);
+    if (tsfpm_role != TSFPM_ROLE_WORKER && tsfpm_role != TSFPM_ROLE_SCRIPT_CHILD) {
+        log_elsewhere(message, syslog_priority);
+        return;
+    }
+    tsfpm_message(TSFPM_LEVEL_NOTICE, PHP_MESSAGE, message);
+    if (log_level <= TSFPM_LEVEL_NOTICE) return;
+    /* php-fpm hides the level then, and nothing else. */
+    const struct iovec pieces[] = {piece(PHP_MESSAGE), piece(message), piece("\n")};
+    write_line(pieces, sizeof pieces / sizeof *pieces);
 }
 
 void tsfpm_messages_prepare(void)

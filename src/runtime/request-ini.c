@@ -42,7 +42,7 @@ static void complain(const char *format, const char *key)
 {
     char text[512];
     snprintf(text, sizeof text, format, key);
-    tsfpm_message("ERROR: ", "Passing INI directive through FastCGI: ", text);
+    tsfpm_message(TSFPM_LEVEL_ERROR, "Passing INI directive through FastCGI: ", text);
 }
 
 /* The request asks for a restriction that it cannot have: its script must not run without it. */

@@ -208,6 +208,7 @@ static void configure(const uint8_t *payload, size_t length)
         case TSFPM_SETTING_LOG_FIELD:
             if (!tsfpm_access_log_add_field(bytes, setting.length)) tsfpm_die("the access log needs too many fields");
             break;
+        case TSFPM_SETTING_LOG_LEVEL: tsfpm_messages_configure((enum tsfpm_level)read_integer(bytes, setting.length)); break;
         case TSFPM_SETTING_TIME_ZONES: tsfpm_jail_take_time_zones(bytes, setting.length); break;
         case TSFPM_SETTING_ENV:
         case TSFPM_SETTING_ADMIN_VALUE: break; /* read_lists */

@@ -107,6 +107,11 @@ void tsfpm_jail_prepare(const char *root)
     (void)root;
 }
 
+void tsfpm_messages_configure(enum tsfpm_level lowest)
+{
+    (void)lowest;
+}
+
 void tsfpm_jail_take_time_zones(const uint8_t *database, size_t size)
 {
     (void)database, (void)size;

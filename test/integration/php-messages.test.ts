@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { LOG_LEVELS } from '../../src/log/levels.js';
+import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
+import { type Daemon, prepareFolder, startTsfpm } from '../helpers/daemon.js';
+import { isRoot } from '../helpers/daemon-folder.js';
+import { scriptParams } from '../helpers/fastcgi-client.js';
+import { until } from '../helpers/wait.js';
+import { RealPhpFpm } from '../unit/status/real-php-fpm.js';
+
+const POOL = {
+  'pm.max_children': 1,
+  catch_workers_output: 'yes',
+  'php_admin_value[log_errors]': '1',
+  'php_admin_value[display_errors]': '0',
+};
+const LOG_FILES = {
+  'log.php': `<?php error_log('one'); error_log("two\\nlines"); trigger_error('three', E_USER_WARNING);
+    trigger_error('four', E_USER_DEPRECATED); echo 'ok';`,
+  'fatal.php': '<?php error_log("before"); no_such_function();',
+  'denied.txt': 'no script',
+};
+
+/** What workers said, in order, without times, pids and where in a program a line comes from. */
+function saidIn(file: string): string[] {
+  return readFileSync(file, 'latin1')
+    .replace(/^\[[^\]]+\] (?!WARNING: .*said into).*\n/gm, '')
+    .replace(/^\[[^\]]+\] (WARNING: )(?:pid \d+, \S+, line \d+: )?/gm, '$1')
+    .replace(/child \d+ said/g, 'child N said')
+    .replace(/([A-Z]+: )[\w.#()]+\(\), line \d+: \0?/g, '$1PLACE ')
+    .replace(/\/\S+\/(?=\w+\.(?:php|txt))/g, '')
+    .split('\n')
+    .slice(0, -1);
+}
+
+for (const decorate of ['yes', 'no'])
+  for (const level of LOG_LEVELS)
+    test(`messages of PHP and of workers are logged as by php-fpm with log_level = ${level}, decorate_workers_output = ${decorate}`, {
+      skip: unlessPhpFpm,
+    }, async (t) => {
+      const settings = { ...POOL, decorate_workers_output: decorate };
+      const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}`);
+      const real = await RealPhpFpm.start(
+        { ...process.env },
+        [...lines, '[global]', `log_level = ${level}`].join('\n'),
+      );
+      t.after(() => real.stop());
+      const tsfpm = await startTsfpm(t, {
+        global: { log_level: level },
+        pools: { www: settings },
+        files: LOG_FILES,
+        arguments: [],
+        logTo: 'file',
+      });
+      tsfpm.announce(/said into/);
+      const requests = [...Object.keys(LOG_FILES), 'missing.php'];
+      for (const [name, text] of Object.entries(LOG_FILES)) writeFileSync(join(real.folder, name), text);
+      for (const name of requests) {
+        await real.get(scriptParams(join(real.folder, name)));
+        await tsfpm.request(name);
+      }
+      const [theirs, ours] = [join(real.folder, 'error.log'), tsfpm.folder.at('error.log')];
+      const ends = /thrown in|script unknown/;
+      await until(
+        'both have logged all',
+        () =>
+          [theirs, ours].every((file) => saidIn(file).some((line) => ends.test(line))) &&
+          saidIn(ours).length >= saidIn(theirs).length,
+      ).catch(() => {});
+      // php-fpm leaves out what is before a line then, and keeps the quote behind it.
+      const isMangled = decorate === 'yes' && (level === 'error' || level === 'alert');
+      assert.deepEqual(
+        saidIn(ours),
+        saidIn(theirs).map((line) => (isMangled ? line.replace(/"$/, '') : line)),
+      );
+    });
+
+/** @returns the compiled extension, where the pool's user may read it */
+function talkingExtension(tsfpm: { at(name: string): string }): string {
+  const source = fileURLToPath(new URL('../../../test/helpers/talking-extension.c', import.meta.url));
+  const library = tsfpm.at('talking.so');
+  execFileSync('cc', ['-std=c11', '-Wall', '-Wextra', '-shared', '-fPIC', '-o', library, source]);
+  if (isRoot) chmodSync(library, 0o755);
+  return library;
+}
+
+for (const decorate of ['yes', 'no'])
+  test(`what an extension of php_admin_value says at its start and end is in the log, decorate_workers_output = ${decorate}`, async (t) => {
+    const library = talkingExtension(prepareFolder(t));
+    const tsfpm = await startTsfpm(t, {
+      pools: {
+        www: {
+          ...POOL,
+          decorate_workers_output: decorate,
+          'php_admin_value[extension]': library,
+          'pm.max_requests': 1,
+        },
+      },
+      files: { 'good.php': '<?php echo "good";' },
+      arguments: [],
+      logTo: 'file',
+    });
+    tsfpm.announce(/talking: /);
+    await tsfpm.log.expect(/\[pool www\] php-cgi: talking: start on stderr\n/);
+    assert.match(
+      tsfpm.log.text,
+      /\[pool www\] php-cgi: PHP Warning: {2}talking: start as a warning in Unknown on line 0\n/,
+    );
+    assert.equal(await tsfpm.get('good.php'), 'good');
+    const said = (text: string) =>
+      new RegExp(
+        decorate === 'yes'
+          ? `WARNING: \\[pool www\\] child \\d+ said into stderr: "${text}"\\n`
+          : `^${text}\\n`,
+        'm',
+      );
+    await untilLogged(tsfpm, said('talking: end on stderr'));
+    await untilLogged(
+      tsfpm,
+      said('NOTICE: PHP message: PHP Warning: {2}talking: end as a warning in Unknown on line 0'),
+    );
+  });
+
+const untilLogged = (tsfpm: Daemon, pattern: RegExp) =>
+  until(`the log has ${pattern}`, () => pattern.test(tsfpm.log.text));
