@@ -18,14 +18,6 @@
 #include "request-head.h"
 #include "runtime.h"
 
-/* main/SAPI.h */
-struct header_line {
-    const char *line;
-    size_t length;
-    long response_code;
-};
-#define SAPI_HEADER_REPLACE 0
-
 #define TEXT_MOST 4096
 
 static struct sapi_globals *sapi;

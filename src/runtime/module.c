@@ -143,6 +143,7 @@ static int request_startup(int type, int module_number)
     tsfpm_signals_watch();
     tsfpm_worker_request_starts();
     tsfpm_access_log_request_starts();
+    tsfpm_error_header_request_starts();
     tsfpm_main_script_check();
     return 0;
 }
@@ -155,6 +156,13 @@ static int request_shutdown(int type, int module_number)
     tsfpm_main_script_check_end();
     tsfpm_request_body_ends();
     tsfpm_worker_request_ends(memory_peak_usage(true));
+    return 0;
+}
+
+static int module_startup(int type, int module_number)
+{
+    (void)type;
+    tsfpm_error_header_start(module_number);
     return 0;
 }
 
@@ -198,6 +206,7 @@ static struct module_entry module = {
     .size = sizeof(struct module_entry),
     .name = "tsfpm",
     .version = "1",
+    .module_startup = module_startup,
     .request_startup = request_startup,
     .request_shutdown = request_shutdown,
 };

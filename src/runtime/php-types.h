@@ -74,6 +74,8 @@ struct sapi_headers {
     unsigned char is_persistent;
     void *position;
     int http_response_code;
+    unsigned char send_default_content_type;
+    char *mimetype, *http_status_line;
 };
 
 /* main/SAPI.h, the start of sapi_globals, in builds without thread safety */
@@ -94,7 +96,17 @@ struct sapi_globals {
     char **argv;
     int proto_num;
     struct sapi_headers headers;
+    int64_t read_post_bytes;
+    unsigned char post_read, headers_sent;
 };
+
+/* main/SAPI.h sapi_header_line: what sapi_header_op() is given */
+struct header_line {
+    const char *line;
+    size_t length;
+    long response_code;
+};
+#define SAPI_HEADER_REPLACE 0
 
 /* module.c: PHP's own, or NULL where it does not look as it is taken to. */
 struct sapi_module *tsfpm_sapi_module(void);

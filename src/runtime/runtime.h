@@ -124,6 +124,10 @@ void tsfpm_message_from(enum tsfpm_level level, const char *function, const char
                         const char *text);
 void tsfpm_message_to_client(const char *front, const char *text);
 
+/* error-header.c */
+void tsfpm_error_header_start(int module_number); /* PHP's module start-up */
+void tsfpm_error_header_request_starts(void);
+
 /* request-body.c */
 void tsfpm_request_body_prepare(void); /* once PHP is there: from then on REQUEST_BODY_FILE counts */
 void tsfpm_request_body_starts(void);  /* a request's start, before PHP reads anything of it */
