@@ -2,7 +2,7 @@ import { closeSync, fstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { SystemError } from '../errors.js';
 import type { Count, Fd } from '../units.js';
-import { checked, libcFunction, systemError } from './libc.js';
+import { asSystemError, checked, libcFunction, systemError } from './libc.js';
 import { readInt32, readUInt16, readUInt32, writeUInt16, writeUInt32 } from './native-integers.js';
 import { isReadable } from './poll.js';
 import { openStreamSocket, socketName, socketOption } from './socket.js';
@@ -87,8 +87,7 @@ function askKernel(fd: Fd, family: SocketAddress['family'] | undefined): ListenQ
   try {
     return family === 'unix' ? unixQueue(fd) : tcpQueue(fd);
   } catch (error) {
-    if (error instanceof SystemError) return error;
-    throw error;
+    return asSystemError(error);
   }
 }
 

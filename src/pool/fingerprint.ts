@@ -6,6 +6,10 @@ export function fingerprint(paths: readonly string[]): string {
 }
 
 function stamp(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? 'missing' : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
+  try {
+    const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true });
+    return `${dev}:${ino}:${size}:${mtimeNs}`;
+  } catch {
+    return 'missing'; // or out of reach now: EACCES, ENOMEM, ESTALE
+  }
 }
