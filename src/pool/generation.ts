@@ -818,8 +818,7 @@ export class Generation {
       this.#onWorkerEnd(slot, worker, status, 0);
       this.#endIfEmpty();
     });
-    // The kernel has sent TERM as well, where it does that (PR_SET_PDEATHSIG).
-    this.#signal(worker, this.#isKilled ? 'SIGKILL' : 'SIGTERM');
+    if (this.#isKilled) this.#signal(worker, 'SIGKILL');
   }
 
   #endReason(end: ZygoteEnd): string {

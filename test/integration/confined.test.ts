@@ -183,6 +183,28 @@ test(
     }),
 );
 
+test('workers of a zygote that is killed leave, and others serve, though the kernel tells nobody of its death', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    command: confined({ refuse: ['prctl:0:1=EPERM', 'prctl:0:36=EPERM'] }),
+    files: {
+      'sleep.php': SLEEP_PHP,
+      'hold.php':
+        "<?php touch(__DIR__ . '/../marks/begun'); $until = hrtime(true) + 5e8; while (hrtime(true) < $until) usleep(1000); echo 'held';",
+    },
+  });
+  const before = await tsfpm.untilWorkers();
+  const running = tsfpm.get('hold.php');
+  await until('it is running', () => existsSync(tsfpm.folder.at('marks/begun')));
+  process.kill(tsfpm.zygote() ?? 0, 'SIGKILL');
+  assert.equal(await running, 'held');
+  await tsfpm.expectLog(/ERROR: \[pool www\] .*; starting another/);
+  await until('others are there', () => {
+    const now = tsfpm.workers();
+    return now.length === before.length && !now.some((pid) => before.includes(pid));
+  });
+  assert.match(await sleepRequest(tsfpm, 1), /^slept/);
+});
+
 test('commands are refused where the kernel does not tell who gives them', async (t) => {
   const tsfpm = await startTsfpm(t, { command: confined({ refuse: ['getsockopt:2:17=EPERM'] }) });
   const { code } = await tsfpmCommand(tsfpm, 'reload');
