@@ -102,6 +102,8 @@ const PROBE_PATIENCE_MS: Milliseconds = 2000;
 const PROBE_LOOK_MS: Milliseconds = 2;
 /** How often a line without its end is looked at. */
 const OPEN_LINE_LOOK_MS: Milliseconds = 200;
+/** After so many looks at which nothing had come the rest of a line is no longer on its way: pools that print much wait. */
+const OPEN_LINE_LOOKS: Count = 5;
 /** How often a zygote is asked whether it listens, and how many times in a row it may not have answered by then. */
 const ECHO_INTERVAL_MS: Milliseconds = 5000;
 const MOST_SILENT_LOOKS: Count = 2;
@@ -770,6 +772,7 @@ export class Generation {
       this.#openLinesTimer = undefined;
       for (const [slot, worker] of this.#workersBySlot) {
         if (worker.at !== 'running' || !worker.output.isMidLine) continue;
+        if (worker.output.quietLooks() < OPEN_LINE_LOOKS) continue;
         const stage = this.scoreboard.glance(slot)?.stage;
         if (stage === 'accepting' || stage === 'waiting') worker.output.endLine();
       }

@@ -1,5 +1,6 @@
 import type { MasterLog } from '../log/master-log.js';
 import type { OutputFrame, OutputSource } from '../log/output-frame.js';
+import type { Count } from '../units.js';
 import type { OutputStream } from './control-frames.js';
 
 const NEWLINE = 0x0a;
@@ -22,10 +23,16 @@ export class WorkerOutput {
   readonly #markStart: Record<OutputStream, Buffer> = { stdout: NOTHING, stderr: NOTHING };
   /** `log_buffering = no`: the present line as far as it is written already. */
   #open: { readonly frame: OutputFrame; written: number } | undefined;
+  #quietLooks: Count = 0;
 
   constructor(log: MasterLog, worker: Omit<OutputSource, 'stream'>) {
     this.#log = log;
     this.#sources = { stdout: { ...worker, stream: 'stdout' }, stderr: { ...worker, stream: 'stderr' } };
+  }
+
+  /** To be asked every now and then: how often it was since the last piece came. */
+  quietLooks(): Count {
+    return ++this.#quietLooks;
   }
 
   /** A line has begun, and is not ended. */
@@ -34,6 +41,7 @@ export class WorkerOutput {
   }
 
   push(stream: OutputStream, piece: Buffer): void {
+    this.#quietLooks = 0;
     let bytes =
       this.#markStart[stream].length === 0 ? piece : Buffer.concat([this.#markStart[stream], piece]);
     for (let mark = bytes.indexOf(END_OF_REQUEST); mark >= 0; mark = bytes.indexOf(END_OF_REQUEST)) {
