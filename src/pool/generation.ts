@@ -102,6 +102,8 @@ const PROBE_PATIENCE_MS: Milliseconds = 2000;
 const PROBE_LOOK_MS: Milliseconds = 2;
 /** How often a line without its end is looked at. */
 const OPEN_LINE_LOOK_MS: Milliseconds = 200;
+/** Workers that are idle are told to leave within milliseconds. */
+const LAST_ACCEPT_PATIENCE_MS: Milliseconds = 1000;
 /** After so many looks at which nothing had come the rest of a line is no longer on its way: pools that print much wait. */
 const OPEN_LINE_LOOKS: Count = 5;
 /** How often a zygote is asked whether it listens, and how many times in a row it may not have answered by then. */
@@ -470,6 +472,13 @@ export class Generation {
     this.#drainsSinceNs ??= process.hrtime.bigint();
     this.scoreboard.drain();
     this.#leaveWatch.wake();
+  }
+
+  /** After a drain: when none of its workers waits for a client any more, by their own account, or in a moment at most. */
+  async untilNobodyAccepts(): Promise<void> {
+    const deadlineMs = this.#tools.nowMs() + LAST_ACCEPT_PATIENCE_MS;
+    while (this.#state !== 'ended' && this.scoreboard.header().idle > 0 && this.#tools.nowMs() < deadlineMs)
+      await new Promise((resolve) => setTimeout(resolve, PROBE_LOOK_MS));
   }
 
   /** Every worker dies now, whatever it has in hand, and its last output is logged. */

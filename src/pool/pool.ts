@@ -364,7 +364,10 @@ export class Pool {
     this.#scaler = this.#newScaler();
     this.#scaler.decide();
     if (next !== undefined && next.workerCount > 0) await this.#untilServing(next);
-    if (old !== undefined) this.#drainOld(old);
+    if (old === undefined) return;
+    this.#drainOld(old);
+    // Whoever waits for the reload expects the next request to be served by what is new.
+    await old.untilNobodyAccepts();
   }
 
   #untilServing(generation: Generation): Promise<void> {
