@@ -99,7 +99,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)
 
 test('nor are other pools’ zygotes and workers, or the master, whose child it is not', async (t) => {
   const { daemon, order } = await startWithLiar(t);
-  const before = [daemon.zygote('good') ?? 0, ...daemon.workers('good')];
+  const before = [daemon.zygote('good') ?? 0, ...(await daemon.untilWorkers(undefined, 'good'))];
   for (const victim of before) {
     writeFileSync(order, `${victim} die`);
     await daemon.expectLog(/zygote \d+ exited on signal 9/);

@@ -122,8 +122,8 @@ test('a request is ended, and its worker killed a second later if it still has i
 });
 
 test('who goes on with the next request is left alone', async (t) => {
-  const worker = watched(t, { pool: { requestTerminateTimeout: 0.05 } });
-  worker.begin(60);
+  const worker = watched(t, { pool: { requestTerminateTimeout: 0.5 } });
+  worker.begin(600);
   await until('it is ended', () => worker.acts.length > 0);
   const timer = setInterval(() => worker.begin(0), 20);
   t.after(() => clearInterval(timer));
