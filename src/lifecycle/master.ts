@@ -29,7 +29,7 @@ import { Doors } from './doors.js';
 import type { ErrorLog } from './error-log.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { mistakeText, NO_RESTARTS, type RestartHistory, restartDelay, withRestart } from './mistakes.js';
-import { ZYGOTE_PATIENCE_MS } from './patience.js';
+import { LAST_PATIENCE_MS, ZYGOTE_PATIENCE_MS } from './patience.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import type { Predecessor } from './predecessor.js';
 import { hasChangedPools, reloadSummary, tellReloaded, tellReloading } from './reload-lines.js';
@@ -274,7 +274,7 @@ export class Master {
     this.#state = 'killing';
     this.#pools.killWorkers();
     this.#pools.killZygotes();
-    this.#killTimer = setTimeout(() => this.#patienceOver.abort(), ZYGOTE_PATIENCE_MS);
+    this.#killTimer = setTimeout(() => this.#patienceOver.abort(), LAST_PATIENCE_MS);
     await this.#inPatience(this.#pools.ended());
     clearTimeout(this.#killTimer);
     const hasPredecessor = this.#options.predecessor !== undefined;
@@ -591,7 +591,7 @@ export class Master {
   #kill(): void {
     this.#state = 'killing';
     this.#killAfter(ZYGOTE_PATIENCE_MS, () => {
-      this.#killAfter(ZYGOTE_PATIENCE_MS, () => this.#patienceOver.abort());
+      this.#killAfter(LAST_PATIENCE_MS, () => this.#patienceOver.abort());
       this.#pools.killZygotes();
       this.#options.predecessor?.killZygotes();
     });
