@@ -127,3 +127,21 @@ for (const decorate of ['yes', 'no'])
 
 const untilLogged = (tsfpm: Daemon, pattern: RegExp) =>
   until(`the log has ${pattern}`, () => pattern.test(tsfpm.log.text));
+
+test('a reload with another log_level reaches workers of unchanged pools, too', async (t) => {
+  const pools = { www: { ...POOL, decorate_workers_output: 'yes' } };
+  const start = { global: { reload_unchanged: 'no' }, pools, files: LOG_FILES };
+  const tsfpm = await startTsfpm(t, start);
+  tsfpm.announce(/said into/);
+  await tsfpm.get('log.php');
+  await untilLogged(tsfpm, /"NOTICE: PHP message: one"\n/);
+  const before = tsfpm.workers();
+  tsfpm.folder.writePieces({ ...start, global: { reload_unchanged: 'no', log_level: 'warning' } });
+  tsfpm.signal('SIGUSR2');
+  await until('the pool is renewed', () => {
+    const now = tsfpm.workers();
+    return now.length === 1 && now[0] !== before[0];
+  });
+  await tsfpm.get('log.php');
+  await untilLogged(tsfpm, /said into stderr: "PHP message: one"\n/);
+});
