@@ -207,7 +207,7 @@ const PRELOAD_ATTACK_PHP = `<?php
     if (basename($path) > 2 && is_string($target) && preg_match('~socket:|memfd:tsfpm|tsfpm-runtime~', $target)) $found[] = basename($path) . '=' . $target;
   }
   foreach (file('/proc/self/maps') as $line)
-    if (str_contains($line, 'memfd:tsfpm') && preg_match('~ rw.s ~', $line)) {
+    if (strpos($line, 'memfd:tsfpm') !== false && preg_match('~ rw.s ~', $line)) {
       [$from, $to] = array_map('hexdec', explode('-', strtok($line, ' ')));
       $found[] = 'scoreboard';
       $mem = fopen('/proc/self/mem', 'r+b'); fseek($mem, $from); fwrite($mem, str_repeat("\\xff", 4096));
