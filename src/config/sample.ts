@@ -65,15 +65,20 @@ function section(rows: readonly DirectiveRow[], settings: Readonly<Record<string
 }
 
 function comment(row: DirectiveRow): string[] {
-  const mandatory = row.required === true;
+  const value = defaultText(row);
   const notes = [
     row.summary,
     ...(row.details ?? []),
     ...(row.unit === undefined ? [] : [`Unit: ${row.unit}`]),
-    ...(mandatory ? [] : [`Default: ${row.defaultText ?? defaultOf(row)}`]),
+    ...(value === undefined ? [] : [`Default: ${value}`]),
     ...missing(row),
   ];
   return notes.map((line) => `; ${line}`);
+}
+
+/** What is said to be the default; undefined for a directive that every file must have. */
+export function defaultText(row: DirectiveRow): string | undefined {
+  return row.required === true ? undefined : (row.defaultText ?? defaultOf(row));
 }
 
 function missing(row: DirectiveRow): string[] {
