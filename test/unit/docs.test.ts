@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { CONTROL_VERBS } from '../../src/cli/program.js';
+import { DIRECTIVES } from '../../src/config/directives.js';
+
+// What README.md and docs/ say must exist: links, commands, directives, metrics, tests and npm scripts.
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const PAGES = [
+  ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].filter((name) =>
+    existsSync(join(ROOT, name)),
+  ),
+  ...readdirSync(join(ROOT, 'docs')).map((name) => join('docs', name)),
+];
+const COMMANDS: readonly string[] = [...CONTROL_VERBS, 'top', 'serve', 'demo'];
+const FENCE = /^```(\w*)\n(.*?)^```/gms;
+
+const textOf = (page: string) => readFileSync(join(ROOT, page), 'utf8');
+
+/** What is meant literally: code spans and code blocks. */
+function codeOf(text: string): string[] {
+  const blocks = [...text.matchAll(FENCE)].map(([, , body = '']) => body);
+  const spans = [...text.replace(FENCE, '').matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span);
+  return [...blocks, ...spans];
+}
+
+function linksOf(text: string): string[] {
+  return [...text.replace(FENCE, '').matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+}
+
+/** As the common renderers make it of a heading. */
+function anchorsOf(page: string): string[] {
+  return [
+    ...textOf(page)
+      .replace(FENCE, '')
+      .matchAll(/^#+ (.*)$/gm),
+  ].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+for (const page of PAGES) {
+  const text = textOf(page);
+
+  test(`${page}: every link leads to a file of the repository, and to a heading in it`, () => {
+    const broken = linksOf(text).filter((link) => {
+      if (/^https?:/.test(link)) return false;
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? page : relative(ROOT, resolve(ROOT, dirname(page), file));
+      if (!existsSync(join(ROOT, target))) return true;
+      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+    });
+    assert.deepEqual(broken, []);
+  });
+
+  test(`${page}: every command of tsfpm that it shows exists`, () => {
+    const named = codeOf(text).flatMap((code) =>
+      [...code.replace(/#.*/g, '').matchAll(/(?:^|[\s;&|])tsfpm ([a-z]+)\b/gm)].map(
+        ([, command = '']) => command,
+      ),
+    );
+    assert.deepEqual(
+      named.filter((command) => !COMMANDS.includes(command)),
+      [],
+    );
+  });
+
+  test(`${page}: every directive that it sets exists`, () => {
+    const known = new Set<string>([...DIRECTIVES.map(({ name }) => name), 'include']);
+    const ini = [...text.matchAll(FENCE)].filter(([, language]) => language === 'ini');
+    const set = ini.flatMap(([, , body = '']) =>
+      [...body.matchAll(/^\s*;?([a-z_][a-z_.]*)(?:\[[^\]]*\])?\s*=/gm)].map(([, name = '']) => name),
+    );
+    const spans = codeOf(text).flatMap((code) =>
+      [
+        ...code.matchAll(
+          /^((?:pm|listen|access|request|process|http|control|catch|decorate|log)[._][a-z_.]+)/g,
+        ),
+      ].map(([, name = '']) => name),
+    );
+    assert.deepEqual(
+      [...set, ...spans].filter((name) => !known.has(name) && !/\.$|\.[ch]$/.test(name)),
+      [],
+    );
+  });
+
+  test(`${page}: every metric that it names exists`, () => {
+    const golden = textOf('test/golden/status/metrics.openmetrics');
+    const named = [...text.matchAll(/\b(?:tsfpm|phpfpm)_[a-z_]+[a-z]\b/g)].map(([name]) => name);
+    assert.deepEqual(
+      named.filter((name) => !golden.includes(name)),
+      [],
+    );
+  });
+
+  test(`${page}: every npm script and every file that it names exists`, () => {
+    const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
+    const missing = codeOf(text).flatMap((code) => [
+      ...[...code.matchAll(/npm run (?:--silent )?([a-z:]+)/g)].flatMap(([, name = '']) =>
+        scripts[name] === undefined ? [`npm run ${name}`] : [],
+      ),
+      ...[...code.matchAll(/(?<![\w/.-])((?:src|test|conf|bin|docs)\/[\w./-]+\w)/g)].flatMap(
+        ([, path = '']) => (existsSync(join(ROOT, path)) ? [] : [path]),
+      ),
+    ]);
+    assert.deepEqual(missing, []);
+  });
+}
