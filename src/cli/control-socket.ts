@@ -1,6 +1,8 @@
+import { closeSync, openSync } from 'node:fs';
 import { peekGlobal } from '../config/load.js';
 import { absolutePath, basesFor, defaultConfigFile } from '../config/prefix.js';
 import { controlPath } from '../control/path.js';
+import { asSystemError } from '../os/libc.js';
 import type { ControlOptions } from './options.js';
 
 type Where = Pick<ControlOptions, 'socket' | 'configFile' | 'prefix' | 'pidFile'>;
@@ -24,4 +26,15 @@ export function findControlSocket({ socket, configFile, prefix, pidFile }: Where
     absolute(settings.get('control.listen')),
     absolute(settings.get('pid')) ?? absolute(pidFile),
   );
+}
+
+/** Why {@link findControlSocket} has found none: one sentence for the administrator. */
+export function whyNoControlSocket({ configFile, prefix }: Where): string {
+  const file = configFile || defaultConfigFile(prefix);
+  try {
+    closeSync(openSync(file, 'r'));
+  } catch (error) {
+    return `failed to open configuration file '${file}'${asSystemError(error).suffix}`;
+  }
+  return 'the configuration names neither control.listen nor pid; say where: --control PATH or --pid FILE';
 }

@@ -8,7 +8,7 @@ import { EXIT_CONFIG, EXIT_OK, unreachable } from '../errors.js';
 import { asSystemError } from '../os/libc.js';
 import { isSameLife, type ProcessLife, processLife } from '../os/process-life.js';
 import type { Milliseconds, Pid } from '../units.js';
-import { findControlSocket } from './control-socket.js';
+import { findControlSocket, whyNoControlSocket } from './control-socket.js';
 import type { ControlOptions } from './options.js';
 
 /** EX_UNAVAILABLE: no master answers. */
@@ -42,9 +42,7 @@ const STANDARD_OUTPUT: ControlOutput = {
 export async function control(options: ControlOptions, output = STANDARD_OUTPUT): Promise<number> {
   const path = findControlSocket(options);
   if (path === undefined) {
-    output.error(
-      'the configuration names neither control.listen nor pid; say where: --control PATH or --pid FILE',
-    );
+    output.error(whyNoControlSocket(options));
     return EXIT_CONFIG;
   }
   return new Command(path, options, output).run();

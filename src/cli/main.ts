@@ -11,7 +11,8 @@ async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
       process.stdout.write(usageText(command.progName));
       return EXIT_OK;
     case 'usage-error':
-      process.stdout.write(usageText(command.progName));
+      if (command.isCommand) process.stderr.write(`tsfpm: ${command.error.message}\n`);
+      else process.stdout.write(usageText(command.progName));
       return EXIT_USAGE;
     case 'version':
     case 'modules':

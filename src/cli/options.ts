@@ -16,6 +16,7 @@ import {
   type ParsedControlOptions,
   type ParsedOptions,
   type ParsedTopOptions,
+  refuseCommand,
 } from './program.js';
 
 /** What of the command line is meant for the master. */
@@ -71,8 +72,16 @@ export type CommandLine =
   | ({ readonly verb: 'test'; readonly dump: boolean } & MasterOptions)
   | { readonly verb: 'version' | 'modules' | 'info'; readonly php: PhpOptions }
   | { readonly verb: 'help'; readonly progName: string }
-  /** Usage on stdout and exit 64; php-fpm does not tell the reason. */
-  | { readonly verb: 'usage-error'; readonly progName: string; readonly error: UsageError }
+  /**
+   * Exit 64. Of php-fpm's own options the usage is all that is printed, as php-fpm does; of a command, or of a word that
+   * is none, the reason.
+   */
+  | {
+      readonly verb: 'usage-error';
+      readonly progName: string;
+      readonly isCommand: boolean;
+      readonly error: UsageError;
+    }
   | { readonly verb: 'serve'; readonly docroot: string; readonly port: number }
   | { readonly verb: 'demo'; readonly port: number }
   | ({ readonly verb: 'control' } & ControlOptions)
@@ -90,11 +99,12 @@ export function parseCommandLine(argv: readonly string[], progName: string): Com
     if (first === 'serve' || first === 'demo') return parseServerCommand(first, rest, progName);
     if (first === 'top') return parseTopCommand(rest, progName);
     const verb = CONTROL_VERBS.find((name) => name === first);
-    return verb === undefined
-      ? parseDaemonOptions(argv, progName)
-      : parseControlCommand(verb, rest, progName);
+    if (verb !== undefined) return parseControlCommand(verb, rest, progName);
+    if (first !== undefined && !first.startsWith('-')) refuseCommand(first);
+    return parseDaemonOptions(argv, progName);
   } catch (error) {
-    return { verb: 'usage-error', progName, error: usageErrorOf(error) };
+    const isCommand = first !== undefined && !first.startsWith('-');
+    return { verb: 'usage-error', progName, isCommand, error: usageErrorOf(error) };
   }
 }
 
@@ -292,7 +302,9 @@ function usageErrorOf(error: unknown): UsageError {
     return error;
   }
   if (error instanceof CommanderError) {
-    return new UsageError(error.message.replace(/^error: /, ''));
+    return new UsageError(
+      error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean '$1'?"),
+    );
   }
   throw error;
 }

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { UsageError } from '../errors.js';
 import { SORT_KEYS } from '../top/view.js';
 
 /** Option values as commander keeps them. */
@@ -50,6 +51,20 @@ export interface ParsedTopOptions
   readonly sort?: string;
   readonly filter?: string;
   readonly pool?: string;
+}
+
+/** Every command, in the order of the usage text. */
+export const COMMANDS = ['serve', 'demo', ...CONTROL_VERBS, 'top'] as const;
+
+/**
+ * @param word first of the command line, which is neither an option nor a command
+ * @throws CommanderError that names the command it may be a misspelling of
+ */
+export function refuseCommand(word: string): never {
+  const program = quiet(new Command('tsfpm')).helpCommand(false);
+  for (const name of COMMANDS) program.command(name).action(() => {});
+  program.parse([word], { from: 'user' });
+  throw new UsageError(`unknown command '${word}'`);
 }
 
 /** Options that are obeyed at once, whatever follows them. */

@@ -6,7 +6,7 @@ import { screenOf } from '../top/screen.js';
 import { FIRST_VIEW, shownWorkers, type View } from '../top/view.js';
 import type { Milliseconds } from '../units.js';
 import { EXIT_UNAVAILABLE } from './control.js';
-import { findControlSocket } from './control-socket.js';
+import { findControlSocket, whyNoControlSocket } from './control-socket.js';
 import type { TopOptions } from './options.js';
 import { type Look, LookingGlass } from './top-look.js';
 import { clockText, TopTerminal } from './top-terminal.js';
@@ -23,11 +23,7 @@ const PIPE_COLUMNS = 132;
  */
 export async function top(options: TopOptions): Promise<number> {
   const path = findControlSocket(options);
-  if (path === undefined)
-    return fail(
-      'the configuration names neither control.listen nor pid; say where: --control PATH or --pid FILE',
-      EXIT_CONFIG,
-    );
+  if (path === undefined) return fail(whyNoControlSocket(options), EXIT_CONFIG);
   // Whoever reads has had enough.
   process.stdout.on('error', () => process.exit(EXIT_OK));
   const glass = new LookingGlass(path);

@@ -14,7 +14,12 @@ const PATIENCE_MS = 60_000;
 
 /** `tsfpm VERB` for a running daemon, to its end. */
 export function tsfpmCommand(tsfpm: Daemon, verb: string, ...more: string[]): Promise<CommandEnd> {
-  const child = spawn(process.execPath, [TSFPM, verb, '--config', tsfpm.folder.configFile, ...more], {
+  return runCommand([verb, '--config', tsfpm.folder.configFile, ...more]);
+}
+
+/** `tsfpm WORDS`, to its end. */
+export function runCommand(words: readonly string[]): Promise<CommandEnd> {
+  const child = spawn(process.execPath, [TSFPM, ...words], {
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: PATIENCE_MS,

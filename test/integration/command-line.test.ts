@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { test } from 'node:test';
 import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
+import { runCommand } from '../helpers/command.js';
 import { familyOf, prepareFolder, runIn, runTsfpm } from '../helpers/daemon.js';
 import { fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
 import { PHP_FPM } from '../helpers/php-programs.js';
@@ -115,6 +116,27 @@ for (const words of [['--nonsense'], ['word'], ['-d']])
     assert.equal(code, 64);
     assert.match(stdout, /^Usage: /m);
     assert.equal(stderr, '');
+  });
+
+const WRONG_COMMANDS: readonly [words: string[], reason: string][] = [
+  [['word'], "unknown command 'word'"],
+  [['statuss'], "unknown command 'statuss'; did you mean 'status'?"],
+  [['top', '--interval', 'x'], "invalid interval 'x' (0.1 to 3600 seconds)"],
+  [['serve', '--port', '99999'], "invalid port '99999'"],
+  [['trace'], "missing required argument 'pid or pool'"],
+];
+
+for (const [words, reason] of WRONG_COMMANDS)
+  test(`${words.join(' ')} is a wrong command: the reason on stderr, and 64`, async () => {
+    const { code, out, err } = await runCommand(words);
+    assert.deepEqual({ code, out, err }, { code: 64, out: '', err: `tsfpm: ${reason}\n` });
+  });
+
+for (const command of ['status', 'top'])
+  test(`${command} says that its configuration file is not there`, async () => {
+    const { code, out, err } = await runCommand([command, '-y', '/nope']);
+    const reason = "failed to open configuration file '/nope': No such file or directory (2)";
+    assert.deepEqual({ code, out, err }, { code: 78, out: '', err: `tsfpm: ${reason}\n` });
   });
 
 test('-g names the pid file where the configuration names none', async (t) => {

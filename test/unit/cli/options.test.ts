@@ -138,7 +138,9 @@ const WRONG: readonly [line: string, reason: string][] = [
   ['-d', "option '-d' needs an argument"],
   ['--fpm-config', "option '--fpm-config' needs an argument"],
   ['--fpm-config=', "option '--fpm-config' needs an argument"],
-  ['x', "unexpected argument 'x'"],
+  ['x', "unknown command 'x'"],
+  ['statuss', "unknown command 'statuss'; did you mean 'status'?"],
+  ['status --jsn', "unknown option '--jsn'; did you mean '--json'?"],
   ['-', "unexpected argument '-'"],
   ['-t x -v', "unexpected argument 'x'"],
   ['-t -- x', "unexpected argument 'x'"],
@@ -160,7 +162,7 @@ const WRONG: readonly [line: string, reason: string][] = [
   ['trace a --hz 0', "invalid number of looks '0' (up to 1000)"],
   ['trace a --hz x', "invalid number of looks 'x' (up to 1000)"],
   ['trace a --output f', '--output is for --sample'],
-  ['upgraded', "unexpected argument 'upgraded'"],
+  ['upgraded', "unknown command 'upgraded'; did you mean 'upgrade'?"],
   ['demo dir', 'too many arguments. Expected 0 arguments but got 1.'],
 ];
 
