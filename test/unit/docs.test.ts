@@ -111,3 +111,31 @@ for (const page of PAGES) {
     assert.deepEqual(missing, []);
   });
 }
+
+/** `file: "words"` in the last cell of a row, the file below test/integration/, or test/unit/ behind "unit". */
+function testsNamed(text: string): { file: string; words: string }[] {
+  const rows = text.split('\n').filter((line) => line.startsWith('| '));
+  return rows.flatMap((row) => {
+    const cell = row.split(' | ')[2] ?? '';
+    const integration = [...cell.matchAll(/(?<![`/\w-])([a-z][a-z-]+): "([^"]+)"/g)].map(
+      ([, name, words = '']) => ({
+        file: `test/integration/${name}.test.ts`,
+        words,
+      }),
+    );
+    const unit = [...cell.matchAll(/unit `([\w/-]+)`(?:: "([^"]+)")?/g)].map(([, name, words = '']) => ({
+      file: `test/unit/${name}.test.ts`,
+      words,
+    }));
+    return [...integration, ...unit];
+  });
+}
+
+test('docs/security.md names tests that exist', () => {
+  const named = testsNamed(textOf('docs/security.md'));
+  assert.ok(named.length >= 30, `${named.length} tests`);
+  const missing = named.filter(
+    ({ file, words }) => !existsSync(join(ROOT, file)) || !textOf(file).includes(words),
+  );
+  assert.deepEqual(missing, []);
+});
