@@ -72,6 +72,10 @@ const zygotes = (daemon: Daemon): Pid[] =>
     .filter(({ title }) => title.startsWith('tsfpm: zygote '))
     .map(({ pid }) => pid);
 
+/** Descriptors, but those that stand for workers: their number changes with the load. */
+const heldFor = (pid: Pid) =>
+  [...descriptorsOf(pid).values()].filter((target) => target !== 'anon_inode:[pidfd]').length;
+
 const sharedMemory = (pid: Pid): Count =>
   [...descriptorsOf(pid).values()].filter((target) => target.includes('memfd:tsfpm')).length +
   (readFileSync(`/proc/${pid}/maps`, 'utf8').match(/memfd:tsfpm/g)?.length ?? 0);
@@ -149,7 +153,7 @@ async function soak(daemon: Daemon): Promise<string[]> {
   for (const pool of NAMES) await daemon.get('work.php', { pool });
   await untilQuiet(daemon);
   const before = {
-    descriptors: descriptorsOf(daemon.pid).size,
+    descriptors: heldFor(daemon.pid),
     memory: sharedMemory(daemon.pid),
     mib: residentMiB(daemon.pid),
   };
@@ -169,7 +173,7 @@ async function soak(daemon: Daemon): Promise<string[]> {
   for (const pool of NAMES) await daemon.get('work.php', { pool });
   await untilQuiet(daemon);
   const after = {
-    descriptors: descriptorsOf(daemon.pid).size,
+    descriptors: heldFor(daemon.pid),
     memory: sharedMemory(daemon.pid),
     mib: residentMiB(daemon.pid),
   };
