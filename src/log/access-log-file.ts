@@ -35,7 +35,12 @@ export class AccessLogFile {
     this.#file.reopen();
   }
 
-  /** @returns when every line that was added is written or lost, or after `patienceMs` */
+  /** Every line that was added is written or lost. */
+  get isIdle(): boolean {
+    return this.#merge.isEmpty && this.#file.isIdle;
+  }
+
+  /** @returns when every line that was added up to now is written or lost, or after `patienceMs` */
   idle(patienceMs: Milliseconds): Promise<void> {
     this.#merge.flush();
     return this.#file.idle(patienceMs);

@@ -102,9 +102,16 @@ export class AccessLogs {
     return failures;
   }
 
-  /** @returns when every line so far is written, or the patience with a disk is over */
+  /**
+   * @returns when every line is written, or the patience with a disk is over: then nothing is in memory alone until the next
+   * turn of the event loop
+   */
   async idle(): Promise<void> {
-    await Promise.all([...this.#filesByPath.values()].map(({ file }) => file.idle(LAST_WRITE_PATIENCE_MS)));
+    const files = () => [...this.#filesByPath.values()].map(({ file }) => file);
+    const deadlineMs = performance.now() + LAST_WRITE_PATIENCE_MS;
+    // Workers go on: while one file is waited for, another gets lines.
+    while (files().some((file) => !file.isIdle) && performance.now() < deadlineMs)
+      await Promise.all(files().map((file) => file.idle(LAST_WRITE_PATIENCE_MS)));
   }
 
   async close(): Promise<void> {

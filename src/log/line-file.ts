@@ -64,6 +64,11 @@ export class LineFile {
     if (!this.#isWriting) this.#switch();
   }
 
+  /** All that was appended is written or lost. */
+  get isIdle(): boolean {
+    return !this.#isWriting;
+  }
+
   /** @returns when all that was appended is written or lost, or after `patienceMs` */
   idle(patienceMs: Milliseconds): Promise<void> {
     if (!this.#isWriting) return Promise.resolve();

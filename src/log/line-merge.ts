@@ -74,6 +74,11 @@ export class LineMerge {
     return source;
   }
 
+  /** Nothing is held. */
+  get isEmpty(): boolean {
+    return this.#held.length === 0;
+  }
+
   /** Writes everything that is held. */
   flush(): void {
     if (this.#turn !== undefined) clearImmediate(this.#turn);
