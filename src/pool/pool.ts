@@ -244,6 +244,7 @@ export class Pool {
   /** Out of the configuration: as {@link drain}, and `process_control_timeout` bounds it; 0 is none. */
   leave(drainBoundMs: Milliseconds): void {
     this.drain();
+    this.#scaler.letGoOfSocket(); // its workers may ask for pages as long as they are there
     for (const generation of this.#generations) this.#boundDrain(generation, drainBoundMs);
   }
 

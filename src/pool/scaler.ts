@@ -36,6 +36,8 @@ export interface ScalerParts {
  */
 const QUEUE_LOOK_MS: Milliseconds = 500;
 
+const NO_QUEUE = { length: 0, limit: 0 } as const;
+
 /** Carries out what the decision functions decide: reads the numbers, forks, retires, listens, comes back in time. */
 export class Scaler {
   readonly #parts: ScalerParts;
@@ -50,6 +52,8 @@ export class Scaler {
   /** Until then workers need not tell just for the queue. */
   #restsUntilMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #maxChildrenReached: Count = 0;
+  #isStopped = false;
+  #hasSocket = true;
 
   constructor(parts: ScalerParts) {
     this.#parts = parts;
@@ -65,7 +69,7 @@ export class Scaler {
 
   /** The listen queue now, its limit, and the most ever seen; as the kernel tells them. */
   queue(): { readonly length: Count; readonly limit: Count; readonly max: Count } {
-    const { length, limit } = listenQueue(this.#parts.listenFd);
+    const { length, limit } = this.#hasSocket ? listenQueue(this.#parts.listenFd) : NO_QUEUE;
     this.#maxQueue = Math.max(this.#maxQueue, length);
     return { length, limit, max: this.#maxQueue };
   }
@@ -76,10 +80,17 @@ export class Scaler {
     this.#armedFor = 0;
   }
 
+  /** From here on nothing is decided: what the zygote has told before may still be on its way. */
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#watch(false);
+  }
+
+  /** After {@link stop}: the socket is another's now, or closed, and its number may be anything's. */
+  letGoOfSocket(): void {
+    this.#hasSocket = false;
   }
 
   /** The zygote has told that few workers are idle. */
@@ -91,6 +102,7 @@ export class Scaler {
 
   /** After every event that changes a number. */
   decide(): void {
+    if (this.#isStopped) return;
     const { generation, mayFork } = this.#parts;
     const current = generation();
     let snapshot = this.#snapshot(current);

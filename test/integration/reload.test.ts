@@ -231,6 +231,19 @@ test('process_control_timeout bounds the workers of a removed pool, too', async 
   await reload(tsfpm, { global, pools: { www: {}, gone: {} } });
 });
 
+test('a script of a removed pool asks for its status, and nothing breaks by that', async (t) => {
+  const pools = { www: { 'pm.max_children': 1 }, gone: { 'pm.max_children': 1 } };
+  const late = `${SLOW_PHP}\n$status = fpm_get_status(); echo ' ', $status['listen-queue'], $status['pool'];`;
+  const tsfpm = await start(t, { files: { ...files, 'slow.php': late }, pools });
+  const { outcome } = await begin(tsfpm, 500, 'gone');
+  await reload(tsfpm, { pools: { www: pools.www } });
+  const zygotes = zygotesOf(tsfpm, 'www');
+  assert.match(await outcome, /^slept [0-9]+ 0gone$/);
+  await until('the pool has ended', () => processesOf(tsfpm, 'gone').length === 0);
+  assert.deepEqual(zygotesOf(tsfpm, 'www'), zygotes.slice(-1));
+  await reload(tsfpm, { pools });
+});
+
 test('a static pool reloads though process.max allows no more than its workers', async (t) => {
   const tsfpm = await start(t, { global: { 'process.max': 3 }, pools: { www: { 'pm.max_children': 3 } } });
   const before = processesOf(tsfpm, 'www');
