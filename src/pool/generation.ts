@@ -720,6 +720,7 @@ export class Generation {
     };
     this.#workersBySlot.set(slot, worker);
     if (this.#isKilled) this.#signal(worker, 'SIGKILL');
+    if (this.#drainsSinceNs !== undefined) this.#leaveWatch.wake(); // its fork was on its way
     if (isProbe) return;
     this.#watch.wake();
     this.#claimWatch.wake();

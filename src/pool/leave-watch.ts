@@ -26,6 +26,8 @@ export interface Seen {
   /** It has said so at every look since. */
   readonly sinceNs: Nanoseconds;
   readonly toldAtNs: Nanoseconds | undefined;
+  /** When it was first seen with a request that it has taken since it was told to leave. */
+  readonly laterSinceNs: Nanoseconds | undefined;
 }
 
 export interface Verdict {
@@ -44,7 +46,10 @@ const BEFORE_TELLING_WAITING_NS: Nanoseconds = 2000n * MS;
 const AFTER_TELLING_NS: Nanoseconds = 2000n * MS;
 /** To write to its slot, or to start, takes no worker so long. */
 const SILENCE_NS: Nanoseconds = 10_000n * MS;
-/** After it was told to leave a worker takes another request for a second at most. */
+/**
+ * Once it is done with what it had in hand when it was told to leave, a worker takes further requests for a second at most,
+ * of a kept-alive client that is quick.
+ */
 const LAST_REQUEST_NS: Nanoseconds = 10_000n * MS;
 
 /**
@@ -60,17 +65,27 @@ export function judgeLeaver(
   longestRequestNs: Nanoseconds,
 ): Verdict {
   const claim = claimOf(glance);
-  const same = seen?.claim === claim ? seen : { claim, sinceNs: nowNs, toldAtNs: undefined };
+  const hasLater = claim === 'busy' && glance !== undefined && glance.requestStartNs > leavesSinceNs;
+  const laterSinceNs = seen?.laterSinceNs ?? (hasLater ? nowNs : undefined);
+  const same: Seen = {
+    ...(seen?.claim === claim ? seen : { claim, sinceNs: nowNs, toldAtNs: undefined }),
+    laterSinceNs,
+  };
   const forNs = nowNs - same.sinceNs;
   const wait: Verdict = { act: 'wait', seen: same, reason: '' };
   const kill = (reason: string): Verdict => ({ ...wait, act: 'kill', reason });
-  const isOverdue = longestRequestNs > 0n && nowNs - leavesSinceNs > longestRequestNs + LAST_REQUEST_NS;
+  const isOverdue =
+    longestRequestNs > 0n && nowNs - (laterSinceNs ?? leavesSinceNs) > longestRequestNs + LAST_REQUEST_NS;
   switch (claim) {
     case 'nothing':
       return forNs > SILENCE_NS ? kill('says nothing of itself') : wait;
     case 'busy':
-      if (glance !== undefined && glance.requestStartNs > leavesSinceNs + LAST_REQUEST_NS)
-        return kill('says that it has taken another request since');
+      if (
+        glance !== undefined &&
+        laterSinceNs !== undefined &&
+        glance.requestStartNs > laterSinceNs + LAST_REQUEST_NS
+      )
+        return kill('takes one request after the other');
       // php-fpm does not count what a request does after its answer, either.
       return isOverdue && glance?.stage !== 'finished' ? kill('exceeds request_terminate_timeout') : wait;
     case 'idle': {

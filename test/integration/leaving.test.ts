@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
+import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
 import { MEMORY_PHP } from '../helpers/own-memory.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { isAlive, killProcess } from '../helpers/processes.js';
-import { until } from '../helpers/wait.js';
+import { sleep, until } from '../helpers/wait.js';
 
 // Who calls itself idle and does not leave when told to is killed: it has no request to lose.
 
@@ -89,6 +90,22 @@ test('a worker with a request in hand keeps its time, told to leave or not', asy
   await until('it is busy', () => daemon.workers().length === 1);
   daemon.signal('SIGUSR2');
   assert.match((await answer).text, /^\d+ slept$/);
+});
+
+test('nor does a kept-alive client lose the next one, however long the one before it has kept the worker', async (t) => {
+  const daemon = await startTsfpm(t, one);
+  const connection = await FastcgiConnection.open(daemon.address());
+  t.after(() => connection.close());
+  const ask = async (s: number) => {
+    const params = scriptParams(daemon.folder.script('sleep.php'), { QUERY_STRING: `s=${s}` });
+    return (await connection.request({ params, keepConn: true, timeoutMs: 30_000 })).body.toString();
+  };
+  const first = ask(11);
+  await sleep(300);
+  daemon.signal('SIGUSR2');
+  assert.match(await first, /slept$/);
+  assert.match(await ask(2), /slept$/);
+  await connection.closed;
 });
 
 test('the order to kill survives the zygote: it dies before it could carry anything out', async (t) => {

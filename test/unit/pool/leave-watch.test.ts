@@ -74,8 +74,20 @@ test('who says again and again that it has just become idle is told, and killed,
 
 test('who takes one request after the other though it is to leave is killed', () => {
   const told = watch((atMs) => ({ stage: 'executing', startMs: atMs - 1, idleMs: atMs - 2 }));
-  assert.deepEqual(summary(told), ['kill 10250']);
-  assert.match(told[0]?.reason ?? '', /another request/);
+  assert.deepEqual(summary(told), ['kill 10500']);
+  assert.match(told[0]?.reason ?? '', /one request after the other/);
+});
+
+test('the next request of a kept-alive client is let be, however long the one before it took', () => {
+  const says = (atMs: number) => ({ stage: 'executing', startMs: atMs < 60_000 ? -1000 : 60_001 }) as const;
+  assert.deepEqual(watch(says, { untilMs: 3_600_000 }), []);
+  const limits = { longestRequestMs: 60_000, untilMs: 119_000 };
+  assert.deepEqual(watch(says, limits), [], 'it has its own request_terminate_timeout');
+});
+
+test('with request_terminate_timeout a second request that never ends is bounded by it, too', () => {
+  const says = (atMs: number) => ({ stage: 'executing', startMs: atMs < 3000 ? -1000 : 2999 }) as const;
+  assert.deepEqual(summary(watch(says, { longestRequestMs: 3000 })), ['kill 16250']);
 });
 
 test('who says nothing for 10 s is killed, and who is only just starting is not', () => {
