@@ -171,10 +171,11 @@ export class ClaimWatch {
       pid,
       look,
       doubt,
-      otherSockets: new Set([
-        ...otherSockets,
-        ...newSockets.filter((inode) => !clientSockets.includes(inode)),
-      ]),
+      // What it has closed since is forgotten: the kernel uses numbers again.
+      otherSockets:
+        glance?.stage === 'accepting'
+          ? new Set([this.#listening, ...sockets.filter((inode) => !clientSockets.includes(inode))])
+          : otherSockets,
     });
     if (doubt === undefined || doubt.looks < 2 || look.atNs - doubt.sinceNs < this.#longestNs + SLACK_NS)
       return;
