@@ -1,4 +1,10 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import {
+  type ChildProcess,
+  type ExecFileOptions,
+  execFile,
+  type SpawnOptions,
+  spawn,
+} from 'node:child_process';
 import type { Count, Pid } from '../units.js';
 import { requireDescriptors } from './spare-descriptors.js';
 
@@ -9,7 +15,7 @@ const waitedFor = new Set<Pid>();
 const OWN_PIPE: Count = 2;
 
 /**
- * `spawn` of node:child_process, and the only one of this program: Node takes the status of its children itself, and the
+ * `spawn` of node:child_process; this file has the only ones of this program: Node takes the status of its children itself, and the
  * `exit` of one whose status somebody else has taken never comes, nor does its `close`.
  *
  * @returns without a pid where it could not be started, and then perhaps without its pipes; `error` follows
@@ -20,12 +26,36 @@ export function startChild(program: string, argv: readonly string[], options: Sp
   const pipes = [options.stdio].flat().filter((stdio) => stdio === 'pipe').length;
   requireDescriptors(2 * pipes + OWN_PIPE);
   const child = spawn(program, argv, options);
-  const { pid } = child;
-  if (pid !== undefined) {
-    waitedFor.add(pid);
-    child.once('exit', () => waitedFor.delete(pid));
-  }
+  waitFor(child);
   return child;
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @returns what it has printed; that is nothing where it could not be run
+ */
+export function outputOf(
+  program: string,
+  argv: readonly string[],
+  options: ExecFileOptions,
+): Promise<string> {
+  return new Promise((resolve) => {
+    try {
+      waitFor(
+        execFile(program, argv, { ...options, encoding: 'utf8' }, (_failure, stdout) => resolve(stdout)),
+      );
+    } catch {
+      resolve(''); // ENOMEM
+    }
+  });
+}
+
+function waitFor(child: ChildProcess): void {
+  const { pid } = child;
+  if (pid === undefined) return;
+  waitedFor.add(pid);
+  child.once('exit', () => waitedFor.delete(pid));
 }
 
 /** Whether its status is Node's to take. */

@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import type { MasterLog } from '../log/master-log.js';
+import { outputOf } from '../os/child.js';
 import type { Count, Milliseconds } from '../units.js';
 import { type Environment, withoutCgiVariables } from './environment.js';
 
@@ -40,11 +40,8 @@ export type AskBuiltIn = (binary: string) => Promise<ReadonlySet<string>>;
 
 export function askBuiltIn(environment: Environment): AskBuiltIn {
   const env = withoutCgiVariables(environment);
-  return (binary) =>
-    new Promise((resolve) => {
-      const options = { env, timeout: PATIENCE_MS, killSignal: 'SIGKILL' } as const;
-      execFile(binary, ['-n', '-m'], options, (_failure, stdout) => resolve(extensionNames(stdout)));
-    });
+  const options = { env, timeout: PATIENCE_MS, killSignal: 'SIGKILL' } as const;
+  return async (binary) => extensionNames(await outputOf(binary, ['-n', '-m'], options));
 }
 
 /** More than anybody names; what a preloaded script prints may look like such lines without end. */
