@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { programFolder } from '../helpers/php-program.js';
@@ -59,43 +59,46 @@ async function startWithLiar(t: TestContext): Promise<{ readonly daemon: Daemon;
 /** How long a request of the lying pool may take by its limits, and then some. */
 const LONG_ENOUGH_MS = 1500;
 
-for (const [act, told] of [
-  [
-    'stay',
-    /zygote \d+ broke the control protocol \(a worker with pid \d+, which is no child of the zygote\)/,
-  ],
-  [
-    'forge',
-    /zygote \d+ broke the control protocol \(a worker with pid \d+, which is no child of the zygote\)/,
-  ],
-  ['babble', /zygote \d+ broke the control protocol \(a frame of unknown type 99\)/],
-  ['die', /zygote \d+ exited on signal 9/],
-  ['stop', /zygote \d+ does not answer; killing it/],
-] as const)
-  test(`a zygote that calls a stranger its worker harms nobody, whatever it does then: ${act}`, async (t) => {
-    const { daemon, order } = await startWithLiar(t);
-    const victim = unrelatedProcess(t);
-    writeFileSync(order, `${victim} ${act}`);
-    await daemon.expectLog(told);
-    await sleep(LONG_ENOUGH_MS);
-    assert.ok(isAlive(victim));
-    await daemon.get('pid.php', { pool: 'good' });
-    assert.deepEqual(await daemon.stop(), { code: 0, signal: null });
-    assert.ok(isAlive(victim));
-    assert.doesNotMatch(daemon.log.text, new RegExp(`child ${victim}, script`));
-  });
+// Each waits for seconds that others may use.
+describe('lies about a stranger', { concurrency: 4 }, () => {
+  for (const [act, told] of [
+    [
+      'stay',
+      /zygote \d+ broke the control protocol \(a worker with pid \d+, which is no child of the zygote\)/,
+    ],
+    [
+      'forge',
+      /zygote \d+ broke the control protocol \(a worker with pid \d+, which is no child of the zygote\)/,
+    ],
+    ['babble', /zygote \d+ broke the control protocol \(a frame of unknown type 99\)/],
+    ['die', /zygote \d+ exited on signal 9/],
+    ['stop', /zygote \d+ does not answer; killing it/],
+  ] as const)
+    test(`a zygote that calls a stranger its worker harms nobody, whatever it does then: ${act}`, async (t) => {
+      const { daemon, order } = await startWithLiar(t);
+      const victim = unrelatedProcess(t);
+      writeFileSync(order, `${victim} ${act}`);
+      await daemon.expectLog(told);
+      await sleep(LONG_ENOUGH_MS);
+      assert.ok(isAlive(victim));
+      await daemon.get('pid.php', { pool: 'good' });
+      assert.deepEqual(await daemon.stop(), { code: 0, signal: null });
+      assert.ok(isAlive(victim));
+      assert.doesNotMatch(daemon.log.text, new RegExp(`child ${victim}, script`));
+    });
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)
-  test(`${signal} right after the lie ends the daemon, and not the stranger`, async (t) => {
-    const { daemon, order } = await startWithLiar(t);
-    const victim = unrelatedProcess(t);
-    writeFileSync(order, `${victim} stop`);
-    await until('the zygote has lied', () => daemon.log.text.includes(`child ${victim}`), 3000).catch(
-      () => {},
-    );
-    assert.deepEqual(await daemon.stop(signal), { code: 0, signal: null });
-    assert.ok(isAlive(victim));
-  });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)
+    test(`${signal} right after the lie ends the daemon, and not the stranger`, async (t) => {
+      const { daemon, order } = await startWithLiar(t);
+      const victim = unrelatedProcess(t);
+      writeFileSync(order, `${victim} stop`);
+      await until('the zygote has lied', () => daemon.log.text.includes(`child ${victim}`), 3000).catch(
+        () => {},
+      );
+      assert.deepEqual(await daemon.stop(signal), { code: 0, signal: null });
+      assert.ok(isAlive(victim));
+    });
+});
 
 test('nor are other pools’ zygotes and workers, or the master, whose child it is not', async (t) => {
   const { daemon, order } = await startWithLiar(t);

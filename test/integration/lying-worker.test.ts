@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
 import { MEMORY_PHP } from '../helpers/own-memory.js';
@@ -45,16 +45,19 @@ async function startLying(daemon: Daemon, name: string, script: string): Promise
   await until('another serves', () => daemon.workers(name).length === 1);
 }
 
-for (const [name, what] of Object.entries(LIES))
-  test(`a script whose worker says ${name} is ended all the same`, { timeout: 2 * BOUND_MS }, async (t) => {
-    const daemon = await startTsfpm(t, {
-      pools: { evil: pool },
-      files: { 'lie.php': lie(what), 'pid.php': PID_PHP },
+// Each waits for seconds that others may use.
+describe('lies', { concurrency: 4 }, () => {
+  for (const [name, what] of Object.entries(LIES))
+    test(`a script whose worker says ${name} is ended all the same`, { timeout: 2 * BOUND_MS }, async (t) => {
+      const daemon = await startTsfpm(t, {
+        pools: { evil: pool },
+        files: { 'lie.php': lie(what), 'pid.php': PID_PHP },
+      });
+      daemon.announce(/\[pool evil\] child/);
+      await startLying(daemon, 'evil', 'lie.php');
+      await daemon.get('pid.php');
     });
-    daemon.announce(/\[pool evil\] child/);
-    await startLying(daemon, 'evil', 'lie.php');
-    await daemon.get('pid.php');
-  });
+});
 
 test('who is honestly idle is let be, for however long, with its kept-alive client', async (t) => {
   const daemon = await startTsfpm(t, {
