@@ -233,7 +233,7 @@ export class Generation {
       longestRequestNs: BigInt(Math.round(plan.pool.requestTerminateTimeout * 1e9)),
       tell: ({ worker }) => this.#signal(worker, 'SIGTERM'),
       kill: ({ worker }, { seen, reason }) => {
-        worker.isOverdue = seen.claim === 'idle';
+        worker.isOverdue = seen.claim === 'idle' || seen.claim === 'ending';
         this.#killLeaver(worker, reason);
       },
     });

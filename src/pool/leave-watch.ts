@@ -17,8 +17,11 @@ export interface LeaveWatchParts<L extends Leaver> {
   readonly kill: (leaver: L, verdict: Verdict) => void;
 }
 
-/** What a worker says of itself, as far as it matters here; `nothing`: its slot cannot be read, or it still starts. */
-export type Claim = 'idle' | 'nothing' | 'busy';
+/**
+ * What a worker says of itself, as far as it matters here; `nothing`: its slot cannot be read, or it still starts; `ending`: it
+ * was idle, and PHP shuts down.
+ */
+export type Claim = 'idle' | 'ending' | 'nothing' | 'busy';
 
 /** What was seen of one leaver up to now. */
 export interface Seen {
@@ -44,7 +47,7 @@ const BEFORE_TELLING_NS: Nanoseconds = 200n * MS;
 /** A kept-alive client may be about to send; one that says so for longer has no such client. TSFPM_KEPT_ALIVE_GRACE_NS and more. */
 const BEFORE_TELLING_WAITING_NS: Nanoseconds = 2000n * MS;
 const AFTER_TELLING_NS: Nanoseconds = 2000n * MS;
-/** To write to its slot, or to start, takes no worker so long. */
+/** To write to its slot, to start, or to shut down, takes no worker so long. */
 const SILENCE_NS: Nanoseconds = 10_000n * MS;
 /**
  * Once it is done with what it had in hand when it was told to leave, a worker takes further requests for a second at most,
@@ -79,6 +82,8 @@ export function judgeLeaver(
   switch (claim) {
     case 'nothing':
       return forNs > SILENCE_NS ? kill('says nothing of itself') : wait;
+    case 'ending':
+      return forNs > SILENCE_NS ? kill('has nothing in hand and did not end within 10 s') : wait;
     case 'busy':
       if (
         glance !== undefined &&
@@ -103,6 +108,8 @@ export function judgeLeaver(
 
 function claimOf(glance: SlotGlance | undefined): Claim {
   if (glance === undefined || glance.stage === 'starting') return 'nothing';
+  // After a request it says so, too, but that one began after it was idle.
+  if (glance.stage === 'finished' && glance.requestStartNs < glance.idleSinceNs) return 'ending';
   return glance.stage === 'accepting' || glance.stage === 'waiting' ? 'idle' : 'busy';
 }
 

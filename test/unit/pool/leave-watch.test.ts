@@ -23,7 +23,7 @@ function watch(
     const glance = said && {
       stage: said.stage,
       requestStartNs: ns(said.startMs ?? -1000),
-      idleSinceNs: ns(said.idleMs ?? -500),
+      idleSinceNs: ns(said.idleMs ?? (said.stage === 'accepting' || said.stage === 'waiting' ? -500 : -1500)),
     };
     const verdict = judgeLeaver(seen, glance, { sinceNs: 0n }, ns(atMs), ns(longestRequestMs));
     seen = verdict.seen;
@@ -95,6 +95,14 @@ test('who says nothing for 10 s is killed, and who is only just starting is not'
   assert.deepEqual(summary(watch(() => ({ stage: 'starting' }))), ['kill 10500']);
   const told = watch((atMs) => (atMs % 1000 === 0 ? { stage: 'executing' } : undefined));
   assert.deepEqual(told, [], 'one that writes at each look is busy, not silent');
+});
+
+test('who was idle and hangs while PHP shuts down is killed after 10 s', () => {
+  const told = watch((atMs) =>
+    atMs < 500 ? { stage: 'accepting' } : { stage: 'finished', startMs: -1000, idleMs: -500 },
+  );
+  assert.deepEqual(summary(told), ['kill 10750']);
+  assert.match(told[0]?.reason ?? '', /nothing in hand and did not end/);
 });
 
 test('with request_terminate_timeout no leaver outlasts it, whatever it says; but after its answer it may go on', () => {
