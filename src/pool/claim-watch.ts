@@ -39,6 +39,7 @@ const NS_PER_MS = 1_000_000;
 const SLACK_NS: Nanoseconds = 6_000_000_000n;
 const SHORTEST_PAUSE_MS: Milliseconds = 1000;
 const LONGEST_PAUSE_MS: Milliseconds = 5000;
+const LOOKS_A_TURN: Count = 50;
 /** An idle worker that is woken for every client uses some hundredths. */
 const MOST_IDLE_RUN = 0.1;
 /** With the time that it waited for a processor: a machine that is busy gives little to anybody. */
@@ -106,6 +107,7 @@ export class ClaimWatch {
   readonly #listening: Inode;
   readonly #watchedBySlot = new Map<number, Watched>();
   #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
   #isSightChecked = false;
 
   constructor(parts: ClaimWatchParts) {
@@ -126,19 +128,27 @@ export class ClaimWatch {
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#timer = undefined;
+    clearImmediate(this.#turn);
+    this.#timer = this.#turn = undefined;
     this.#watchedBySlot.clear();
   }
 
   #look(): void {
     const workers = this.#parts.workers();
     if (workers.length === 0) this.stop();
+    else if (this.#turn === undefined) this.#lookAtAll(workers);
+  }
+
+  /** Some in each turn of the event loop: a look takes some 60 us, and others wait. */
+  #lookAtAll([...workers]: readonly { readonly slot: number; readonly pid: Pid }[]): void {
+    this.#turn = undefined;
     let clients: ReadonlySet<Inode> | undefined;
     const isClient = (inode: Inode) => {
       clients ??= connectionsOf(this.#listening);
       return clients.has(inode);
     };
-    for (const { slot, pid } of workers) this.#lookAt(slot, pid, isClient);
+    for (const { slot, pid } of workers.splice(0, LOOKS_A_TURN)) this.#lookAt(slot, pid, isClient);
+    if (workers.length > 0) this.#turn = setImmediate(() => this.#lookAtAll(workers));
   }
 
   #checkSight(pid: Pid): void {
