@@ -224,7 +224,7 @@ export class Generation {
       listenFd: plan.listenFd,
       workers: () => this.workers().filter(({ isHeld, isKilled }) => isHeld && !isKilled),
       glance: (slot) => this.scoreboard.glance(slot),
-      kill: (slot, pid) => this.#killLiar(this.#expectPid(slot, pid)),
+      kill: (slot, pid) => this.#killLiar(slot, pid),
       onBlind: (line) => listener.onBlind(line),
     });
     this.#leaveWatch = new LeaveWatch({
@@ -517,7 +517,9 @@ export class Generation {
     if (glance !== undefined && isInHand(glance, requestStartNs)) this.#signal(worker, 'SIGKILL');
   }
 
-  #killLiar(worker: RunningWorker): void {
+  #killLiar(slot: number, pid: Pid): void {
+    const worker = this.#workersBySlot.get(slot);
+    if (worker?.at !== 'running' || worker.pid !== pid) return; // it has ended meanwhile
     worker.isLiar = true;
     this.#signal(worker, 'SIGKILL');
   }
