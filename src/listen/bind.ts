@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { unreachable } from '../errors.js';
 import type { Logger } from '../log/levels.js';
 import { resolveAddresses } from '../os/address-info.js';
-import { hungUp } from '../os/hang-up.js';
 import { asSystemError, hasCode } from '../os/libc.js';
+import { hungUp } from '../os/poll.js';
 import {
   acceptIpv4Too,
   bindSocket,

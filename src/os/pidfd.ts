@@ -1,8 +1,9 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Fd, Pid } from '../units.js';
-import { checked, lastErrno, libcFunction, retryInterrupted, systemError } from './libc.js';
-import { writeUInt16, writeUInt32, writeUInt64 } from './native-integers.js';
+import { checked, lastErrno, libcFunction, systemError } from './libc.js';
+import { writeUInt32, writeUInt64 } from './native-integers.js';
+import { isReadable } from './poll.js';
 
 // <asm-generic/unistd.h>: calls this young have one number on all machines. The C library may know neither.
 const SYS_PIDFD_SEND_SIGNAL = 424;
@@ -10,16 +11,11 @@ const SYS_PIDFD_OPEN = 434;
 /** `si_code` of what sigqueue(3) sends; the kernel takes it from another process, too. */
 const SI_QUEUE = -1;
 const SIGINFO_SIZE = 128;
-/** <poll.h> */
-const POLLIN = 1;
 /** `si_value` of a `siginfo_t` with 64-bit pointers. */
 const SI_VALUE = 24;
 
 const c = {
   syscall: libcFunction<(number: number, ...typed: unknown[]) => number>('long syscall(long number, ...)'),
-  poll: libcFunction<(fds: Buffer, count: number, timeoutMs: number) => number>(
-    'int poll(void *fds, unsigned long nfds, int timeout)',
-  ),
   sigqueue: libcFunction<(pid: Pid, signal: number, value: bigint) => number>(
     'int sigqueue(int pid, int sig, uint64_t value)', // the union that it takes is passed like the integer
   ),
@@ -53,10 +49,7 @@ export function sendByPidfd(fd: Fd, signal: number, value?: bigint): boolean {
 
 /** Whether or not its parent has taken note of that. */
 export function hasEndedByPidfd(fd: Fd): boolean {
-  const pollfd = Buffer.alloc(8);
-  writeUInt32(pollfd, fd, 0);
-  writeUInt16(pollfd, POLLIN, 4);
-  return retryInterrupted(() => c.poll(pollfd, 1, 0)) > 0;
+  return isReadable(fd);
 }
 
 /** By number, for want of a pidfd: the caller has made sure whose it is. As {@link sendByPidfd}. */

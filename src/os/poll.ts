@@ -1,26 +1,62 @@
 import type { Fd } from '../units.js';
-import { libcFunction } from './libc.js';
-import { nativeInt32, readUInt16, writeUInt16 } from './native-integers.js';
+import { checked, hasCode, libcFunction, retryInterrupted } from './libc.js';
+import { readUInt16, writeUInt16, writeUInt32 } from './native-integers.js';
 
 // <poll.h> on Linux: `struct pollfd` is the descriptor, what to look for, and what was found.
 const POLLFD_SIZE = 8;
 const EVENTS_OFFSET = 4;
 const REVENTS_OFFSET = 6;
 const POLLIN = 1;
+const POLLHUP = 0x10;
+const POLLRDHUP = 0x2000;
 
-const poll = libcFunction<(fds: Buffer, count: number, timeout: number) => number>(
-  'int poll(void *fds, unsigned long nfds, int timeout)',
-);
+const c = {
+  poll: libcFunction<(fds: Buffer, count: number, timeout: number) => number>(
+    'int poll(void *fds, unsigned long nfds, int timeout)',
+  ),
+};
 
 /**
- * Whether there is something to read, or somebody to accept, now. Takes no descriptor of its own.
+ * What is the case now at each of the descriptors, in their order. One system call; takes no descriptor of its own.
  *
- * @returns false also where the kernel cannot tell at present (ENOMEM)
+ * @param wanted events, besides those that are always told
+ * @throws SystemError ENOMEM; EINVAL where there are more than RLIMIT_NOFILE
  * @see poll(2)
  */
+function pollNow(fds: readonly Fd[], wanted: number): number[] {
+  const bytes = Buffer.alloc(fds.length * POLLFD_SIZE);
+  for (const [index, fd] of fds.entries()) {
+    writeUInt32(bytes, fd, index * POLLFD_SIZE);
+    writeUInt16(bytes, wanted, index * POLLFD_SIZE + EVENTS_OFFSET);
+  }
+  checked(
+    retryInterrupted(() => c.poll(bytes, fds.length, 0)),
+    { syscall: 'poll' },
+  );
+  return fds.map((_fd, index) => readUInt16(bytes, index * POLLFD_SIZE + REVENTS_OFFSET));
+}
+
+/**
+ * Whether there is something to read, or somebody to accept, now; of a pidfd, whether its process has ended.
+ *
+ * @returns false also where the kernel cannot tell at present (ENOMEM)
+ */
 export function isReadable(fd: Fd): boolean {
-  const entry = Buffer.alloc(POLLFD_SIZE);
-  nativeInt32(fd).copy(entry, 0);
-  writeUInt16(entry, POLLIN, EVENTS_OFFSET);
-  return poll(entry, 1, 0) === 1 && (readUInt16(entry, REVENTS_OFFSET) & POLLIN) !== 0;
+  try {
+    return pollNow([fd], POLLIN).some((events) => (events & POLLIN) !== 0);
+  } catch (error) {
+    if (hasCode(error, 'ENOMEM')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Those of the listening sockets at which nothing arrives any more, since somebody who shares them has called
+ * shutdown(2). Of a unix socket SO_ACCEPTCONN still says that it listens.
+ *
+ * @throws SystemError as {@link pollNow}
+ */
+export function hungUp(fds: readonly Fd[]): Fd[] {
+  const found = pollNow(fds, POLLRDHUP);
+  return fds.filter((_fd, index) => ((found[index] ?? 0) & (POLLHUP | POLLRDHUP)) !== 0);
 }

@@ -2,7 +2,7 @@ import type { ListenRequest, ListenSocket } from '../listen/bind.js';
 import { ListenError } from '../listen/listen-error.js';
 import type { ListenSockets } from '../listen/listen-sockets.js';
 import type { Logger } from '../log/levels.js';
-import { hungUp } from '../os/hang-up.js';
+import { hungUp } from '../os/poll.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 
 /** What the mender needs of a pool. */

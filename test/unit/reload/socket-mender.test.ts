@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ListenRequest } from '../../../src/listen/bind.js';
 import { ListenSockets } from '../../../src/listen/listen-sockets.js';
-import { hungUp } from '../../../src/os/hang-up.js';
+import { hungUp } from '../../../src/os/poll.js';
 import { shutDownSocket } from '../../../src/os/socket.js';
 import { type MendedPool, SocketMender } from '../../../src/reload/socket-mender.js';
 import type { Fd } from '../../../src/units.js';

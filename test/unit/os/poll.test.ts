@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { hungUp } from '../../../src/os/hang-up.js';
+import { hungUp } from '../../../src/os/poll.js';
 import {
   bindSocket,
   connectSocket,
