@@ -13,7 +13,7 @@ const VISITORS: Count = 3;
 const RELOAD_EVERY_MS = 2000;
 
 /** What applications say themselves, and that three workers have more visitors at times: php-fpm warns of that as well. */
-const EXPECTED = / said into std(?:err|out): |server reached pm\.max_children setting|seems busy/;
+const EXPECTED = / said into std(?:err|out): |server reached (?:pm\.)?max_children setting|seems busy/;
 
 /**
  * Visitors who open pages at random, while the manager reloads.
