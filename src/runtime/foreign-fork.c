@@ -43,6 +43,7 @@ static void (*php_flush)(void *);
 static bool is_flushing;
 static uint32_t *requests_over; /* of a worker, in memory that its scripts' children share; NULL: it never had any */
 static uint32_t requests_over_at_fork;
+static bool was_answered_at_fork; /* by fastcgi_finish_request() */
 static struct {
     uint8_t *bytes; /* what a script's child has said and not flushed, whole records */
     size_t length;
@@ -61,6 +62,7 @@ static void before(void)
 {
     if (tsfpm_role != TSFPM_ROLE_WORKER) return;
     tsfpm_client_is_shared = true;
+    was_answered_at_fork = tsfpm_worker_has_answered_early();
     if (requests_over == NULL) {
         void *page = mmap(NULL, sizeof *requests_over, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (page == MAP_FAILED) return; /* then nothing of the child is sent */
@@ -88,6 +90,7 @@ static void in_child(void)
         break;
     case TSFPM_ROLE_WORKER:
         tsfpm_worker_close_descriptors();
+        is_flushing = false; /* PHP leaves a flush by a jump where it finds that the client has gone */
         tsfpm_role = TSFPM_ROLE_SCRIPT_CHILD;
         break;
     }
@@ -109,7 +112,8 @@ void tsfpm_script_children_lose_client(void)
 
 static bool has_client(void)
 {
-    return requests_over != NULL && __atomic_load_n(requests_over, __ATOMIC_SEQ_CST) == requests_over_at_fork;
+    return requests_over != NULL && !was_answered_at_fork &&
+           __atomic_load_n(requests_over, __ATOMIC_SEQ_CST) == requests_over_at_fork;
 }
 
 static void send_kept(void)

@@ -163,6 +163,7 @@ int tsfpm_worker_close(void);
  * must have been flushed; what it writes from here on is taken and sent to nobody.
  */
 void tsfpm_worker_answer_early(void);
+bool tsfpm_worker_has_answered_early(void);             /* the present request; PHP is not done with it */
 bool tsfpm_worker_may_answer_early(void);               /* what the function returns to PHP */
 void tsfpm_worker_hide_broken_connection(bool is_hidden); /* PHP's writes succeed, whatever the client did */
 void tsfpm_worker_write_stderr(uint8_t record[], size_t length); /* of a text behind room for a record's header */

@@ -687,6 +687,11 @@ bool tsfpm_worker_may_answer_early(void)
     return request_open && (!answered_early || (stream.flags & FCGI_KEEP_CONN) != 0);
 }
 
+bool tsfpm_worker_has_answered_early(void)
+{
+    return answered_early;
+}
+
 void tsfpm_worker_answer_early(void)
 {
     if (!request_open || answered_early) return;

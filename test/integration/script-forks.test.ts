@@ -64,6 +64,12 @@ const files = {
     $pid = pcntl_fork(); if ($pid !== 0) die('answer');
     for ($i = 0; $i < 2000 && !file_exists(__DIR__ . '/../marks/go'); $i++) { usleep(5000); clearstatcache(); }
     echo 'late'; flush(); touch(__DIR__ . '/../marks/gone'); exit;`,
+  // Talks when the answer has been ended early.
+  'finished.php': `<?php if (!function_exists('pcntl_fork')) die('no pcntl');
+    echo 'answer'; fastcgi_finish_request();
+    $pid = pcntl_fork(); if ($pid === 0) { echo 'late'; flush(); exit; }
+    pcntl_waitpid($pid, $status);`,
+  'endless.php': `<?php touch(__DIR__ . '/../marks/begun'); while (true) { echo 'x'; flush(); }`,
   // Stays behind when the request is over.
   'stays.php': `<?php if (!function_exists('pcntl_fork')) die('no pcntl');
     $pid = pcntl_fork(); if ($pid === 0) { sleep(60); exit; } usleep(200000); echo $pid;`,
@@ -136,6 +142,16 @@ test('much that a child echoes and flushes is whole', async (t) => {
   assert.equal(text, `one ${`${'x'.repeat(30_000)}y${'z'.repeat(1000)}`.repeat(3)}three`);
 });
 
+/** What comes before the answer would be taken for the start of its first header. */
+async function answerOnKept(connection: FastcgiConnection, file: string): Promise<string> {
+  const { body, headers } = await connection.request({ params: scriptParams(file), keepConn: true });
+  assert.deepEqual(
+    [...headers.keys()].filter((name) => name.startsWith('late')),
+    [],
+  );
+  return body.toString();
+}
+
 test('what a child flushes when its request is over is in nobody’s answer', async (t) => {
   const tsfpm = await startTsfpm(t, {
     pools: { www: { 'pm.max_children': 1, 'php_admin_value[output_buffering]': '0' } },
@@ -143,10 +159,7 @@ test('what a child flushes when its request is over is in nobody’s answer', as
   });
   const connection = await FastcgiConnection.open(tsfpm.address());
   t.after(() => connection.close());
-  const ask = async (script: string) =>
-    (
-      await connection.request({ params: scriptParams(tsfpm.folder.script(script)), keepConn: true })
-    ).body.toString();
+  const ask = (script: string) => answerOnKept(connection, tsfpm.folder.script(script));
   if ((await ask('late.php')) === 'no pcntl') {
     t.skip('this php-cgi has no pcntl');
     return;
@@ -154,6 +167,39 @@ test('what a child flushes when its request is over is in nobody’s answer', as
   writeFileSync(tsfpm.folder.at('marks/go'), '');
   await until('the child has flushed', () => existsSync(tsfpm.folder.at('marks/gone')));
   assert.match(await ask('pid.php'), /^[0-9]+$/);
+});
+
+test('what a child flushes behind fastcgi_finish_request() is in nobody’s answer', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'pm.max_children': 1, 'php_admin_value[output_buffering]': '0' } },
+    files,
+  });
+  const connection = await FastcgiConnection.open(tsfpm.address());
+  t.after(() => connection.close());
+  const ask = (script: string) => answerOnKept(connection, tsfpm.folder.script(script));
+  const first = await ask('finished.php');
+  if (first === 'no pcntl') {
+    t.skip('this php-cgi has no pcntl');
+    return;
+  }
+  assert.equal(first, 'answer');
+  assert.match(await ask('pid.php'), /^[0-9]+$/);
+});
+
+test('a client that goes away in a flush does not let the next request’s child end an answer', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools: { www: { 'pm.max_children': 1 } }, files });
+  const worker = await tsfpm.get('pid.php');
+  const leaves = await FastcgiConnection.open(tsfpm.address());
+  leaves.send(requestBytes({ params: scriptParams(tsfpm.folder.script('endless.php')) }));
+  await until('it has begun', () => existsSync(tsfpm.folder.at('marks/begun')));
+  leaves.close();
+  const text = await tsfpm.get(`end-${Object.keys(ENDS).indexOf('exit')}.php`);
+  if (text === 'no pcntl') {
+    t.skip('this php-cgi has no pcntl');
+    return;
+  }
+  assert.equal(text, 'before after 0');
+  assert.equal(await tsfpm.get('pid.php'), worker, 'the same worker');
 });
 
 test('a child that stays behind does not keep its client from seeing the end', async (t) => {
