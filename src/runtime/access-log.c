@@ -14,7 +14,7 @@
 
 #include "ask.h"
 #include "log-ring.h"
-#include "php-types.h"
+#include "php.h"
 #include "relay.h"
 #include "runtime.h"
 #include "scoreboard.h"

@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "php-types.h"
+#include "php.h"
 #include "request-head.h"
 #include "runtime.h"
 
@@ -16,10 +16,6 @@
 #define TYPE_IS_COUNTED 0x0000ff00u /* Zend/zend_types.h: flags beside a value's type */
 
 #define WORDS_OF_SAPI 40 /* more than sapi_module_struct has: what lies behind it stays as it is */
-
-/* Zend/zend_ini.h */
-#define ZEND_INI_SYSTEM 4
-#define ZEND_INI_STAGE_RUNTIME 16
 
 typedef void import_function(struct zval *array);
 typedef unsigned int filter_function(int, const char *, char **, size_t, size_t *);

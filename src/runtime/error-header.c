@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
 #define NAME "fastcgi.error_header"
@@ -26,7 +26,6 @@ struct ini_definition {
     uint16_t name_length;
     uint8_t modifiable;
 };
-#define ZEND_INI_SYSTEM 4
 
 /* Zend/zend_globals.h, struct _zend_executor_globals: of PHP 7.4 to 8.4, and since */
 #define ERROR_REPORTING_AT 424
@@ -102,7 +101,7 @@ void tsfpm_error_header_start(int module_number)
         module == NULL || module->send_headers == NULL)
         return;
     register_settings(definitions, module_number);
-    exit_status = find_exit_status(tsfpm_module_php_version());
+    exit_status = find_exit_status(tsfpm_php_version);
     if (exit_status != NULL) {
         php.send_headers = module->send_headers;
         module->send_headers = on_send_headers;

@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
 static struct {

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 #include "scoreboard.h"
 #include "signals.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "ask.h"
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
 #define DEEPEST 3

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "file-status.h"
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
 /* ---- time zones ---- */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "php-types.h"
+#include "php.h"
 #include "request-head.h"
 #include "runtime.h"
 

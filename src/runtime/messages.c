@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
 static long (*ini_long)(const char *, size_t, int);

@@ -12,7 +12,7 @@
 
 #include "access-log.h"
 #include "foreign-fork.h"
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 #include "signals.h"
 
@@ -44,10 +44,6 @@ struct module_entry {
     const char *build_id;
 };
 
-#define ZEND_INI_SYSTEM 4
-#define ZEND_INI_STAGE_ACTIVATE 4
-
-static const char *php_version;
 static size_t (*memory_peak_usage)(bool real);
 static int (*alter_ini)(struct zend_string *name, const char *value, size_t length, int modify_type, int stage);
 
@@ -57,58 +53,6 @@ static struct {
     size_t length;
 } *locked;
 static size_t locked_count;
-
-const char *tsfpm_module_php_version(void)
-{
-    return php_version;
-}
-
-bool tsfpm_module_exposes_php(void)
-{
-    long (*ini_long)(const char *, size_t, int);
-    *(void **)&ini_long = dlsym(RTLD_DEFAULT, "zend_ini_long");
-    return ini_long == NULL || ini_long("expose_php", sizeof "expose_php" - 1, 0) != 0;
-}
-
-/* A global of PHP that holds a text or NULL. */
-static const char *exported_text(const char *name)
-{
-    char *const *text = dlsym(RTLD_DEFAULT, name);
-    return text != NULL && *text != NULL ? *text : "";
-}
-
-const char *tsfpm_module_ini_file(void)
-{
-    return exported_text("php_ini_opened_path");
-}
-
-const char *tsfpm_module_ini_scanned(void)
-{
-    return exported_text("php_ini_scanned_files");
-}
-
-struct sapi_module *tsfpm_sapi_module(void)
-{
-    struct sapi_module *sapi = dlsym(RTLD_DEFAULT, "sapi_module");
-    /* Every SAPI has PHP's own function in the middle of the row: the fields around it are where they should be. */
-    bool is_known = sapi != NULL && *(void **)&sapi->error == dlsym(RTLD_DEFAULT, "zend_error") &&
-                    sapi->activate != NULL && sapi->getenv != NULL && sapi->read_post != NULL &&
-                    sapi->log_message != NULL;
-    return is_known ? sapi : NULL;
-}
-
-struct zend_string *tsfpm_permanent_string(const char *text)
-{
-    size_t length = strlen(text);
-    struct zend_string *string = malloc(sizeof *string + length + 1);
-    if (string == NULL) tsfpm_die("no memory for a text of %zu bytes", length);
-    string->refcount = 1;
-    string->type_info = ZEND_TYPE_STRING | ZEND_GC_IMMUTABLE | ZEND_GC_PERSISTENT;
-    string->hash = 0;
-    string->length = length;
-    memcpy(string->value, text, length + 1);
-    return string;
-}
 
 void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count)
 {
@@ -248,7 +192,7 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     module.zend_api = standard->zend_api;
     module.zend_debug = standard->zend_debug;
     module.build_id = standard->build_id;
-    php_version = standard->version;
+    tsfpm_php_version = standard->version;
     register_functions(&module, standard);
     tsfpm_sapi_name_set();
     tsfpm_access_log_prepare();

@@ -1,6 +1,6 @@
 /*
  * Functions that glibc 2.33 gave a new version, for the runtime alone: a php-cgi may bring along an older C library, and
- * would not load a library that asks for that version (runtime.h has more of them). Hidden, so PHP's own calls go to libc.
+ * would not load a library that asks for that version (libc.h has more of them). Hidden, so PHP's own calls go to libc.
  *
  * On these machines the kernel's struct stat is libc's.
  */

@@ -30,71 +30,6 @@
 #include "scoreboard.h"
 #include "signals.h"
 
-enum tsfpm_role tsfpm_role = TSFPM_ROLE_NONE;
-
-/* Resolved at the first call: other libraries' constructors may come here before ours has run. */
-const struct tsfpm_libc *tsfpm_libc(void)
-{
-    static struct tsfpm_libc libc;
-    static bool resolved;
-    if (__builtin_expect(!__atomic_load_n(&resolved, __ATOMIC_ACQUIRE), 0)) {
-        *(void **)&libc.accept = dlsym(RTLD_NEXT, "accept");
-        *(void **)&libc.poll = dlsym(RTLD_NEXT, "poll");
-        *(void **)&libc.read = dlsym(RTLD_NEXT, "read");
-        *(void **)&libc.write = dlsym(RTLD_NEXT, "write");
-        *(void **)&libc.recv = dlsym(RTLD_NEXT, "recv");
-        *(void **)&libc.shutdown = dlsym(RTLD_NEXT, "shutdown");
-        *(void **)&libc.close = dlsym(RTLD_NEXT, "close");
-        *(void **)&libc.fork = dlsym(RTLD_NEXT, "fork");
-        *(void **)&libc.setsid = dlsym(RTLD_NEXT, "setsid");
-        *(void **)&libc.open = dlsym(RTLD_NEXT, "open");
-        __atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
-    }
-    return &libc;
-}
-
-_Noreturn void tsfpm_die(const char *format, ...)
-{
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(line, sizeof line - 1, format, arguments);
-    va_end(arguments);
-    if (length < 0) length = 0;
-    if ((size_t)length > sizeof line - 2) length = sizeof line - 2;
-    line[length] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, (size_t)length + 1);
-    (void)written; /* nobody is left to tell */
-    _exit(70);
-}
-
-/* ---- the title that ps shows: the memory of the original arguments and environment, written over ---- */
-
-static char *title_start;
-static size_t title_size;
-
-static void find_title_memory(int argc, char **argv, char **envp)
-{
-    if (argc < 1 || argv == NULL || argv[0] == NULL) return;
-    char *end = argv[0];
-    for (int i = 0; i < argc && argv[i] == end; i++) end = argv[i] + strlen(argv[i]) + 1;
-    for (char **entry = envp; entry != NULL && *entry == end; entry++) end = *entry + strlen(*entry) + 1;
-    title_start = argv[0];
-    title_size = (size_t)(end - argv[0]);
-    /* php-cgi reads its arguments once more in the worker, whose title would be taken for options. */
-    for (int i = 0; i < argc; i++)
-        if ((argv[i] = strdup(argv[i])) == NULL) tsfpm_die("no memory for the arguments");
-}
-
-void tsfpm_set_title(const char *title)
-{
-    if (title_size < 2) return;
-    size_t length = strlen(title);
-    if (length > title_size - 1) length = title_size - 1;
-    memcpy(title_start, title, length);
-    memset(title_start + length, 0, title_size - length);
-}
-
 /* ---- start ---- */
 
 /* Takes our own entry, the first, out of LD_PRELOAD; what the administrator preloads stays. */
@@ -124,7 +59,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
                   mark);
     tsfpm_signals_hold();
     /* Before any variable is taken out: that moves the others in the array, and the rest would stay readable. */
-    find_title_memory(argc, argv, envp);
+    tsfpm_title_prepare(argc, argv, envp);
     unsetenv(TSFPM_ENV_MARK);
     tsfpm_sapi_name_take(getenv(TSFPM_ENV_SAPI_NAME));
     unsetenv(TSFPM_ENV_SAPI_NAME);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "file-status.h"
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
 #define E_WARNING 2

@@ -12,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
-/* Zend/zend_ini.h, zend_ini_scanner.h */
-#define ZEND_INI_USER 1
-#define ZEND_INI_SYSTEM 4
-#define ZEND_INI_STAGE_ACTIVATE 4
+/* Zend/zend_ini_parser.h, zend_ini_scanner.h */
 #define ZEND_INI_PARSER_ENTRY 1
 #define ZEND_INI_SCANNER_NORMAL 0
 

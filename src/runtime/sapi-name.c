@@ -7,7 +7,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
 /* main/SAPI.h, the start of sapi_module_struct */

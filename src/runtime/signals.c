@@ -21,7 +21,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "php-types.h"
+#include "php.h"
 #include "runtime.h"
 
 static const int sent_to_everybody[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};

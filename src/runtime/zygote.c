@@ -28,6 +28,7 @@
 #include "identity.h"
 #include "jail.h"
 #include "output.h"
+#include "php.h"
 #include "relay.h"
 #include "runtime.h"
 #include "scoreboard.h"
@@ -225,7 +226,7 @@ static void configure(const uint8_t *payload, size_t length)
     if (settings.allowed_clients != NULL) tsfpm_allowed_clients_configure(settings.allowed_clients);
     /* Each worker tells of them, as under php-fpm; where nothing that it says is kept, they must not go unsaid. */
     if (!settings.catches_output) tsfpm_allowed_clients_tell_mistakes();
-    if (settings.zygote_title != NULL) tsfpm_set_title(settings.zygote_title);
+    if (settings.zygote_title != NULL) tsfpm_title_set(settings.zygote_title);
     configured = true;
 }
 
@@ -260,7 +261,7 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (getppid() != zygote) _exit(0);
     tsfpm_role = TSFPM_ROLE_WORKER;
-    if (settings.worker_title != NULL) tsfpm_set_title(settings.worker_title);
+    if (settings.worker_title != NULL) tsfpm_title_set(settings.worker_title);
     /* Up to here what goes wrong is told in any case: php-fpm then shows nothing but an exit code. */
     tsfpm_output_begin(slot, settings.catches_output);
     if (is_probe) tsfpm_worker_limit_requests(NULL); /* the master ends it, once it has its answer */
@@ -622,13 +623,13 @@ static void prepare(void)
 pid_t tsfpm_zygote_run(void)
 {
     tsfpm_role = TSFPM_ROLE_ZYGOTE;
-    const char *version = tsfpm_module_php_version();
+    const char *version = tsfpm_php_version;
     if (version == NULL) tsfpm_die("PHP has not loaded the runtime as an extension");
     fflush(NULL); /* PHP's start-up warnings: else every worker inherits them, and prints them when it ends */
     prepare();
     char ready[TSFPM_READY_MAX];
-    int length = snprintf(ready, sizeof ready, "%c%s%c%s%c%s", tsfpm_module_exposes_php(), version, 0,
-                          tsfpm_module_ini_file(), 0, tsfpm_module_ini_scanned());
+    int length = snprintf(ready, sizeof ready, "%c%s%c%s%c%s", tsfpm_php_is_exposed(), version, 0,
+                          tsfpm_php_ini_file(), 0, tsfpm_php_ini_scanned());
     if (length >= (int)sizeof ready) length = sizeof ready - 1;
     tsfpm_zygote_send(TSFPM_FRAME_READY, -1, getpid(), ready, (size_t)length);
     while (!(draining && alive == 0)) {

@@ -39,7 +39,7 @@ uint32_t tsfpm_scoreboard_slot_count(void)
 }
 
 /* What zygote.c needs of the other files. */
-void tsfpm_set_title(const char *title)
+void tsfpm_title_set(const char *title)
 {
     if (strlen(title) > TSFPM_FRAME_PAYLOAD_MAX) fuzz_fail("a title of %zu bytes", strlen(title));
 }
@@ -50,21 +50,19 @@ void tsfpm_module_lock_values(char *const *names, char *const *values, size_t co
         free(values[i]);
     }
 }
-const char *tsfpm_module_php_version(void)
-{
-    return "8";
-}
-const char *tsfpm_module_ini_file(void)
+const char *tsfpm_php_version = "8";
+
+const char *tsfpm_php_ini_file(void)
 {
     return "";
 }
 
-const char *tsfpm_module_ini_scanned(void)
+const char *tsfpm_php_ini_scanned(void)
 {
     return "";
 }
 
-bool tsfpm_module_exposes_php(void)
+bool tsfpm_php_is_exposed(void)
 {
     return false;
 }

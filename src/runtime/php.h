@@ -1,6 +1,9 @@
-/* The few types of PHP that the runtime touches, as they are in PHP 7.4 to 8.5 on 64-bit machines. */
-#ifndef TSFPM_PHP_TYPES_H
-#define TSFPM_PHP_TYPES_H
+/*
+ * PHP as the runtime knows it, without PHP's headers: the few types that it touches, as they are in PHP 7.4 to 8.5 on
+ * 64-bit machines, and what most files ask of it.
+ */
+#ifndef TSFPM_PHP_H
+#define TSFPM_PHP_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -108,11 +111,24 @@ struct header_line {
 };
 #define SAPI_HEADER_REPLACE 0
 
-/* module.c: PHP's own, or NULL where it does not look as it is taken to. */
+/* Zend/zend_ini.h: who sets a value, and when */
+#define ZEND_INI_USER 1
+#define ZEND_INI_SYSTEM 4
+#define ZEND_INI_STAGE_ACTIVATE 4
+#define ZEND_INI_STAGE_RUNTIME 16
+
+/* "8.2.36"; NULL until PHP has loaded the runtime as an extension (module.c). */
+extern const char *tsfpm_php_version;
+
+/* PHP's own, or NULL where it does not look as it is taken to. */
 struct sapi_module *tsfpm_sapi_module(void);
 
-/* module.c: for the life of the process; no memory ends it. */
+/* For the life of the process, which ends where there is no memory. */
 struct zend_string *tsfpm_permanent_string(const char *text);
+
+bool tsfpm_php_is_exposed(void);         /* php.ini's expose_php */
+const char *tsfpm_php_ini_file(void);    /* "" where there is none */
+const char *tsfpm_php_ini_scanned(void); /* the files of the scanned folder; "" where there are none */
 
 /* get-status.c */
 bool tsfpm_get_status_prepare(void); /* false where this PHP lacks something that it needs */
