@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fastcgi.h"
 #include "php.h"
 #include "runtime.h"
 
@@ -20,7 +21,7 @@ static enum tsfpm_level log_level = TSFPM_LEVEL_NOTICE;
 static bool has_told_client; /* something, in this request */
 /* As under php-fpm, the web server gets them with the next piece of the answer: nginx makes a line of what comes at once. */
 static struct {
-    uint8_t header[8]; /* room for the record's */
+    uint8_t header[FCGI_HEADER_LEN]; /* room for the record's */
     char text[8192];
 } waiting;
 static size_t waiting_length;

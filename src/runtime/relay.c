@@ -2,13 +2,7 @@
 
 #include <string.h>
 
-/* FastCGI 1.0, section 8 */
-#define FCGI_HEADER_LEN 8
-#define FCGI_VERSION_1 1
-#define FCGI_BEGIN_REQUEST 1
-#define FCGI_PARAMS 4
-#define FCGI_KEEP_CONN 1
-#define FCGI_BEGIN_LEN 8
+#include "fastcgi.h"
 
 static const char *status_path, *ping_path;
 
@@ -94,19 +88,18 @@ enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, st
     for (size_t at = 0;;) {
         if (length - at < FCGI_HEADER_LEN) return TSFPM_RELAY_INCOMPLETE;
         const uint8_t *header = bytes + at;
-        size_t content = (size_t)header[4] << 8 | header[5];
-        size_t padding = header[6];
-        if (header[0] != FCGI_VERSION_1) return TSFPM_RELAY_NO;
+        size_t content = tsfpm_record_content(header), padding = tsfpm_record_padding(header);
+        if (tsfpm_record_version(header) != FCGI_VERSION_1) return TSFPM_RELAY_NO;
         /* Such as the end of the last request's body: php-cgi reads it, and what follows is a start again. */
-        if (!has_begun && header[1] != FCGI_BEGIN_REQUEST) return TSFPM_RELAY_NO;
+        if (!has_begun && tsfpm_record_type(header) != FCGI_BEGIN_REQUEST) return TSFPM_RELAY_NO;
         at += FCGI_HEADER_LEN;
         if (length - at < content + padding) return TSFPM_RELAY_INCOMPLETE;
         if (!has_begun) {
-            if (content != FCGI_BEGIN_LEN) return TSFPM_RELAY_NO;
+            if (content != FCGI_BEGIN_REQUEST_BODY_LEN) return TSFPM_RELAY_NO;
             has_begun = true;
-            request->id = (uint16_t)(header[2] << 8 | header[3]);
-            request->keeps_connection = (bytes[at + 2] & FCGI_KEEP_CONN) != 0;
-        } else if (header[1] != FCGI_PARAMS) {
+            request->id = tsfpm_record_id(header);
+            request->keeps_connection = (bytes[at + FCGI_FLAGS_AT] & FCGI_KEEP_CONN) != 0;
+        } else if (tsfpm_record_type(header) != FCGI_PARAMS) {
             return TSFPM_RELAY_NO;
         } else if (content == 0) {
             request->length = at + padding;
@@ -140,12 +133,12 @@ const char *tsfpm_relay_param(const uint8_t *bytes, size_t length, const char *n
     const char *found = NULL;
     for (size_t at = 0; length - at >= FCGI_HEADER_LEN;) {
         const uint8_t *header = bytes + at;
-        size_t content = (size_t)header[4] << 8 | header[5];
-        at += FCGI_HEADER_LEN;
-        if (length - at < content + header[6]) break;
-        const char *value = header[1] == FCGI_PARAMS ? find_param(bytes + at, content, name, value_length) : NULL;
+        size_t size = tsfpm_record_size(header), content = tsfpm_record_content(header);
+        if (length - at < size) break;
+        bool is_params = tsfpm_record_type(header) == FCGI_PARAMS;
+        const char *value = is_params ? find_param(header + FCGI_HEADER_LEN, content, name, value_length) : NULL;
         if (value != NULL) found = value;
-        at += content + header[6];
+        at += size;
     }
     return found;
 }

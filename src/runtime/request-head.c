@@ -19,15 +19,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fastcgi.h"
 #include "file-status.h"
 
-/* FastCGI 1.0, section 8 */
-#define FCGI_HEADER_LEN 8
-#define FCGI_VERSION_1 1
-#define FCGI_BEGIN_REQUEST 1
-#define FCGI_BEGIN_LEN 8
-#define FCGI_PARAMS 4
-#define FCGI_GET_VALUES 9
 #define RECORD_MOST 65535u /* php-cgi takes no more in one record, its padding included */
 
 /* A param's value, or a piece of one; `start` NULL where there is none. Never ends in a NUL. */
@@ -146,22 +140,12 @@ static enum param which(struct text name)
     return PARAM_COUNT;
 }
 
-static size_t content_of(const uint8_t *header)
-{
-    return (size_t)header[4] << 8 | header[5];
-}
-
-static size_t size_of(const uint8_t *header)
-{
-    return FCGI_HEADER_LEN + content_of(header) + header[6];
-}
-
 /* Whether a record is there in full; `is_wrong` tells of one that php-cgi refuses. */
 static bool has_record(const uint8_t *bytes, size_t length, bool *is_wrong)
 {
     if (length < FCGI_HEADER_LEN) return false;
-    *is_wrong = bytes[0] < FCGI_VERSION_1 || content_of(bytes) + bytes[6] > RECORD_MOST;
-    return !*is_wrong && length >= size_of(bytes);
+    *is_wrong = tsfpm_record_version(bytes) < FCGI_VERSION_1 || tsfpm_record_size(bytes) > FCGI_HEADER_LEN + RECORD_MOST;
+    return !*is_wrong && length >= tsfpm_record_size(bytes);
 }
 
 /*
@@ -170,11 +154,11 @@ static bool has_record(const uint8_t *bytes, size_t length, bool *is_wrong)
  */
 static bool find_end(const uint8_t *bytes, size_t length, size_t *end, bool *is_wrong)
 {
-    for (*end = size_of(bytes); *end < length; *end += size_of(bytes + *end)) {
+    for (*end = tsfpm_record_size(bytes); *end < length; *end += tsfpm_record_size(bytes + *end)) {
         const uint8_t *header = bytes + *end;
         bool is_whole = has_record(header, length - *end, is_wrong);
         if (*is_wrong || length - *end < FCGI_HEADER_LEN) return false;
-        if (header[1] != FCGI_PARAMS || content_of(header) == 0) return true;
+        if (tsfpm_record_type(header) != FCGI_PARAMS || tsfpm_record_content(header) == 0) return true;
         if (!is_whole) return false;
     }
     return false;
@@ -182,19 +166,22 @@ static bool find_end(const uint8_t *bytes, size_t length, size_t *end, bool *is_
 
 static bool may_be_first(const uint8_t *header)
 {
-    return header[1] == FCGI_GET_VALUES || (header[1] == FCGI_BEGIN_REQUEST && content_of(header) == FCGI_BEGIN_LEN);
+    uint8_t type = tsfpm_record_type(header);
+    return type == FCGI_GET_VALUES ||
+           (type == FCGI_BEGIN_REQUEST && tsfpm_record_content(header) == FCGI_BEGIN_REQUEST_BODY_LEN);
 }
 
 static bool has_role(const uint8_t *begin)
 {
-    return begin[FCGI_HEADER_LEN] == 0 && begin[FCGI_HEADER_LEN + 1] >= 1 && begin[FCGI_HEADER_LEN + 1] <= 3;
+    const uint8_t *role = begin + FCGI_HEADER_LEN;
+    return role[0] == 0 && role[1] >= FCGI_RESPONDER && role[1] <= FCGI_FILTER;
 }
 
 /* Collects the params between BEGIN_REQUEST and `end`. Returns false where php-cgi will refuse them. */
 static bool read_params(const uint8_t *bytes, size_t end, struct outcome *outcome)
 {
-    for (size_t at = size_of(bytes); at < end; at += size_of(bytes + at)) {
-        const uint8_t *here = bytes + at + FCGI_HEADER_LEN, *last = here + content_of(bytes + at);
+    for (size_t at = tsfpm_record_size(bytes); at < end; at += tsfpm_record_size(bytes + at)) {
+        const uint8_t *here = bytes + at + FCGI_HEADER_LEN, *last = here + tsfpm_record_content(bytes + at);
         struct text name, value;
         while (read_pair(&here, last, &name, &value)) {
             enum param param = which(name);
@@ -446,9 +433,8 @@ static void put_length(struct output *output, size_t length)
 
 static void put_header(struct output *output, const uint8_t *like, uint8_t type, size_t content)
 {
-    const uint8_t header[FCGI_HEADER_LEN] = {
-        FCGI_VERSION_1, type, like[2], like[3], (uint8_t)(content >> 8), (uint8_t)content, 0, 0,
-    };
+    uint8_t header[FCGI_HEADER_LEN];
+    tsfpm_make_record(header, type, tsfpm_record_id(like), (uint16_t)content);
     if (content > RECORD_MOST) output->is_full = true;
     put(output, header, sizeof header);
 }
@@ -468,10 +454,10 @@ static void put_new_param(struct output *output, const uint8_t *like, struct tex
 /* A record without some of its params. */
 static void put_without(struct output *output, const uint8_t *header, uint32_t params)
 {
-    const uint8_t *at = header + FCGI_HEADER_LEN, *end = at + content_of(header);
+    const uint8_t *at = header + FCGI_HEADER_LEN, *end = at + tsfpm_record_content(header);
     size_t start = output->used;
     struct text name, value;
-    put_header(output, header, header[1], 0);
+    put_header(output, header, tsfpm_record_type(header), 0);
     for (const uint8_t *pair = at; read_pair(&at, end, &name, &value); pair = at) {
         enum param param = which(name);
         if (param == PARAM_COUNT || !(params & 1u << param)) put(output, pair, (size_t)(at - pair));
@@ -479,15 +465,14 @@ static void put_without(struct output *output, const uint8_t *header, uint32_t p
     put(output, at, (size_t)(end - at)); /* what php-cgi refuses stays as it is */
     if (output->is_full) return;
     size_t content = output->used - start - FCGI_HEADER_LEN;
-    output->bytes[start + 4] = (uint8_t)(content >> 8);
-    output->bytes[start + 5] = (uint8_t)content;
-    if (content == 0 && header[1] == FCGI_PARAMS) output->used = start; /* it would end the params */
+    tsfpm_set_record_content(output->bytes + start, (uint16_t)content);
+    if (content == 0 && tsfpm_record_type(header) == FCGI_PARAMS) output->used = start; /* it would end the params */
 }
 
 static void write_head(struct output *output, const uint8_t *bytes, size_t length, const struct outcome *outcome)
 {
-    put(output, bytes, size_of(bytes));
-    for (size_t at = size_of(bytes); at < length; at += size_of(bytes + at))
+    put(output, bytes, tsfpm_record_size(bytes));
+    for (size_t at = tsfpm_record_size(bytes); at < length; at += tsfpm_record_size(bytes + at))
         put_without(output, bytes + at, outcome->changed);
     for (enum param param = 0; param < PARAM_COUNT; param++)
         if (outcome->changed & 1u << param && outcome->value[param].front.start != NULL)
@@ -513,8 +498,8 @@ enum tsfpm_head_verdict tsfpm_head_look(const uint8_t *bytes, size_t length, con
     /* php-cgi refuses what is wrong as soon as it sees it: nothing more is waited for. */
     if (length >= FCGI_HEADER_LEN && (is_wrong || !may_be_first(bytes))) return TSFPM_HEAD_AS_IT_IS;
     if (!is_whole) return TSFPM_HEAD_INCOMPLETE;
-    if (bytes[1] == FCGI_GET_VALUES) {
-        *taken = size_of(bytes);
+    if (tsfpm_record_type(bytes) == FCGI_GET_VALUES) {
+        *taken = tsfpm_record_size(bytes);
         put_without(&output, bytes, 1u << MAX_CONNS | 1u << MAX_REQS);
     } else {
         struct outcome outcome;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "fastcgi.h"
 #include "runtime.h"
 
 /* How long a client that is still sending its request is listened to, so that it sees the answer; the master waits 1 s. */
@@ -29,17 +30,16 @@ static const char page[] = "Status: 504 Gateway Timeout\r\n"
                            "Cache-Control: no-store\r\n\r\n"
                            "504 Gateway Timeout: the request took too long and was ended.\n";
 
-/* FastCGI 1.0, sections 3.3 and 5.5: one STDOUT record, its empty end, END_REQUEST. In one call, so that none is torn. */
+/* One STDOUT record, its empty end, END_REQUEST: in one call, so that none of them is cut. */
 static void answer(uint16_t id)
 {
-    const uint8_t high = (uint8_t)(id >> 8), low = (uint8_t)id;
     const size_t length = sizeof page - 1;
-    uint8_t bytes[8 + sizeof page - 1 + 8 + 16];
-    const uint8_t head[8] = {1, 6, high, low, (uint8_t)(length >> 8), (uint8_t)length, 0, 0};
-    const uint8_t end[8 + 16] = {1, 6, high, low, 0, 0, 0, 0, 1, 3, high, low, 0, 8, 0, 0};
-    memcpy(bytes, head, sizeof head);
-    memcpy(bytes + sizeof head, page, length);
-    memcpy(bytes + sizeof head + length, end, sizeof end);
+    uint8_t bytes[FCGI_HEADER_LEN + sizeof page - 1 + FCGI_HEADER_LEN + TSFPM_END_REQUEST_LEN];
+    uint8_t *at = bytes;
+    tsfpm_make_record(at, FCGI_STDOUT, id, (uint16_t)length);
+    memcpy(at += FCGI_HEADER_LEN, page, length);
+    tsfpm_make_record(at += length, FCGI_STDOUT, id, 0);
+    tsfpm_make_end_request(at + FCGI_HEADER_LEN, id);
     send(tsfpm_connection, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

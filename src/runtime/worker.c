@@ -17,6 +17,7 @@
 
 #include "access-log.h"
 #include "ask.h"
+#include "fastcgi.h"
 #include "foreign-fork.h"
 #include "output.h"
 #include "relay.h"
@@ -24,19 +25,6 @@
 #include "runtime.h"
 #include "scoreboard.h"
 #include "signals.h"
-
-/* FastCGI 1.0, section 8 */
-#define FCGI_HEADER_LEN 8
-#define FCGI_BEGIN_LEN 8
-#define FCGI_VERSION_1 1
-#define FCGI_BEGIN_REQUEST 1
-#define FCGI_ABORT_REQUEST 2
-#define FCGI_END_REQUEST 3
-#define FCGI_PARAMS 4
-#define FCGI_STDIN 5
-#define FCGI_STDOUT 6
-#define FCGI_STDERR 7
-#define FCGI_KEEP_CONN 1
 
 /* How long the rest of an unread request is waited for before the connection is closed under it: for more, in all; ns. */
 #define DRAIN_SILENCE_NS 2000000000ull
@@ -270,12 +258,12 @@ static void keep_params(const uint8_t *bytes, size_t count)
 
 static void record_begins(bool tell)
 {
-    stream.type = stream.header[1];
-    stream.content = (uint16_t)(stream.header[4] << 8 | stream.header[5]);
-    stream.padding = stream.header[6];
+    stream.type = tsfpm_record_type(stream.header);
+    stream.content = tsfpm_record_content(stream.header);
+    stream.padding = tsfpm_record_padding(stream.header);
     if (stream.type == FCGI_BEGIN_REQUEST) {
         stream.stdin_ended = false;
-        stream.id = (uint16_t)(stream.header[2] << 8 | stream.header[3]);
+        stream.id = tsfpm_record_id(stream.header);
         if (tell) request_begins();
     } else if (stream.type == FCGI_PARAMS && stream.content == 0) {
         if (tell) set_stage(TSFPM_STAGE_INFO);
@@ -284,11 +272,11 @@ static void record_begins(bool tell)
     }
 }
 
-/* BEGIN_REQUEST's content is a role of two bytes, then the flags; the client may send it byte by byte. */
+/* The client may send BEGIN_REQUEST byte by byte. */
 static void note_flags(const uint8_t *bytes, size_t count)
 {
-    size_t consumed = FCGI_BEGIN_LEN - (size_t)stream.content; /* php-cgi refuses one of another length */
-    if (consumed <= 2 && count > 2 - consumed) stream.flags = bytes[2 - consumed];
+    size_t consumed = FCGI_BEGIN_REQUEST_BODY_LEN - (size_t)stream.content; /* php-cgi refuses one of another length */
+    if (consumed <= FCGI_FLAGS_AT && count > FCGI_FLAGS_AT - consumed) stream.flags = bytes[FCGI_FLAGS_AT - consumed];
 }
 
 /* Follows the records in bytes that php-cgi reads (`tell`), or that it will not read any more. */
@@ -521,21 +509,13 @@ static bool write_all(const uint8_t *bytes, size_t length)
     return true;
 }
 
-static void make_header(uint8_t header[FCGI_HEADER_LEN], uint8_t type, uint16_t id, size_t length)
-{
-    const uint8_t bytes[FCGI_HEADER_LEN] = {
-        FCGI_VERSION_1, type, (uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(length >> 8), (uint8_t)length, 0, 0,
-    };
-    memcpy(header, bytes, FCGI_HEADER_LEN);
-}
-
 /* A piece of the master's answer becomes a STDOUT record. */
 static bool pass_on(void *context, const uint8_t *bytes, size_t length)
 {
     uint8_t header[FCGI_HEADER_LEN];
     if (length == 0) return true;
     tsfpm_access_log_page_answer(bytes, length);
-    make_header(header, FCGI_STDOUT, *(const uint16_t *)context, length);
+    tsfpm_make_record(header, FCGI_STDOUT, *(const uint16_t *)context, (uint16_t)length);
     return write_all(header, sizeof header) && write_all(bytes, length);
 }
 
@@ -577,8 +557,8 @@ static bool answer_page(void)
     if (!has_script) tsfpm_worker_has_no_script();
     if (!tsfpm_ask(request.kind, request.is_head, request.query, request.query_length, pass_on, &request.id))
         pass_on(&request.id, (const uint8_t *)unavailable, sizeof unavailable - 1);
-    uint8_t end[2 * FCGI_HEADER_LEN] = {0};
-    make_header(end, FCGI_END_REQUEST, request.id, FCGI_HEADER_LEN);
+    uint8_t end[TSFPM_END_REQUEST_LEN];
+    tsfpm_make_end_request(end, request.id);
     tsfpm_worker_request_ends(0);
     write_all(end, sizeof end);
     in_request = false;
@@ -675,7 +655,7 @@ void tsfpm_worker_hide_broken_connection(bool hide)
 void tsfpm_worker_write_stderr(uint8_t record[], size_t length)
 {
     if (!in_request || answered_early || tsfpm_role != TSFPM_ROLE_WORKER) return;
-    make_header(record, FCGI_STDERR, stream.id, length);
+    tsfpm_make_record(record, FCGI_STDERR, stream.id, (uint16_t)length);
     sig_atomic_t has_begun = tsfpm_response_has_begun;
     /* Once it is whole, a message is no part of the answer. */
     if (write_all(record, FCGI_HEADER_LEN + length)) tsfpm_response_has_begun = has_begun;
@@ -697,22 +677,14 @@ void tsfpm_worker_answer_early(void)
     if (!request_open || answered_early) return;
     tsfpm_messages_send();
     tsfpm_script_children_lose_client();
-    uint8_t end[2 * FCGI_HEADER_LEN] = {0};
-    make_header(end, FCGI_END_REQUEST, stream.id, FCGI_HEADER_LEN);
+    uint8_t end[TSFPM_END_REQUEST_LEN];
+    tsfpm_make_end_request(end, stream.id);
     write_all(end, sizeof end);
     answered_early = true;
     tsfpm_request_id = -1;
     /* The client is to see the end, whatever this request goes on with; what it still sends is received. */
     if ((stream.flags & FCGI_KEEP_CONN) == 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     set_stage(TSFPM_STAGE_FINISHED);
-}
-
-static bool ends_with_end_request(const uint8_t *bytes, size_t size)
-{
-    if (size < 2 * FCGI_HEADER_LEN) return false;
-    const uint8_t *record = bytes + size - 2 * FCGI_HEADER_LEN;
-    return record[0] == FCGI_VERSION_1 && record[1] == FCGI_END_REQUEST && record[4] == 0 &&
-           record[5] == FCGI_HEADER_LEN && record[6] == 0;
 }
 
 /*
@@ -723,7 +695,7 @@ ssize_t tsfpm_worker_write(const void *buffer, size_t size)
 {
     tsfpm_messages_send(); /* between records: PHP runs no script while it writes one in pieces */
     tsfpm_response_has_begun = 1;
-    bool is_end = in_request && !request_open && ends_with_end_request(buffer, size);
+    bool is_end = in_request && !request_open && tsfpm_ends_with_end_request(buffer, size);
     if (is_end) tsfpm_script_children_lose_client();
     ssize_t written = answered_early ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
     if (written < 0 && errno != EINTR && client_may_be_gone) written = (ssize_t)size;
