@@ -10,7 +10,6 @@ import { checkFacilities } from './lifecycle/facilities.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
 import { Master, type MasterOptions } from './lifecycle/master.js';
 import { mistakeText } from './lifecycle/mistakes.js';
-import { Predecessor } from './lifecycle/predecessor.js';
 import { addressKey } from './listen/bind.js';
 import { type InheritedSocket, InheritedStock } from './listen/inherited.js';
 import { AccessLogs, accessLogProblem } from './log/access-logs.js';
@@ -20,15 +19,16 @@ import { openLog } from './log/open-log.js';
 import { groupByName, userByName } from './os/accounts.js';
 import { setCloseOnExec } from './os/descriptor.js';
 import { setProcessTitle } from './os/title.js';
-import { type Environment, SOFT_FILES_VARIABLE } from './pool/environment.js';
-import type { PhpOptions } from './pool/php-arguments.js';
-import { phpIniLookup } from './pool/php-ini.js';
-import { provePools } from './reload/trial.js';
-import { type Takeover, takeTakeover } from './reload/upgrade.js';
 import { takeActivation } from './systemd/activation.js';
-import { takeSockets } from './systemd/inherited-sockets.js';
 import { type NotifyEnvironment, takeNotifyEnvironment } from './systemd/notify-environment.js';
+import { takeSockets } from './upgrade/inherited-sockets.js';
+import { Predecessor } from './upgrade/predecessor.js';
+import { type Takeover, takeTakeover } from './upgrade/takeover.js';
+import { provePools } from './upgrade/trial.js';
 import { ownVersion } from './version.js';
+import { type Environment, SOFT_FILES_VARIABLE } from './zygote/environment.js';
+import type { PhpOptions } from './zygote/php-arguments.js';
+import { phpIniLookup } from './zygote/php-ini.js';
 
 /** How the configuration is read. */
 export interface LoadOptions {

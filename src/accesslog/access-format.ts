@@ -1,3 +1,4 @@
+import { secondwise } from '../text/strftime.js';
 import type { Bytes } from '../units.js';
 import { FieldList, type TextOf } from './fields.js';
 import { jsonLine } from './json-line.js';
@@ -14,7 +15,6 @@ import {
   URI_BYTES,
   userOf,
 } from './request-values.js';
-import { secondwise } from './strftime.js';
 import { suppressor } from './suppress.js';
 
 /** php-fpm's longest line, newline included. */

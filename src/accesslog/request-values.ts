@@ -1,4 +1,4 @@
-import { basicUser } from '../status/basic-user.js';
+import { basicUser } from '../request/basic-user.js';
 import type { Bytes } from '../units.js';
 import type { FieldList } from './fields.js';
 import type { RequestRecord } from './record.js';

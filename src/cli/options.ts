@@ -2,9 +2,9 @@ import { CommanderError } from 'commander';
 import { type ControlRequest, LONGEST_SAMPLE_MS, MOST_HZ } from '../control/protocol.js';
 import type { StopKind } from '../control/target.js';
 import { UsageError } from '../errors.js';
-import type { PhpOptions } from '../pool/php-arguments.js';
 import { SORT_KEYS, type SortKey } from '../top/view.js';
 import type { Milliseconds } from '../units.js';
+import type { PhpOptions } from '../zygote/php-arguments.js';
 import { normaliseArguments } from './normalise.js';
 import {
   CONTROL_VERBS,

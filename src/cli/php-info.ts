@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
-import { withoutCgiVariables } from '../pool/environment.js';
-import { definedPhpCgi, type PhpOptions, phpOptionArguments } from '../pool/php-arguments.js';
 import type { Milliseconds } from '../units.js';
+import { withoutCgiVariables } from '../zygote/environment.js';
+import { definedPhpCgi, type PhpOptions, phpOptionArguments } from '../zygote/php-arguments.js';
 import { phpinfoText } from './phpinfo-text.js';
 
 /** What is asked of PHP, and the options of `php-cgi` that answer it; -q leaves out the HTTP header. */

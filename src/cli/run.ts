@@ -10,7 +10,7 @@ import {
   runMaster,
   takeInheritance,
 } from '../main.js';
-import { TAKEOVER_MARK, takeTrialMark } from '../reload/upgrade.js';
+import { TAKEOVER_MARK, takeTrialMark } from '../upgrade/takeover.js';
 import { daemonize, tellLauncher } from './daemonize.js';
 import type { MasterOptions } from './options.js';
 

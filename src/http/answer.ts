@@ -1,9 +1,9 @@
 import { livePage } from '../live/page.js';
 import { chooseStatus } from '../status/choose.js';
-import { jsonWord, lineText } from '../status/escape.js';
 import { EXPOSITION_TYPES } from '../status/exposition.js';
 import { renderJson } from '../status/json.js';
 import { renderMetrics } from '../status/metrics.js';
+import { jsonWord, lineText } from '../text/harmless.js';
 import { chooseExposition } from './accept.js';
 import type { HttpDoorSource } from './source.js';
 

@@ -7,8 +7,8 @@ import type {
   StopKind,
 } from '../control/target.js';
 import { EXIT_CONFIG, EXIT_OK } from '../errors.js';
-import { liveSnapshot, poolStatus } from '../pool/pool-status.js';
-import { traceWorkers } from '../pool/trace-workers.js';
+import { liveSnapshot, poolStatus } from '../pages/pool-status.js';
+import { traceWorkers } from '../pages/trace-workers.js';
 import type { Master, MasterOutcome } from './master.js';
 import { readinessOf } from './readiness.js';
 import type { MasterSignal } from './transitions.js';

@@ -1,7 +1,6 @@
 import { DEFAULT_FORMAT } from '../accesslog/parse-format.js';
 import type { PoolConfig } from '../config/config.js';
 import { ProtocolError, unreachable } from '../errors.js';
-import { StandInSocket } from '../listen/stand-in.js';
 import type { AccessLogFile } from '../log/access-log-file.js';
 import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
@@ -11,25 +10,26 @@ import type { ProcessHandle } from '../os/process-handle.js';
 import { Scoreboard, type SlotGlance } from '../scoreboard/scoreboard.js';
 import { CannotTrace, type Trace, Tracer } from '../slowlog/tracer.js';
 import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
-import { ClaimWatch } from './claim-watch.js';
+import { LOG_RECORD_VERSION, type RequestLogHandle } from '../upgrade/foreign-request-log.js';
+import { ClaimWatch } from '../watch/claim-watch.js';
+import { type Leaver, LeaveWatch } from '../watch/leave-watch.js';
+import { accessFormatOf, LOG_RING_SIZE, RequestLog } from '../watch/request-log.js';
+import { RequestWatch } from '../watch/request-watch.js';
 import {
   type PhpFacts,
   type Question,
   type Setting,
   TIME_OUT_SIGNAL,
   type ZygoteMessage,
-} from './control-frames.js';
-import { exitText } from './exit-text.js';
-import { fingerprint } from './fingerprint.js';
-import { LOG_RECORD_VERSION, type RequestLogHandle } from './foreign-request-log.js';
-import { type Leaver, LeaveWatch } from './leave-watch.js';
-import type { Orphans } from './orphans.js';
-import { openWorker } from './parentage.js';
-import { proveWorker } from './proof.js';
-import { accessFormatOf, LOG_RING_SIZE, RequestLog } from './request-log.js';
-import { RequestWatch } from './request-watch.js';
-import { WorkerOutput } from './worker-output.js';
-import { Zygote, type ZygoteEnd, type ZygoteHandle } from './zygote.js';
+} from '../zygote/control-frames.js';
+import { exitText } from '../zygote/exit-text.js';
+import { fingerprint } from '../zygote/fingerprint.js';
+import type { Orphans } from '../zygote/orphans.js';
+import { openWorker } from '../zygote/parentage.js';
+import { proveWorker } from '../zygote/proof.js';
+import { StandInSocket } from '../zygote/stand-in.js';
+import { WorkerOutput } from '../zygote/worker-output.js';
+import { Zygote, type ZygoteEnd, type ZygoteHandle } from '../zygote/zygote.js';
 
 /** What every generation of every pool of this master uses. */
 export interface GenerationTools {

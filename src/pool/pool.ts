@@ -3,25 +3,25 @@ import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { Arrivals } from '../os/arrivals.js';
 import { systemFailure } from '../os/libc.js';
+import { answerQuestion } from '../pages/answers.js';
 import type { Count, Fd, Milliseconds, Pid, Seconds } from '../units.js';
-import { answerQuestion } from './answers.js';
-import type { Question } from './control-frames.js';
+import { MemoryWatch } from '../watch/memory-watch.js';
+import { lostRequestText } from '../watch/request-words.js';
+import type { Question } from '../zygote/control-frames.js';
+import { zygoteEnvironment } from '../zygote/environment.js';
+import { exitText } from '../zygote/exit-text.js';
+import { definedPhpCgi, type PhpOptions, phpArguments } from '../zygote/php-arguments.js';
+import { checkPhpBinary, findPhpCgi } from '../zygote/php-binary.js';
+import { askBuiltIn, StartLines } from '../zygote/start-lines.js';
+import { type WorkerPlan, workerSettings } from '../zygote/worker-settings.js';
+import type { ZygoteHandle } from '../zygote/zygote.js';
 import { CrashCounter, isCrash } from './crashes.js';
-import { zygoteEnvironment } from './environment.js';
-import { exitText } from './exit-text.js';
 import { ForkRefusals } from './fork-refusals.js';
 import { type EndedWorker, Generation, type GenerationTools } from './generation.js';
-import { lostRequestText } from './lost-request.js';
-import { MemoryWatch } from './memory-watch.js';
-import { definedPhpCgi, type PhpOptions, phpArguments } from './php-arguments.js';
-import { checkPhpBinary, findPhpCgi } from './php-binary.js';
-import { PoolHistory } from './pool-history.js';
+import { PoolHistory } from './history.js';
 import type { ProcessBudget } from './process-budget.js';
 import { Scaler } from './scaler.js';
 import { failuresAfter, replacementDelay } from './scaling/back-off.js';
-import { askBuiltIn, StartLines } from './start-lines.js';
-import { type WorkerPlan, workerSettings } from './worker-settings.js';
-import type { ZygoteHandle } from './zygote.js';
 
 /** What a reload may change of a pool. */
 export interface PoolPlan extends WorkerPlan {

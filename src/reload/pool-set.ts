@@ -5,20 +5,20 @@ import { parseListenAddress } from '../listen/address.js';
 import { addressKey, type ListenRequest, type ListenSocket } from '../listen/bind.js';
 import type { InheritedSocket, InheritedStock } from '../listen/inherited.js';
 import { ListenError } from '../listen/listen-error.js';
+import { listenRights } from '../listen/listen-rights.js';
 import { ListenSockets } from '../listen/listen-sockets.js';
 import type { MasterLog } from '../log/master-log.js';
 import { Arrivals } from '../os/arrivals.js';
 import { systemFailure } from '../os/libc.js';
-import type { Environment } from '../pool/environment.js';
+import { StatusListener } from '../pages/status-listener.js';
 import type { GenerationTools } from '../pool/generation.js';
-import { type Privilege, poolAccount } from '../pool/identity.js';
-import { listenRights } from '../pool/listen-rights.js';
-import type { PhpOptions } from '../pool/php-arguments.js';
 import { Pool, type PoolPlan, type PreparedPool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
-import { StatusListener } from '../pool/status-listener.js';
-import type { ZygoteHandle } from '../pool/zygote.js';
 import type { Count, Milliseconds } from '../units.js';
+import type { Environment } from '../zygote/environment.js';
+import { type Privilege, poolAccount } from '../zygote/identity.js';
+import type { PhpOptions } from '../zygote/php-arguments.js';
+import type { ZygoteHandle } from '../zygote/zygote.js';
 import { SocketMender } from './socket-mender.js';
 
 export interface PoolSetParts {

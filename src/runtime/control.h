@@ -3,7 +3,7 @@
  *
  * Only the zygote, which the master started and which keeps the master's rights, holds the other end; workers close it
  * before they give up any right. So the zygote alone speaks of forks and deaths, and says from which worker's pipe a
- * piece of output came. src/pool/control-frames.ts is the same in TypeScript; a test compares both.
+ * piece of output came. src/zygote/control-frames.ts is the same in TypeScript; a test compares both.
  */
 #ifndef TSFPM_CONTROL_H
 #define TSFPM_CONTROL_H

@@ -1,4 +1,4 @@
-import { metricText } from './escape.js';
+import { metricText } from '../text/harmless.js';
 
 /** What a scraper may ask for: OpenMetrics 1.0, or Prometheus' text format 0.0.4. */
 export type ExpositionFormat = 'openmetrics' | 'prometheus';

@@ -1,5 +1,5 @@
 import { unreachable } from '../errors.js';
-import { markupText } from './escape.js';
+import { markupText } from '../text/harmless.js';
 import { type PageContent, poolFields, WORKER_FIELDS } from './fields.js';
 import { integerText, localTimeText, percentText } from './numbers.js';
 import type { PoolStatus, WorkerStatus } from './status.js';

@@ -1,5 +1,5 @@
 import { unreachable } from '../errors.js';
-import { jsonRequest, jsonWord } from './escape.js';
+import { jsonRequest, jsonWord } from '../text/harmless.js';
 import { type Field, type PageContent, poolFields, WORKER_FIELDS } from './fields.js';
 import { integerText, percentText } from './numbers.js';
 import type { PoolStatus } from './status.js';

@@ -1,5 +1,5 @@
+import { lineText } from '../text/harmless.js';
 import type { Bytes, Count, Milliseconds, Pid, Seconds } from '../units.js';
-import { lineText } from './escape.js';
 import type { PoolMetrics } from './metrics-input.js';
 import type { WorkerState, WorkerStatus } from './status.js';
 

@@ -1,4 +1,4 @@
-import { metricText } from './escape.js';
+import { metricText } from '../text/harmless.js';
 import { type PageContent, poolFields, shownPoolName, UP_METRIC } from './fields.js';
 import { integerText } from './numbers.js';
 import type { PoolStatus } from './status.js';

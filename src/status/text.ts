@@ -1,5 +1,5 @@
 import { unreachable } from '../errors.js';
-import { lineText } from './escape.js';
+import { lineText } from '../text/harmless.js';
 import { type Field, type PageContent, poolFields, WORKER_FIELDS } from './fields.js';
 import { integerText, localTimeText, percentText } from './numbers.js';
 import type { PoolStatus } from './status.js';

@@ -1,6 +1,15 @@
+import {
+  ageText,
+  bytesText,
+  cellText,
+  countText,
+  fitted,
+  percentText,
+  rateText,
+  tookText,
+} from '../text/figures.js';
 import type { Count } from '../units.js';
 import type { Figures, PoolFigures, WorkerFigures } from './figures.js';
-import { ageText, bytesText, cellText, countText, fitted, percentText, rateText, tookText } from './texts.js';
 import { type SortKey, shownWorkers, type View } from './view.js';
 
 /** How a piece of a line looks where there are colours; what it says it says without, too. */

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { findPhpCgi, PhpBinaryError } from '../../src/pool/php-binary.js';
+import { findPhpCgi, PhpBinaryError } from '../../src/zygote/php-binary.js';
 
 /** The machine's own php-cgi, by its real name: on Debian and Ubuntu that has the version in it. */
 export const SYSTEM_PHP_CGI = realPath('php-cgi') ?? '/usr/bin/php-cgi';

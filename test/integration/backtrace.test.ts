@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { findPhpCgi } from '../../src/pool/php-binary.js';
 import type { Frame } from '../../src/slowlog/backtrace.js';
 import { phpLayout } from '../../src/slowlog/php-layout.js';
 import { type Trace, Tracer } from '../../src/slowlog/tracer.js';
+import { findPhpCgi } from '../../src/zygote/php-binary.js';
 import { until } from '../helpers/wait.js';
 
 // Backtraces read from outside, beside the one that PHP gives at the same place. TSFPM_PHP_CGI names another php-cgi.
 
 /** dist/test/integration/ -> test/fixtures/ */
-const SCRIPT = fileURLToPath(new URL('../../../test/fixtures/backtrace/nested.php', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../fixtures/backtrace/nested.php', import.meta.url));
 const BINARY = findPhpCgi(process.env.TSFPM_PHP_CGI || undefined, process.env.PATH);
 const VERSION = execFileSync(BINARY, ['-n', '-v'], { encoding: 'utf8' }).split(' ')[1] ?? '';
 

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { QUESTION_KINDS } from '../../src/pool/control-frames.js';
-import { LOG_RING_SIZE } from '../../src/pool/request-log.js';
 import { HEADER_SIZE, SLOT_SIZE } from '../../src/scoreboard/layout.js';
 import {
   LOG_BOARD_SIZE,
@@ -11,6 +9,8 @@ import {
   logRingsOffset,
 } from '../../src/scoreboard/log-rings.js';
 import type { Milliseconds } from '../../src/units.js';
+import { LOG_RING_SIZE } from '../../src/watch/request-log.js';
+import { QUESTION_KINDS } from '../../src/zygote/control-frames.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import type { Settings } from '../helpers/daemon-folder.js';
 import { cpuTime, HEALTH_DOOR, healthLatency } from '../helpers/master-load.js';

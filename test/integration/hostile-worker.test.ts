@@ -6,7 +6,7 @@ import {
   FRAME_FIELDS,
   FRAME_HEADER_SIZE,
   FRAME_TYPES,
-} from '../../src/pool/control-frames.js';
+} from '../../src/zygote/control-frames.js';
 import { type Daemon, runTsfpm, startTsfpm } from '../helpers/daemon.js';
 import { MEMORY_PHP } from '../helpers/own-memory.js';
 import { PID_PHP } from '../helpers/probes.js';

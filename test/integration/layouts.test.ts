@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { LOG_FIELD_KINDS } from '../../src/accesslog/record.js';
-import * as frames from '../../src/pool/control-frames.js';
 import * as layout from '../../src/scoreboard/layout.js';
 import * as rings from '../../src/scoreboard/log-rings.js';
+import * as frames from '../../src/zygote/control-frames.js';
 
 /** dist/test/integration/ -> src/runtime/ */
 const RUNTIME = fileURLToPath(new URL('../../../src/runtime/', import.meta.url));

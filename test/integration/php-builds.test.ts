@@ -4,7 +4,7 @@ import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { RUNTIME_LIBRARY } from '../../src/pool/runtime-library.js';
+import { RUNTIME_LIBRARY } from '../../src/zygote/runtime-library.js';
 import { assertNoStart, programFolder } from '../helpers/php-program.js';
 
 /** dist/test/integration/ -> test/helpers/ */

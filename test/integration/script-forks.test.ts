@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { CONTROL_VERSION } from '../../src/pool/control-frames.js';
+import { CONTROL_VERSION } from '../../src/zygote/control-frames.js';
 import { startTsfpm } from '../helpers/daemon.js';
 import { unlessRoot, WORKER_USER } from '../helpers/daemon-folder.js';
 import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';

@@ -12,28 +12,62 @@ const FREE = ['errors.ts', 'units.ts', 'version.ts'];
 
 /** Room -> rooms it may import from, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  lifecycle: ['reload', 'systemd', 'control', 'pool', 'listen', 'config', 'http', 'log', 'os'],
-  reload: ['pool', 'listen', 'config', 'systemd', 'log', 'os'],
-  pool: ['live', 'config', 'slowlog', 'scoreboard', 'status', 'accesslog', 'fastcgi', 'listen', 'os', 'log'],
+  lifecycle: [
+    ...[
+      'upgrade',
+      'reload',
+      'pages',
+      'pool',
+      'zygote',
+      'systemd',
+      'control',
+      'http',
+      'listen',
+      'config',
+      'log',
+      'os',
+    ],
+  ],
+  upgrade: ['lifecycle', 'pool', 'watch', 'zygote', 'systemd', 'listen', 'config', 'accesslog', 'log', 'os'],
+  reload: ['pages', 'pool', 'zygote', 'listen', 'config', 'log', 'os'],
+  pages: [
+    'pool',
+    'watch',
+    'zygote',
+    'slowlog',
+    'scoreboard',
+    'status',
+    'request',
+    'fastcgi',
+    'live',
+    'listen',
+    'text',
+    'os',
+  ],
+  pool: ['upgrade', 'pages', 'watch', 'zygote', 'slowlog', 'scoreboard', 'accesslog', 'config', 'log', 'os'],
+  watch: ['zygote', 'slowlog', 'scoreboard', 'accesslog', 'request', 'config', 'text', 'log', 'os'],
+  zygote: ['watch', 'config', 'fastcgi', 'log', 'os'],
   systemd: ['os', 'log'],
   control: ['os', 'log', 'listen'],
-  http: ['live', 'status', 'listen', 'os', 'log'],
+  http: ['live', 'status', 'listen', 'text', 'os', 'log'],
   live: [],
-  top: ['status'],
+  top: ['status', 'text'],
   serve: ['fastcgi', 'os'],
   listen: ['os', 'log'],
   scoreboard: ['os', 'log'],
   slowlog: ['os', 'log'],
   log: ['os'],
   os: [],
-  accesslog: ['status'],
   config: ['accesslog'],
-  status: ['fastcgi'],
+  accesslog: ['request', 'text'],
+  status: ['text'],
+  request: ['fastcgi'],
   fastcgi: [],
+  text: [],
 };
 
 /** Files that take neither clock nor disk nor log: what they need is passed in. */
-const PURE = ['config', 'accesslog', 'fastcgi', 'status', 'top', 'pool/scaling'];
+const PURE = ['config', 'accesslog', 'fastcgi', 'request', 'status', 'text', 'top', 'pool/scaling'];
 const IMPURE_EXCEPTIONS = ['config/load.ts', 'config/reference.ts', 'config/sample.ts'];
 const IMPURE_MODULES = /^node:(?!path|util|buffer)/;
 

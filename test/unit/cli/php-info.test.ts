@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { type ProgramRun, showPhp } from '../../../src/cli/php-info.js';
 import { phpinfoText } from '../../../src/cli/phpinfo-text.js';
-import type { PhpOptions } from '../../../src/pool/php-arguments.js';
+import type { PhpOptions } from '../../../src/zygote/php-arguments.js';
 
 const PHP: PhpOptions = { ini: undefined, noIni: false, defines: [], profileInfo: false };
 const VERSION = 'PHP 8.2.36 (cgi-fcgi) (built: Nov 18 2026 20:02:04)\nCopyright (c) The PHP Group\n';

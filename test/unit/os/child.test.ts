@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { isWaitedFor, outputOf } from '../../../src/os/child.js';
-import { Orphans } from '../../../src/pool/orphans.js';
+import { Orphans } from '../../../src/zygote/orphans.js';
 
 /** In which Node learns nothing of its children. */
 function block(ms: number): void {

@@ -1,4 +1,4 @@
-import { NO_REQUEST } from '../../../src/status/from-params.js';
+import { NO_REQUEST } from '../../../src/request/fields.js';
 import type { MetricsInput, PoolMetrics } from '../../../src/status/metrics-input.js';
 import type { PoolStatus, WorkerStatus } from '../../../src/status/status.js';
 

@@ -1,0 +1,46 @@
+import type { HttpDoorSource } from '../http/source.js';
+import { liveSnapshot, poolMetrics, poolStatus } from '../pages/pool-status.js';
+import type { Pool } from '../pool/pool.js';
+import { readinessOf } from './readiness.js';
+import type { MasterState } from './transitions.js';
+
+/** What the HTTP door shows of a master. */
+export interface MasterFacts {
+  readonly version: string;
+  readonly startEpochMs: number;
+  readonly pools: () => readonly Pool[];
+  readonly state: () => MasterState;
+  readonly reloads: () => {
+    readonly succeeded: number;
+    readonly failed: number;
+    readonly lastEpochMs: number;
+    readonly isLastComplete: boolean;
+  };
+}
+
+export function doorSource({ version, startEpochMs, pools, state, reloads }: MasterFacts): HttpDoorSource {
+  const startEpochS = startEpochMs / 1000;
+  return {
+    pools: () => pools().map((pool) => poolStatus(pool, performance.now())),
+    live: () => liveSnapshot(pools(), { withMemory: true }),
+    metrics: () => ({
+      pools: poolMetrics(pools(), performance.now()),
+      master: {
+        version,
+        pid: process.pid,
+        startEpochS,
+        reloads: reloads(),
+        isLastReloadSuccessful: reloads().isLastComplete,
+        lastReloadEpochS: reloads().lastEpochMs / 1000,
+        cpuS: cpuSeconds(),
+        residentBytes: process.memoryUsage.rss(),
+      },
+    }),
+    readiness: () => readinessOf(pools(), state()),
+  };
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}

@@ -1,0 +1,79 @@
+import { closeSync } from 'node:fs';
+import { compileAccessFormat } from '../accesslog/access-format.js';
+import type { AccessLogFile } from '../log/access-log-file.js';
+import { AccessLogOpenError, type AccessLogs } from '../log/access-logs.js';
+import type { MasterLog } from '../log/master-log.js';
+import type { Count, Fd, Pid } from '../units.js';
+import { RequestLog } from '../watch/request-log.js';
+
+/** Of what is in the rings, and of the fields that a format asks for: another version reads nothing. */
+export const LOG_RECORD_VERSION = 1;
+
+/** What the program after this one needs to log what the workers of this one still serve. */
+export interface RequestLogHandle {
+  readonly recordVersion: number;
+  readonly scoreboardFd: Fd;
+  readonly slotCount: Count;
+  readonly pool: string;
+  /** `access.log` and what goes with it, as those workers know it. */
+  readonly path: string;
+  readonly format: string;
+  readonly suppressPaths: readonly string[];
+  readonly workers: readonly { readonly slot: number; readonly pid: Pid }[];
+}
+
+/** The access log of a generation that the master's program before an upgrade has left: until its last worker has ended. */
+export class ForeignRequestLog {
+  readonly #handle: RequestLogHandle;
+  readonly #zygotePid: Pid;
+  readonly #accessLogs: AccessLogs;
+  readonly #file: AccessLogFile | undefined;
+  readonly #log: RequestLog | undefined;
+
+  constructor(
+    handle: RequestLogHandle,
+    zygotePid: Pid,
+    { log, accessLogs }: { readonly log: MasterLog; readonly accessLogs: AccessLogs },
+  ) {
+    this.#handle = handle;
+    this.#zygotePid = zygotePid;
+    this.#accessLogs = accessLogs;
+    if (handle.recordVersion !== LOG_RECORD_VERSION) return;
+    try {
+      const { pool, format, suppressPaths, scoreboardFd, slotCount } = handle;
+      this.#file = accessLogs.acquire(handle.path);
+      this.#log = new RequestLog({
+        pool,
+        scoreboard: { fd: scoreboardFd, slotCount },
+        format: compileAccessFormat({ format, pool, suppressPaths }),
+        file: this.#file,
+        log,
+        askToBeTold: () => {},
+      });
+    } catch (error) {
+      if (!(error instanceof AccessLogOpenError)) throw error;
+      log.error(error.message);
+      return;
+    }
+    for (const { slot, pid } of handle.workers) this.#log.takeOver(slot, { pid, zygotePid });
+    // Its zygote speaks to somebody who has gone: nobody tells of requests.
+    this.#log.onOrphaned();
+  }
+
+  workerStarted(slot: number, pid: Pid): void {
+    this.#log?.takeOver(slot, { pid, zygotePid: this.#zygotePid });
+    this.#log?.onOrphaned();
+  }
+
+  workerEnded(slot: number): void {
+    this.#log?.close(slot);
+  }
+
+  /** Nothing of that generation is left. */
+  end(): void {
+    this.#log?.flush();
+    this.#log?.end();
+    if (this.#file !== undefined) this.#accessLogs.release(this.#file);
+    closeSync(this.#handle.scoreboardFd);
+  }
+}

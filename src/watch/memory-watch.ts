@@ -1,0 +1,179 @@
+import type { MasterLog } from '../log/master-log.js';
+import { isSharingVisible, privateMemory, privateMemoryBound } from '../os/process-memory.js';
+import type { Generation, KnownWorker } from '../pool/generation.js';
+import type { SlotSnapshot } from '../scoreboard/scoreboard.js';
+import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
+import { decideRecycling, type MemoryLimits, type WeighedWorker } from './recycling.js';
+import { requestText } from './request-words.js';
+
+export interface MemoryWatchParts {
+  readonly log: MasterLog;
+  /** Monotonic. */
+  readonly nowMs: () => Milliseconds;
+  /** All that have workers: one that drains may hold a request that grows. */
+  readonly generations: () => readonly Generation[];
+  /** The one that serves. */
+  readonly current: () => Generation | undefined;
+  /** Workers were told to leave: others may be wanted. */
+  readonly onRetired: () => void;
+}
+
+/** A look costs some ten microseconds for each worker that has served since the last one. */
+const LOOK_EVERY_MS: Milliseconds = 1000;
+const MIB: Bytes = 1024 * 1024;
+
+/** Why workers ended, as /metrics counts it. */
+const SOFT = 'max_memory';
+const HARD = 'max_memory_hard';
+
+/** What was seen of a worker at the last look. */
+interface Seen {
+  readonly accepted: bigint;
+  readonly finished: bigint;
+  readonly aboveHardSinceMs: Milliseconds | undefined;
+}
+
+interface Look {
+  readonly worker: KnownWorker;
+  readonly snapshot: SlotSnapshot;
+  readonly weighed: WeighedWorker;
+}
+
+/** `pm.max_memory` and `pm.max_memory_hard` of one pool. A pool without them has no timer. */
+export class MemoryWatch {
+  readonly #parts: MemoryWatchParts;
+  #timer: NodeJS.Timeout | undefined;
+  #seen = new Map<Pid, Seen>();
+  #isSharingChecked = false;
+
+  constructor(parts: MemoryWatchParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether there is anything to watch: after a generation has come or gone. */
+  update(): void {
+    const isWanted = this.#parts.generations().some((generation) => isLimited(limitsOf(generation)));
+    if (isWanted === (this.#timer !== undefined)) return;
+    clearInterval(this.#timer);
+    this.#timer = isWanted ? setInterval(() => this.look(), LOOK_EVERY_MS).unref() : undefined;
+  }
+
+  look(): void {
+    const seen = new Map<Pid, Seen>();
+    for (const generation of this.#parts.generations()) this.#lookAt(generation, seen);
+    this.#seen = seen;
+  }
+
+  #lookAt(generation: Generation, seen: Map<Pid, Seen>): void {
+    const isCurrent = generation === this.#parts.current();
+    const limits = limitsOf(generation);
+    // Workers of an old generation leave anyway.
+    const { softBytes, hardBytes } = isCurrent ? limits : { ...limits, softBytes: 0 };
+    if (!isLimited({ softBytes, hardBytes })) return;
+    const workers = generation.workers();
+    const looks = workers.flatMap((worker) =>
+      this.#weigh(worker, generation, { softBytes, hardBytes }, seen),
+    );
+    const leaving = workers.filter(({ endReason }) => endReason === SOFT || endReason === HARD).length;
+    const { retire, kill } = decideRecycling(
+      { softBytes, hardBytes },
+      looks.map(({ weighed }) => weighed),
+      { leaving, alive: generation.workerCount },
+    );
+    for (const look of looks) {
+      const { pid, bytes } = look.weighed;
+      if (kill.includes(pid)) this.#kill(look, generation, hardBytes);
+      else if (retire.includes(pid)) this.#retire(look, generation, bytes > hardBytes && hardBytes > 0);
+    }
+    if (retire.length > 0 && isCurrent) this.#parts.onRetired();
+  }
+
+  #weigh(
+    worker: KnownWorker,
+    generation: Generation,
+    { softBytes, hardBytes }: MemoryLimits,
+    seen: Map<Pid, Seen>,
+  ): Look[] {
+    const { pid, slot, isLeaving } = worker;
+    this.#checkSharing(worker, generation.plan.pool.name);
+    const snapshot = worker.isReady ? generation.scoreboard.snapshot(slot) : undefined;
+    if (snapshot === undefined || snapshot.accepted === 0n) return [];
+    const { accepted, finished } = snapshot;
+    const before = this.#seen.get(pid);
+    const isBusy = snapshot.stage !== 'accepting' && snapshot.stage !== 'waiting';
+    const isUnchanged = before?.accepted === accepted && before.finished === finished;
+    if (isUnchanged && !isBusy) {
+      seen.set(pid, before);
+      return [];
+    }
+    const lowest = softBytes > 0 && !isLeaving ? softBytes : hardBytes;
+    const bytes = lowest > 0 && (privateMemoryBound(pid) ?? 0) > lowest ? (privateMemory(pid) ?? 0) : 0;
+    const nowMs = this.#parts.nowMs();
+    const isAboveHard = hardBytes > 0 && bytes > hardBytes;
+    const since = isAboveHard ? (before?.aboveHardSinceMs ?? nowMs) : undefined;
+    seen.set(pid, {
+      accepted,
+      // One that is to leave, and has to wait until others have left, is looked at again.
+      finished: bytes > lowest && !isLeaving ? -1n : finished,
+      aboveHardSinceMs: since,
+    });
+    const aboveHardForMs = before?.aboveHardSinceMs === undefined ? undefined : nowMs - (since ?? nowMs);
+    return [{ worker, snapshot, weighed: { pid, bytes, isBusy, isLeaving, aboveHardForMs } }];
+  }
+
+  /** Once, with its first worker: limits that come early must not surprise. */
+  #checkSharing({ pid, isReady }: KnownWorker, pool: string): void {
+    if (this.#isSharingChecked || !isReady) return;
+    const isVisible = isSharingVisible(pid);
+    this.#isSharingChecked = isVisible !== undefined;
+    if (isVisible === false)
+      this.#parts.log.warning(
+        `[pool ${pool}] pm.max_memory counts what workers share with their zygote as well: the master may not look into them (it lacks CAP_SYS_PTRACE, or the kernel has no smaps_rollup)`,
+        { pool },
+      );
+  }
+
+  #retire({ worker, snapshot, weighed }: Look, generation: Generation, isHard: boolean): void {
+    const { name } = generation.plan.pool;
+    const { softBytes, hardBytes } = limitsOf(generation);
+    const [directive, limit] = isHard ? [`pm.${HARD}`, hardBytes] : [`pm.${SOFT}`, softBytes];
+    const when = !weighed.isBusy
+      ? 'replacing it'
+      : isHard
+        ? 'killing it unless its request ends at once'
+        : 'replacing it after its request';
+    this.#parts.log.notice(
+      `[pool ${name}] child ${worker.pid} has ${sizeText(weighed.bytes)} of private memory after ${plural(snapshot.accepted)}, ` +
+        `${directive} is ${sizeText(limit)}; ${when}`,
+      { pool: name, pid: worker.pid },
+    );
+    generation.retire(worker.pid, isHard ? HARD : SOFT);
+  }
+
+  #kill({ worker, snapshot, weighed }: Look, generation: Generation, hardBytes: Bytes): void {
+    const { name } = generation.plan.pool;
+    const seconds = (Number(process.hrtime.bigint() - snapshot.requestStartNs) / 1e9).toFixed(6);
+    this.#parts.log.warning(
+      `[pool ${name}] child ${worker.pid}, ${requestText(snapshot)} has ${sizeText(weighed.bytes)} of private memory, ` +
+        `pm.${HARD} is ${sizeText(hardBytes)} (${seconds} sec), terminating`,
+      { pool: name, pid: worker.pid },
+    );
+    generation.killRequest(worker.pid, snapshot.requestStartNs, HARD);
+  }
+}
+
+function limitsOf({ plan }: Generation): MemoryLimits {
+  return { softBytes: plan.pool.pmMaxMemory, hardBytes: plan.pool.pmMaxMemoryHard };
+}
+
+function isLimited({ softBytes, hardBytes }: MemoryLimits): boolean {
+  return softBytes > 0 || hardBytes > 0;
+}
+
+function sizeText(bytes: Bytes): string {
+  return `${(bytes / MIB).toFixed(1)}M`;
+}
+
+function plural(requests: bigint | Count): string {
+  return `${requests} request${requests === 1n ? '' : 's'}`;
+}

@@ -1,0 +1,315 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { PoolConfig } from '../config/config.js';
+import type { MasterLog } from '../log/master-log.js';
+import { wallClockUs } from '../os/clock.js';
+import { asSystemError } from '../os/libc.js';
+import { requestFields } from '../request/fields.js';
+import type { SlotGlance, SlotSnapshot } from '../scoreboard/scoreboard.js';
+import type { Backtrace } from '../slowlog/backtrace.js';
+import { backtraceText, formatEntry } from '../slowlog/entry.js';
+import { appendToFile } from '../slowlog/file.js';
+import { CannotTrace, type Trace } from '../slowlog/tracer.js';
+import { lineText } from '../text/harmless.js';
+import type { Milliseconds, Nanoseconds, Pid } from '../units.js';
+import { requestLine, requestText, secondsText } from './request-words.js';
+
+/** What a watch needs of its generation. */
+export interface WatchParts {
+  readonly pool: PoolConfig;
+  readonly log: MasterLog;
+  /** Who may have a request in hand. */
+  readonly workers: () => readonly { readonly slot: number; readonly pid: Pid }[];
+  readonly glance: (slot: number) => SlotGlance | undefined;
+  readonly snapshot: (slot: number) => SlotSnapshot | undefined;
+  /** @throws CannotTrace */
+  readonly trace: (pid: Pid, depth: number) => Promise<Trace>;
+  /** The worker is to end that request, and itself. */
+  readonly timeOut: (slot: number, pid: Pid, requestStartNs: Nanoseconds) => void;
+  /** It has not: it is killed, if it has that request still in hand. */
+  readonly kill: (slot: number, pid: Pid, requestStartNs: Nanoseconds) => void;
+  readonly onSlow: () => void;
+}
+
+/** One request that something was done about. */
+interface Noted {
+  readonly pid: Pid;
+  readonly requestStartNs: Nanoseconds;
+  readonly notedAtNs: Nanoseconds;
+  isSlow: boolean;
+  /** When it was ended. */
+  timedOutAtNs?: Nanoseconds;
+  isKilled: boolean;
+  /** Its backtrace is being read: one thing after the other. */
+  isBusy: boolean;
+}
+
+/** What is told of a request. */
+interface About {
+  readonly pid: Pid;
+  readonly script: string;
+  readonly request: string;
+  /** Script and request, in php-fpm's words. */
+  readonly text: string;
+  readonly seconds: string;
+}
+
+/** A worker that was told to end its request and goes on is killed after this. */
+const OBEDIENCE_NS: Nanoseconds = 1_000_000_000n;
+/** Whatever the timeouts are, the master looks no more often than that. */
+const SHORTEST_PAUSE_MS: Milliseconds = 5;
+/** Timers end at 25 days. */
+const LONGEST_PAUSE_MS: Milliseconds = 3_600_000;
+/** A request that is due but not yet in PHP: it may be any moment. */
+const AGAIN_MS: Milliseconds = 50;
+const NS_PER_MS = 1_000_000;
+
+const toNs = (seconds: number): Nanoseconds => BigInt(Math.round(seconds * 1e9));
+
+/**
+ * `request_slowlog_timeout` and `request_terminate_timeout` of one generation. Looks at the workers exactly when one of
+ * their requests may be due, and where none is, once in each shortest timeout: no request begins and is due within less.
+ */
+export class RequestWatch {
+  readonly #parts: WatchParts;
+  readonly #slowNs: Nanoseconds;
+  readonly #endNs: Nanoseconds;
+  readonly #notedBySlot = new Map<number, Noted>();
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  /** Backtraces are read one at a time, so that many of them do not hold up the master. */
+  #traces: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: WatchParts) {
+    this.#parts = parts;
+    this.#slowNs = toNs(parts.pool.requestSlowlogTimeout);
+    this.#endNs = toNs(parts.pool.requestTerminateTimeout);
+  }
+
+  /** There is a worker. */
+  wake(): void {
+    if (this.#isStopped || this.#timer !== undefined || this.#shortestNs === 0n) return;
+    this.#lookIn(this.#shortestNs);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** The worker ends because its request had to. */
+  hasTimedOut(slot: number, pid: Pid): boolean {
+    const noted = this.#notedBySlot.get(slot);
+    if (noted?.pid !== pid || noted.timedOutAtNs === undefined) return false;
+    // It may have ended that request by itself, and died of another; unreadable is what dies while it writes.
+    const glance = this.#glance(slot);
+    return glance === undefined || glance.requestStartNs === noted.requestStartNs;
+  }
+
+  /** 0: nothing is to be watched. */
+  get #shortestNs(): Nanoseconds {
+    const set = [this.#slowNs, this.#endNs].filter((ns) => ns > 0n);
+    return set.reduce((least, ns) => (ns < least ? ns : least), set[0] ?? 0n);
+  }
+
+  #lookIn(ns: Nanoseconds): void {
+    // A millisecond later: timers may be early by a part of one.
+    const ms = Math.min(Math.max(Number(ns) / NS_PER_MS + 1, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
+    this.#timer = setTimeout(() => this.#look(), ms);
+    this.#timer.unref();
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    if (this.#isStopped) return;
+    const workers = this.#parts.workers();
+    let nextNs = this.#shortestNs;
+    for (const { slot, pid } of workers) {
+      const dueNs = this.#check(slot, pid, process.hrtime.bigint());
+      if (dueNs !== undefined && dueNs < nextNs) nextNs = dueNs;
+    }
+    if (workers.length > 0) this.#lookIn(nextNs);
+  }
+
+  /** @returns when this worker is to be looked at again, from now; undefined: its next request decides */
+  #check(slot: number, pid: Pid, nowNs: Nanoseconds): Nanoseconds | undefined {
+    const glance = this.#glance(slot);
+    if (glance === undefined || !this.#isRequest(glance)) return undefined;
+    const startNs = glance.requestStartNs;
+    const last = this.#notedBySlot.get(slot);
+    const noted = last?.pid === pid && last.requestStartNs === startNs ? last : undefined;
+    // The next request of a worker begins after the one that was noted: without that a slot that lies is due at each look.
+    const earliestNs = noted === undefined && last?.pid === pid ? last.notedAtNs : startNs;
+    const ageNs = nowNs - (startNs > earliestNs ? startNs : earliestNs);
+    const againNs = BigInt(AGAIN_MS * NS_PER_MS);
+    if (noted?.isBusy) return againNs;
+    if (noted?.timedOutAtNs !== undefined) {
+      const leftNs = noted.timedOutAtNs + OBEDIENCE_NS - nowNs;
+      if (leftNs > 0n) return leftNs;
+      if (!noted.isKilled) this.#kill(slot, noted);
+      return againNs;
+    }
+    const isSlowDue = this.#slowNs > 0n && !noted?.isSlow;
+    if (isSlowDue && ageNs >= this.#slowNs && glance.stage === 'executing') {
+      this.#begin(slot, pid, startNs, noted, (request) => this.#tellSlow(slot, request));
+      return againNs;
+    }
+    if (this.#endNs > 0n && ageNs >= this.#endNs) {
+      this.#begin(slot, pid, startNs, noted, (request) => this.#timeOut(slot, request));
+      return againNs;
+    }
+    const waits = [
+      ...(isSlowDue ? [ageNs >= this.#slowNs ? againNs : this.#slowNs - ageNs] : []),
+      ...(this.#endNs > 0n ? [this.#endNs - ageNs] : []),
+    ];
+    return waits.reduce<Nanoseconds | undefined>(
+      (least, ns) => (least === undefined || ns < least ? ns : least),
+      undefined,
+    );
+  }
+
+  /**
+   * Something of a client has arrived and is not done with. A connection that has sent nothing yet shows the start of
+   * the request before it; a kept-alive one that waits is idle.
+   */
+  #isRequest({ stage, requestStartNs, idleSinceNs }: SlotGlance): boolean {
+    if (requestStartNs < idleSinceNs) return false;
+    if (stage === 'finished') return this.#parts.pool.requestTerminateTimeoutTrackFinished;
+    return stage === 'reading headers' || stage === 'info' || stage === 'executing';
+  }
+
+  /** A backtrace may outlast the scoreboard. */
+  #glance(slot: number): SlotGlance | undefined {
+    return this.#isStopped ? undefined : this.#parts.glance(slot);
+  }
+
+  #snapshot(slot: number): SlotSnapshot | undefined {
+    return this.#isStopped ? undefined : this.#parts.snapshot(slot);
+  }
+
+  #isStillThere(slot: number, { pid, requestStartNs }: Noted): boolean {
+    const glance = this.#glance(slot);
+    return (
+      glance?.requestStartNs === requestStartNs &&
+      this.#isRequest(glance) &&
+      this.#parts.workers().some((worker) => worker.slot === slot && worker.pid === pid)
+    );
+  }
+
+  #begin(
+    slot: number,
+    pid: Pid,
+    requestStartNs: Nanoseconds,
+    known: Noted | undefined,
+    act: (noted: Noted) => Promise<void>,
+  ): void {
+    const notedAtNs = process.hrtime.bigint();
+    const noted = known ?? { pid, requestStartNs, notedAtNs, isSlow: false, isKilled: false, isBusy: false };
+    noted.isBusy = true;
+    this.#notedBySlot.set(slot, noted);
+    this.#traces = this.#traces
+      .then(async () => {
+        if (!this.#isStopped && this.#isStillThere(slot, noted)) await act(noted);
+        await nextTurn();
+      })
+      .catch((error: Error) => {
+        // Nothing of this may end the master, or the next one's turn.
+        this.#parts.log.error(`[pool ${this.#parts.pool.name}] child ${pid}: ${error.message}`);
+      })
+      .finally(() => {
+        noted.isBusy = false;
+      });
+  }
+
+  async #tellSlow(slot: number, noted: Noted): Promise<void> {
+    const { pool, log, onSlow } = this.#parts;
+    const { pid } = noted;
+    const about = this.#about(slot, noted);
+    noted.isSlow = true;
+    onSlow();
+    log.warning(
+      `[pool ${pool.name}] child ${pid}, ${about.text} executing too slow (${about.seconds} sec), logging`,
+      { pool: pool.name, pid },
+    );
+    await this.#writeEntry(about, await this.#trace(pid));
+  }
+
+  async #timeOut(slot: number, noted: Noted): Promise<void> {
+    const { pool, log, timeOut } = this.#parts;
+    const { pid } = noted;
+    const trace = await this.#trace(pid);
+    if (!this.#isStillThere(slot, noted)) return;
+    const about = this.#about(slot, noted);
+    noted.timedOutAtNs = process.hrtime.bigint();
+    log.warning(
+      `[pool ${pool.name}] child ${pid}, ${about.text} execution timed out (${about.seconds} sec), terminating`,
+      { pool: pool.name, pid },
+    );
+    timeOut(slot, pid, noted.requestStartNs);
+    if (pool.slowlog) await this.#writeEntry(about, trace);
+    else if (trace !== undefined && (trace.frames.length > 0 || trace.running !== undefined))
+      log.warning(`[pool ${pool.name}] child ${pid} was at: ${backtraceText(trace)}`, {
+        pool: pool.name,
+        pid,
+      });
+  }
+
+  #kill(slot: number, noted: Noted): void {
+    const { pool, log, kill } = this.#parts;
+    noted.isKilled = true;
+    const { text, seconds } = this.#about(slot, noted);
+    log.warning(
+      `[pool ${pool.name}] child ${noted.pid}, ${text} execution timed out (${seconds} sec) and did not end when told to, killing it`,
+      { pool: pool.name, pid: noted.pid },
+    );
+    kill(slot, noted.pid, noted.requestStartNs);
+  }
+
+  #about(slot: number, { pid, requestStartNs }: Noted): About {
+    const params = this.#snapshot(slot)?.params ?? Buffer.alloc(0);
+    return {
+      pid,
+      script: lineText(requestFields(params).script),
+      request: requestLine(params),
+      text: requestText({ params }),
+      seconds: secondsText(process.hrtime.bigint() - requestStartNs),
+    };
+  }
+
+  /** php-fpm's words around it; undefined where there is none, which has been told. */
+  async #trace(pid: Pid): Promise<Backtrace | undefined> {
+    const { pool, log, trace } = this.#parts;
+    const fields = { pool: pool.name, pid };
+    try {
+      log.notice(`about to trace ${pid}`, fields);
+      const { backtrace, stoppedMs } = await trace(pid, pool.requestSlowlogTraceDepth);
+      if (stoppedMs > 0) log.notice(`child ${pid} stopped for tracing`, fields);
+      log.notice(`finished trace of ${pid}`, fields);
+      log.debug(`child ${pid} was stopped for ${stoppedMs.toFixed(3)} ms`, fields);
+      return backtrace;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      // What is no ordinary reason is our mistake; the request is ended all the same.
+      log[error instanceof CannotTrace ? 'notice' : 'error'](
+        `no backtrace of child ${pid}: ${reason}`,
+        fields,
+      );
+      return undefined;
+    }
+  }
+
+  async #writeEntry(
+    { pid, script, request, seconds }: About,
+    backtrace: Backtrace | undefined,
+  ): Promise<void> {
+    const { pool, log } = this.#parts;
+    if (!pool.slowlog) return;
+    const entry = { timeUs: wallClockUs(), pool: pool.name, pid, script, request, seconds };
+    try {
+      await appendToFile(pool.slowlog, formatEntry({ ...entry, backtrace }));
+    } catch (error) {
+      log.error(`unable to open slowlog (${pool.slowlog})${asSystemError(error).suffix}`, {
+        pool: pool.name,
+      });
+    }
+  }
+}
