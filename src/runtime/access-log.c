@@ -13,10 +13,11 @@
 #include <sys/resource.h>
 
 #include "ask.h"
+#include "control.h"
+#include "libc.h"
 #include "log-ring.h"
 #include "php.h"
 #include "relay.h"
-#include "runtime.h"
 #include "scoreboard.h"
 
 #define FIELDS_MOST 64

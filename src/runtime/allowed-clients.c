@@ -3,6 +3,8 @@
  * never is; and older ones compare only the first twelve bytes of an IPv6 address.
  */
 #define _GNU_SOURCE
+#include "allowed-clients.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -10,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime.h"
+#include "libc.h"
 
 /* IPv4 as the IPv6 address that it is mapped to: an IPv4 client may come either way. */
 static struct in6_addr *allowed;

@@ -4,14 +4,15 @@
  * found through a handle of /proc that was opened before: a jail has none.
  */
 #define _GNU_SOURCE
+#include "apparmor.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "identity.h"
-#include "runtime.h"
+#include "libc.h"
 
 /* The second is for Linux before 5.1. There it may be another security module's, which refuses our command. */
 static int open_current(int proc, int flags)

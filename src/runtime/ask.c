@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "runtime.h"
+#include "control.h"
+#include "libc.h"
 
 /* The master answers within milliseconds; one that has gone never does. */
 #define PATIENCE_MS 3000

@@ -4,6 +4,8 @@
  * does, or until the worker ends.
  */
 #define _GNU_SOURCE
+#include "channels.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,7 +15,8 @@
 
 #include "access-log.h"
 #include "control.h"
-#include "runtime.h"
+#include "descriptors.h"
+#include "libc.h"
 #include "scoreboard.h"
 #include "zygote.h"
 

@@ -3,12 +3,14 @@
  * tells of them too, as under php-fpm, and a REDIRECT_URL that was kept from php-cgi (request-head.h) has its name back.
  */
 #define _GNU_SOURCE
+#include "environment.h"
+
 #include <dlfcn.h>
 #include <string.h>
 
+#include "libc.h"
 #include "php.h"
 #include "request-head.h"
-#include "runtime.h"
 
 #define REDIRECT_URL "REDIRECT_URL"
 #define ORDER "variables_order"

@@ -4,14 +4,16 @@
  * called there, when the headers are about to be sent.
  */
 #define _GNU_SOURCE
+#include "error-header.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "libc.h"
 #include "php.h"
-#include "runtime.h"
 
 #define NAME "fastcgi.error_header"
 #define ERROR_REPORTING "error_reporting"

@@ -3,10 +3,13 @@
  * runtime ends the request for the client. As in php-fpm, the script goes on with its connection out of reach.
  */
 #define _GNU_SOURCE
+#include "finish.h"
+
 #include <dlfcn.h>
 
+#include "libc.h"
 #include "php.h"
-#include "runtime.h"
+#include "worker.h"
 
 static struct {
     void (*end_output_buffers)(void);

@@ -27,11 +27,12 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "descriptors.h"
+#include "libc.h"
 #include "php.h"
-#include "runtime.h"
 #include "scoreboard.h"
 #include "signals.h"
-#include "zygote.h"
+#include "worker.h"
 
 /* A script's child that says so much means it: it is not kept until a flush. Bytes. */
 #define KEPT_MOST (8u * 1024 * 1024)
@@ -84,7 +85,7 @@ static void in_child(void)
         tsfpm_role = TSFPM_ROLE_NONE;
         break;
     case TSFPM_ROLE_ZYGOTE:
-        tsfpm_zygote_close_descriptors();
+        tsfpm_descriptors_close_own();
         tsfpm_signals_release();
         tsfpm_role = TSFPM_ROLE_NONE;
         break;

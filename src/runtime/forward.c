@@ -3,6 +3,8 @@
  * its other work; the rest stays in the pipes, and a worker that prints faster waits there, as for any slow reader.
  */
 #define _GNU_SOURCE
+#include "forward.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +14,8 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "descriptors.h"
 #include "output.h"
-#include "runtime.h"
 #include "zygote.h"
 
 /* What a line costs besides its bytes: the log puts some hundred in front. And what a piece costs, however short. */
@@ -73,7 +75,7 @@ int tsfpm_forward_prepare(uint32_t slot_count)
     sources = calloc((size_t)slot_count + 1, sizeof *sources);
     if (sources == NULL) return -1;
     for (uint32_t i = 0; i < slot_count; i++) sources[i].pipes[0] = sources[i].pipes[1] = -1;
-    pipes_epoll = tsfpm_zygote_move_up(epoll_create1(EPOLL_CLOEXEC));
+    pipes_epoll = tsfpm_descriptor_move_up(epoll_create1(EPOLL_CLOEXEC));
     tsfpm_zygote_watch(pipes_epoll, TSFPM_SOURCE_OUTPUT, 0, false);
     refill();
     return 0;

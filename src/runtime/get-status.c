@@ -4,13 +4,16 @@
  * [ and {, an array under the key or, without one, next in the present array, up to }. src/pages/answers.ts writes them.
  */
 #define _GNU_SOURCE
+#include "get-status.h"
+
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ask.h"
+#include "control.h"
+#include "libc.h"
 #include "php.h"
-#include "runtime.h"
 
 #define DEEPEST 3
 #define LARGEST_ANSWER (16u * 1024 * 1024)

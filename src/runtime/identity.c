@@ -18,7 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime.h"
+#include "apparmor.h"
+#include "libc.h"
 
 _Noreturn void tsfpm_worker_fails(const char *pool, const char *format, ...)
 {

@@ -28,10 +28,4 @@ void tsfpm_identity_take(const struct tsfpm_identity *wanted);
 /* "ERROR: [pool POOL] STEP: errno's text", and the end of this worker. */
 _Noreturn void tsfpm_worker_fails(const char *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/*
- * Changes to a hat, as a subprofile of the profile that this process is confined by. `proc` is /proc, opened before a
- * chroot. Returns 0, or -1 with errno and, in `confinement`, the present profile, or "" where it cannot be told.
- */
-int tsfpm_apparmor_change(int proc, const char *hat, char *confinement, size_t size);
-
 #endif

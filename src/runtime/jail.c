@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "file-status.h"
+#include "libc.h"
 #include "php.h"
-#include "runtime.h"
 
 /* ---- time zones ---- */
 

@@ -7,6 +7,8 @@
  * PHP's own output functions, and then no path is left to open, while what php-cgi says to that goes nowhere.
  */
 #define _GNU_SOURCE
+#include "main-script.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -14,9 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "environment.h"
+#include "finish.h"
+#include "libc.h"
+#include "messages.h"
 #include "php.h"
 #include "request-head.h"
-#include "runtime.h"
+#include "request-ini.h"
+#include "worker.h"
 
 #define TEXT_MOST 4096
 

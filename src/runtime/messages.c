@@ -4,14 +4,17 @@
  * to the web server alone.
  */
 #define _GNU_SOURCE
+#include "messages.h"
+
 #include <dlfcn.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "fastcgi.h"
+#include "libc.h"
 #include "php.h"
-#include "runtime.h"
+#include "worker.h"
 
 static long (*ini_long)(const char *, size_t, int);
 static void (*log_elsewhere)(const char *, int);

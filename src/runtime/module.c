@@ -11,10 +11,21 @@
 #include <unistd.h>
 
 #include "access-log.h"
+#include "environment.h"
+#include "error-header.h"
+#include "finish.h"
 #include "foreign-fork.h"
+#include "get-status.h"
+#include "libc.h"
+#include "locked-values.h"
+#include "main-script.h"
+#include "messages.h"
 #include "php.h"
-#include "runtime.h"
+#include "request-body.h"
+#include "request-ini.h"
+#include "sapi-name.h"
 #include "signals.h"
+#include "worker.h"
 
 /* Zend/zend_modules.h, builds without thread safety */
 struct module_entry {
@@ -45,45 +56,13 @@ struct module_entry {
 };
 
 static size_t (*memory_peak_usage)(bool real);
-static int (*alter_ini)(struct zend_string *name, const char *value, size_t length, int modify_type, int stage);
 
-static struct {
-    struct zend_string *name;
-    const char *value;
-    size_t length;
-} *locked;
-static size_t locked_count;
-
-void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count)
-{
-    if (count == 0) return;
-    locked = calloc(count, sizeof *locked);
-    if (locked == NULL) tsfpm_die("no memory for php_admin_value");
-    for (size_t i = 0; i < count; i++) {
-        /*
-         * opcache's settings are for its start: nearly none can be changed by scripts, and setting one again makes
-         * opcache warn in every request, of enable that it "can't be temporarily enabled" and, under the name
-         * fpm-fcgi, of sizes that are already in use.
-         */
-        if (strncmp(names[i], "opcache.", sizeof "opcache." - 1) == 0) continue;
-        locked[locked_count].name = tsfpm_permanent_string(names[i]);
-        locked[locked_count].value = values[i];
-        locked[locked_count].length = strlen(values[i]);
-        locked_count++;
-    }
-}
-
-/*
- * The values themselves were given on php-cgi's command line. Setting them again with the right of the system is what
- * keeps a script's ini_set() and .user.ini from changing them, for this request; PHP undoes it at the request's end.
- */
 static int request_startup(int type, int module_number)
 {
     (void)type;
     (void)module_number;
     if (tsfpm_role != TSFPM_ROLE_WORKER) return 0;
-    for (size_t i = 0; i < locked_count; i++)
-        alter_ini(locked[i].name, locked[i].value, locked[i].length, ZEND_INI_SYSTEM, ZEND_INI_STAGE_ACTIVATE);
+    tsfpm_locked_values_set();
     tsfpm_signals_watch();
     tsfpm_worker_request_starts();
     tsfpm_access_log_request_starts();
@@ -182,8 +161,7 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     struct zval *(*find)(const void *, const char *, size_t);
     *(void **)&find = dlsym(RTLD_DEFAULT, "zend_hash_str_find");
     *(void **)&memory_peak_usage = dlsym(RTLD_DEFAULT, "zend_memory_peak_usage");
-    *(void **)&alter_ini = dlsym(RTLD_DEFAULT, "zend_alter_ini_entry_chars");
-    if (registry == NULL || find == NULL || memory_peak_usage == NULL || alter_ini == NULL)
+    if (registry == NULL || find == NULL || memory_peak_usage == NULL || !tsfpm_locked_values_prepare())
         tsfpm_die("this php-cgi does not export what the runtime needs (PHP 7.4 to 8.5 do)");
     const struct zval *found = find(registry, "standard", sizeof "standard" - 1);
     if (found == NULL) tsfpm_die("this php-cgi has no extension 'standard'");

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime.h"
+#include "libc.h"
 #include "scoreboard.h"
 
 bool tsfpm_output_is_possible;

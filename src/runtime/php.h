@@ -130,13 +130,4 @@ bool tsfpm_php_is_exposed(void);         /* php.ini's expose_php */
 const char *tsfpm_php_ini_file(void);    /* "" where there is none */
 const char *tsfpm_php_ini_scanned(void); /* the files of the scanned folder; "" where there are none */
 
-/* get-status.c */
-bool tsfpm_get_status_prepare(void); /* false where this PHP lacks something that it needs */
-void tsfpm_get_status(struct execute_data *call, struct zval *result);
-
-/* finish.c */
-bool tsfpm_finish_prepare(void);
-void tsfpm_finish_request(struct execute_data *call, struct zval *result);
-void tsfpm_finish_answer(void); /* in a request: what PHP has written is the whole answer */
-
 #endif

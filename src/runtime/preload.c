@@ -13,8 +13,6 @@
  * The same hooks with the names that _FORTIFY_SOURCE gives them (__read_chk ...): some builds of PHP call those.
  */
 #define _GNU_SOURCE
-#include "runtime.h"
-
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +23,16 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "descriptors.h"
 #include "foreign-fork.h"
+#include "libc.h"
 #include "output.h"
+#include "sapi-name.h"
 #include "scoreboard.h"
 #include "signals.h"
+#include "title.h"
+#include "worker.h"
+#include "zygote.h"
 
 /* ---- start ---- */
 
@@ -67,7 +71,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++)
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) tsfpm_die("descriptor %d is missing: %s", fd, strerror(errno));
     /* What the master's own parent left open is nobody's business here; PHP has not opened anything yet. */
-    tsfpm_close_from(TSFPM_FD_LIBRARY + 1);
+    tsfpm_descriptors_close_from(TSFPM_FD_LIBRARY + 1);
     if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0) tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
     tsfpm_role = TSFPM_ROLE_STARTING;
     tsfpm_foreign_fork_start();

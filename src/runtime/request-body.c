@@ -6,6 +6,8 @@
  * with the request, and a pipe or a device could keep the worker for ever.
  */
 #define _GNU_SOURCE
+#include "request-body.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +16,9 @@
 #include <unistd.h>
 
 #include "file-status.h"
+#include "libc.h"
+#include "main-script.h"
 #include "php.h"
-#include "runtime.h"
 
 #define E_WARNING 2
 

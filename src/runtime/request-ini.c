@@ -7,13 +7,16 @@
  * pool's php_admin_value comes after them, at the start of the extensions, and wins.
  */
 #define _GNU_SOURCE
+#include "request-ini.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "libc.h"
+#include "messages.h"
 #include "php.h"
-#include "runtime.h"
 
 /* Zend/zend_ini_parser.h, zend_ini_scanner.h */
 #define ZEND_INI_PARSER_ENTRY 1

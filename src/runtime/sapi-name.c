@@ -4,11 +4,13 @@
  * both names and may preload scripts that read it, has not started yet.
  */
 #define _GNU_SOURCE
+#include "sapi-name.h"
+
 #include <dlfcn.h>
 #include <string.h>
 
+#include "libc.h"
 #include "php.h"
-#include "runtime.h"
 
 /* main/SAPI.h, the start of sapi_module_struct */
 struct sapi_names {

@@ -21,8 +21,10 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include "finish.h"
+#include "libc.h"
 #include "php.h"
-#include "runtime.h"
+#include "worker.h"
 
 static const int sent_to_everybody[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 

@@ -6,6 +6,8 @@
  * which is what php-fpm's workers die of. Only async-signal-safe calls: PHP may be anywhere.
  */
 #define _GNU_SOURCE
+#include "timeout.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -15,7 +17,8 @@
 
 #include "control.h"
 #include "fastcgi.h"
-#include "runtime.h"
+#include "libc.h"
+#include "worker.h"
 
 /* How long a client that is still sending its request is listened to, so that it sees the answer; the master waits 1 s. */
 #define LISTEN_MS 300

@@ -6,6 +6,8 @@
  * sent everything: then nothing can come any more and the connection is closed at once.
  */
 #define _GNU_SOURCE
+#include "worker.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,15 +18,21 @@
 #include <unistd.h>
 
 #include "access-log.h"
+#include "allowed-clients.h"
 #include "ask.h"
+#include "control.h"
 #include "fastcgi.h"
 #include "foreign-fork.h"
+#include "libc.h"
+#include "main-script.h"
+#include "messages.h"
 #include "output.h"
 #include "relay.h"
+#include "request-body.h"
 #include "request-head.h"
-#include "runtime.h"
 #include "scoreboard.h"
 #include "signals.h"
+#include "timeout.h"
 
 /* How long the rest of an unread request is waited for before the connection is closed under it: for more, in all; ns. */
 #define DRAIN_SILENCE_NS 2000000000ull

@@ -6,6 +6,8 @@
  * It ends when the master has gone (its end of the control channel is closed) or says DRAIN, after its last worker.
  */
 #define _GNU_SOURCE
+#include "zygote.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -23,17 +25,25 @@
 #include <unistd.h>
 
 #include "access-log.h"
+#include "allowed-clients.h"
+#include "channels.h"
 #include "control.h"
+#include "descriptors.h"
 #include "foreign-fork.h"
+#include "forward.h"
 #include "identity.h"
 #include "jail.h"
+#include "libc.h"
+#include "locked-values.h"
+#include "main-script.h"
+#include "messages.h"
 #include "output.h"
 #include "php.h"
 #include "relay.h"
-#include "runtime.h"
 #include "scoreboard.h"
 #include "signals.h"
-#include "zygote.h"
+#include "title.h"
+#include "worker.h"
 
 /* Its own descriptors besides two pipes and a channel for each worker: those that it keeps, and a pipe's while one is made. */
 #define OWN_FDS_SPARE 16
@@ -80,14 +90,6 @@ void tsfpm_zygote_watch(int fd, enum tsfpm_source source, uint32_t slot, bool fo
 void tsfpm_zygote_unwatch(int fd)
 {
     epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-}
-
-int tsfpm_zygote_move_up(int fd)
-{
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, TSFPM_OWN_FDS_FROM);
-    if (moved < 0) tsfpm_die("cannot renumber a descriptor: %s", strerror(errno));
-    close(fd);
-    return moved;
 }
 
 /* The master has gone, or has broken the protocol, which it never does unless it is lost: nobody is left to obey. */
@@ -163,7 +165,7 @@ static void read_lists(const uint8_t *payload, size_t length)
         }
     }
     environ = environment;
-    tsfpm_module_lock_values(names, texts, values);
+    tsfpm_locked_values_take(names, texts, values);
     free(names); /* the strings stay, the module points at the texts */
     free(texts);
 }
@@ -232,11 +234,6 @@ static void configure(const uint8_t *payload, size_t length)
 
 /* ---- a new worker, still with the zygote's rights ---- */
 
-void tsfpm_zygote_close_descriptors(void)
-{
-    tsfpm_close_from(TSFPM_OWN_FDS_FROM);
-}
-
 /*
  * A pipe belongs to who made it, and /dev/stderr or /proc/self/fd/2 is opened anew with the worker's own rights. Without
  * the right to do this (CAP_CHOWN) such a path stays closed to scripts, as under php-fpm; what is open works all the same.
@@ -255,7 +252,7 @@ static void become_worker(uint32_t slot, bool is_probe, const int pipes[2][2], i
     int kept_channel = fcntl(channel, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (listen < 0 || kept_channel < 0)
         tsfpm_worker_fails(settings.identity.pool, "cannot keep the listening socket");
-    tsfpm_zygote_close_descriptors();
+    tsfpm_descriptors_close_own();
     tsfpm_identity_take(&settings.identity);
     /* After the identity, which clears it: a zygote that is killed takes its workers along, after their requests. */
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
@@ -602,12 +599,12 @@ static void prepare(void)
     signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (signal_fd < 0 || epoll_fd < 0) tsfpm_die("signalfd or epoll: %s", strerror(errno));
-    signal_fd = tsfpm_zygote_move_up(signal_fd);
-    epoll_fd = tsfpm_zygote_move_up(epoll_fd);
+    signal_fd = tsfpm_descriptor_move_up(signal_fd);
+    epoll_fd = tsfpm_descriptor_move_up(epoll_fd);
     if (tsfpm_forward_prepare(slot_count) != 0) tsfpm_die("no memory for %u workers", slot_count);
-    control_fd = tsfpm_zygote_move_up(TSFPM_FD_CONTROL);
-    listen_fd = tsfpm_zygote_move_up(TSFPM_FD_LISTEN);
-    probe_fd = tsfpm_zygote_move_up(TSFPM_FD_STAND_IN);
+    control_fd = tsfpm_descriptor_move_up(TSFPM_FD_CONTROL);
+    listen_fd = tsfpm_descriptor_move_up(TSFPM_FD_LISTEN);
+    probe_fd = tsfpm_descriptor_move_up(TSFPM_FD_STAND_IN);
     /* Accepted sockets inherit it: the rest of an answer does not wait for a client's delayed acknowledgement. */
     setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* not a TCP socket: fails, rightly */
     close(TSFPM_FD_SCOREBOARD); /* mapped */

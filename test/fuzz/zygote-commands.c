@@ -43,7 +43,7 @@ void tsfpm_title_set(const char *title)
 {
     if (strlen(title) > TSFPM_FRAME_PAYLOAD_MAX) fuzz_fail("a title of %zu bytes", strlen(title));
 }
-void tsfpm_module_lock_values(char *const *names, char *const *values, size_t count)
+void tsfpm_locked_values_take(char *const *names, char *const *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free(names[i]);
@@ -217,7 +217,8 @@ static int fuzz_shutdown(int fd, int how)
 
 const struct tsfpm_libc *tsfpm_libc(void)
 {
-    static const struct tsfpm_libc libc = {.recv = fuzz_recv, .fork = fuzz_fork, .shutdown = fuzz_shutdown, .read = read};
+    static const struct tsfpm_libc libc = {
+        .recv = fuzz_recv, .fork = fuzz_fork, .shutdown = fuzz_shutdown, .read = read, .close = close};
     return &libc;
 }
 

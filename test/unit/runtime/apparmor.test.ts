@@ -15,8 +15,8 @@ after(() => rmSync(folder, { recursive: true }));
 /** Arguments: the folder and the hat. Prints the result, errno and the present profile. */
 const MAIN = `
 #define _GNU_SOURCE
-#include "identity.h"
-#include "runtime.h"
+#include "apparmor.h"
+#include "libc.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

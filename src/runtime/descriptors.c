@@ -1,9 +1,9 @@
-/*
- * Closing all descriptors from one on. Linux has a call for it since 5.9; where that is missing, or refused by a seccomp
- * filter, /proc tells which are open. Only async-signal-safe calls: children forked from programs with threads come here.
- */
 #define _GNU_SOURCE
+#include "descriptors.h"
+
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime.h"
+#include "libc.h"
+
+int tsfpm_descriptor_move_up(int fd)
+{
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, TSFPM_OWN_FDS_FROM);
+    if (moved < 0) tsfpm_die("cannot renumber a descriptor: %s", strerror(errno));
+    tsfpm_libc()->close(fd);
+    return moved;
+}
+
+/*
+ * Closing all descriptors from one on. Linux has a call for it since 5.9; where that is missing, or refused by a seccomp
+ * filter, /proc tells which are open. Only async-signal-safe calls: children forked from programs with threads come here.
+ */
 
 /* getdents64(2) */
 struct entry {
@@ -47,7 +60,7 @@ static bool close_listed(int first)
     return length == 0;
 }
 
-void tsfpm_close_from(int first)
+void tsfpm_descriptors_close_from(int first)
 {
     struct rlimit files;
     if (syscall(SYS_close_range, first, ~0u, 0) == 0 || close_listed(first)) return;
@@ -55,4 +68,9 @@ void tsfpm_close_from(int first)
     bool is_lower = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < MOST_DESCRIPTORS;
     long end = is_lower ? (long)files.rlim_cur : MOST_DESCRIPTORS;
     for (long fd = first; fd < end; fd++) close_one(fd, first, -1);
+}
+
+void tsfpm_descriptors_close_own(void)
+{
+    tsfpm_descriptors_close_from(TSFPM_OWN_FDS_FROM);
 }

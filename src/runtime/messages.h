@@ -1,0 +1,25 @@
+/* What PHP and the runtime say in a request, to the log and to the web server. */
+#ifndef TSFPM_MESSAGES_H
+#define TSFPM_MESSAGES_H
+
+/* The master's log levels, in rising order, as the setting of that name counts them. */
+enum tsfpm_level { TSFPM_LEVEL_DEBUG = 1, TSFPM_LEVEL_NOTICE, TSFPM_LEVEL_WARNING, TSFPM_LEVEL_ERROR, TSFPM_LEVEL_ALERT };
+
+void tsfpm_messages_prepare(void); /* once PHP is there: from then on PHP's log goes where php-fpm's does */
+void tsfpm_messages_configure(enum tsfpm_level lowest); /* log_level; not called: NOTICE */
+void tsfpm_messages_request_starts(void);
+void tsfpm_messages_send(void); /* those that wait for the answer's next piece */
+
+/*
+ * To the worker's stderr from log_level up, with level, and at DEBUG its place, before it; and to the client in any case.
+ * `front` and `text` are one message.
+ */
+#define tsfpm_message(level, front, text) \
+    tsfpm_message_from(level, __func__, "(), line " TSFPM_LITERAL(__LINE__) ": ", front, text)
+#define TSFPM_LITERAL(value) TSFPM_LITERAL_OF(value)
+#define TSFPM_LITERAL_OF(value) #value
+void tsfpm_message_from(enum tsfpm_level level, const char *function, const char *line, const char *front,
+                        const char *text);
+void tsfpm_message_to_client(const char *front, const char *text);
+
+#endif
