@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { MEMORY_PEAK_FIELD, POOL_FIELDS, WORKER_FIELDS } from '../../src/status/fields.js';
+import { STATE_OF_STAGE } from '../../src/status/status.js';
+
+// What the pages must not leave out; docs.test.ts checks the other direction, that what they name exists.
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+const textOf = (page: string) => readFileSync(join(ROOT, page), 'utf8');
+
+/** Code in the first cells of a page's tables: what their rows are about. */
+function subjectsOf(page: string): string[] {
+  const rows = textOf(page)
+    .split('\n')
+    .filter((line) => line.startsWith('| '));
+  return rows.flatMap((row) =>
+    [...(row.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, code = '']) => code),
+  );
+}
+
+function missingIn(page: string, names: Iterable<string>): string[] {
+  const subjects = subjectsOf(page);
+  return [...new Set(names)].filter((name) => !subjects.includes(name));
+}
+
+test('docs/observing.md describes every metric', () => {
+  // Equal to what the code renders, by test/unit/status/metrics.test.ts.
+  const golden = textOf('test/golden/status/metrics.openmetrics');
+  const names = [...golden.matchAll(/^((?:phpfpm|tsfpm)_[a-z_]+)/gm)].map(([, name = '']) =>
+    name.replace(/^(tsfpm_request_duration_seconds)_(?:bucket|count|sum)$/, '$1'),
+  );
+  assert.ok(new Set(names).size >= 30);
+  assert.deepEqual(missingIn('docs/observing.md', names), []);
+});
+
+test('docs/observing.md describes every field of a status page', () => {
+  const fields = [...POOL_FIELDS, MEMORY_PEAK_FIELD, ...WORKER_FIELDS];
+  assert.deepEqual(
+    missingIn(
+      'docs/observing.md',
+      fields.map(({ name }) => name),
+    ),
+    [],
+  );
+  const text = textOf('docs/observing.md');
+  assert.deepEqual(
+    [...Object.values(STATE_OF_STAGE), ...WORKER_FIELDS.flatMap(({ textName = '' }) => textName)].filter(
+      (word) => !text.includes(word),
+    ),
+    [],
+  );
+});
