@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { compileAccessFormat } from '../../src/accesslog/access-format.js';
+import { accessFormatMistake } from '../../src/accesslog/parse-format.js';
 import { MEMORY_PEAK_FIELD, POOL_FIELDS, WORKER_FIELDS } from '../../src/status/fields.js';
 import { STATE_OF_STAGE } from '../../src/status/status.js';
 
@@ -51,6 +53,38 @@ test('docs/observing.md describes every field of a status page', () => {
     [...Object.values(STATE_OF_STAGE), ...WORKER_FIELDS.flatMap(({ textName = '' }) => textName)].filter(
       (word) => !text.includes(word),
     ),
+    [],
+  );
+});
+
+test('docs/logs.md describes every token of access.format, and every key of its JSON', () => {
+  const letters = Array.from({ length: 0x7e - 0x20 }, (_, index) => String.fromCharCode(0x21 + index));
+  const known = letters.filter((letter) => !accessFormatMistake(`%${letter}`)?.startsWith('Invalid token'));
+  assert.ok(known.includes('s') && known.includes('%') && known.length >= 15);
+  assert.deepEqual(
+    missingIn(
+      'docs/logs.md',
+      known.filter((letter) => letter !== '{').map((letter) => `%${letter}`),
+    ),
+    [],
+  );
+
+  const { fields, line } = compileAccessFormat({ format: 'json', pool: 'www', suppressPaths: [] });
+  const written = line({
+    pid: 1,
+    parentPid: 1,
+    status: 200,
+    startEpochUs: 0,
+    durationNs: 0,
+    cpuUserUs: 0,
+    cpuSystemUs: 0,
+    memoryPeak: 0,
+    texts: fields.map(() => 'x'),
+  });
+  const keys = Object.keys(JSON.parse(written?.text ?? ''));
+  const text = textOf('docs/logs.md');
+  assert.deepEqual(
+    keys.filter((key) => !text.includes(`"${key}":`)),
     [],
   );
 });
