@@ -153,9 +153,9 @@ long tsfpm_main_script_content_length(void)
     return sapi->content_length;
 }
 
-const struct tsfpm_head_rules *tsfpm_main_script_rules(void)
+const struct tsfpm_script_rules *tsfpm_main_script_rules(void)
 {
-    static const struct tsfpm_head_rules rules = {fixes_path_info, doc_root, exists};
+    static const struct tsfpm_script_rules rules = {fixes_path_info, doc_root, exists};
     return &rules;
 }
 

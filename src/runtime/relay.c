@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fastcgi.h"
+#include "params.h"
 
 static const char *status_path, *ping_path;
 
@@ -17,53 +18,29 @@ bool tsfpm_relay_is_wanted(void)
     return status_path != NULL || ping_path != NULL;
 }
 
-struct text {
-    const char *start;
-    size_t length;
-};
-
 /* php-fpm looks at SCRIPT_NAME, and wants a method and a script, which need not exist. */
 struct params {
-    struct text script_name, query, method, script;
+    struct tsfpm_text script_name, query, method, script;
 };
 
-static bool equals(struct text text, const char *word)
+static bool equals(struct tsfpm_text text, const char *word)
 {
     return word != NULL && text.length == strlen(word) && memcmp(text.start, word, text.length) == 0;
 }
 
-static bool read_length(const uint8_t **at, const uint8_t *end, size_t *length)
-{
-    if (*at >= end) return false;
-    if (**at < 0x80) {
-        *length = *(*at)++;
-        return true;
-    }
-    if (end - *at < 4) return false;
-    const uint8_t *b = *at;
-    *length = (size_t)(b[0] & 0x7f) << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
-    *at += 4;
-    return true;
-}
-
-/* One PARAMS record holds whole pairs, as php-cgi demands. Returns false where it would refuse. */
+/* Returns false where php-cgi would refuse the record. */
 static bool read_params(const uint8_t *at, size_t length, struct params *params)
 {
     const uint8_t *end = at + length;
-    while (at < end) {
-        size_t name_length, value_length;
-        if (!read_length(&at, end, &name_length) || !read_length(&at, end, &value_length)) return false;
-        if (name_length > (size_t)(end - at) || value_length > (size_t)(end - at) - name_length) return false;
-        struct text name = {(const char *)at, name_length};
-        struct text value = {(const char *)at + name_length, value_length};
-        at += name_length + value_length;
+    struct tsfpm_text name, value;
+    while (tsfpm_next_param(&at, end, &name, &value)) {
         if (equals(name, "SCRIPT_NAME")) params->script_name = value;
         else if (equals(name, "QUERY_STRING")) params->query = value;
         else if (equals(name, "REQUEST_METHOD")) params->method = value;
         else if (equals(name, "SCRIPT_FILENAME")) params->script = value;
         else if (equals(name, "PATH_TRANSLATED") && params->script.start == NULL) params->script = value;
     }
-    return true;
+    return at == end;
 }
 
 static enum tsfpm_relay_match decide(const struct params *params, struct tsfpm_relay_request *request)
@@ -111,19 +88,14 @@ enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, st
     }
 }
 
-static const char *find_param(const uint8_t *at, size_t length, const char *name, size_t *value_length)
+static const char *find_param(const uint8_t *at, size_t length, const char *wanted, size_t *value_length)
 {
-    const uint8_t *end = at + length;
     const char *found = NULL;
-    while (at < end) {
-        size_t name_length, length_of_it;
-        if (!read_length(&at, end, &name_length) || !read_length(&at, end, &length_of_it)) break;
-        if (name_length > (size_t)(end - at) || length_of_it > (size_t)(end - at) - name_length) break;
-        if (equals((struct text){(const char *)at, name_length}, name)) {
-            found = (const char *)at + name_length;
-            *value_length = length_of_it;
-        }
-        at += name_length + length_of_it;
+    struct tsfpm_text name, value;
+    for (const uint8_t *end = at + length; tsfpm_next_param(&at, end, &name, &value);) {
+        if (!equals(name, wanted)) continue;
+        found = value.start;
+        *value_length = value.length;
     }
     return found;
 }

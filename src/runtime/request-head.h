@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "script-path.h"
+
 /* Most bytes of a head: a web server's own limits are far lower. */
 #define TSFPM_HEAD_MOST 4194304u
 /* Room for what rewriting adds: a few params, of which each fits in one record. */
@@ -24,22 +26,11 @@ enum tsfpm_head_verdict {
     TSFPM_HEAD_REFUSED,    /* php-cgi must not see it, and what it should see does not fit */
 };
 
-/* What PHP says; asked only where it matters. */
-struct tsfpm_head_rules {
-    bool (*fixes_path_info)(void); /* cgi.fix_pathinfo */
-    const char *(*doc_root)(void); /* doc_root; "" where there is none */
-    bool (*exists)(const char *path); /* by php-cgi's own lights, for it is about to decide by them */
-};
-
 /*
  * Looks at a head that starts at `bytes`. For REWRITTEN, `taken` of those bytes are the head as it was sent, and the
- * first `made` bytes of `room` are what stands for it. Allocates nothing; asks the file system about paths as php-cgi
- * is about to do.
+ * first `made` bytes of `room` are what stands for it. Allocates nothing.
  */
-enum tsfpm_head_verdict tsfpm_head_look(const uint8_t *bytes, size_t length, const struct tsfpm_head_rules *rules,
+enum tsfpm_head_verdict tsfpm_head_look(const uint8_t *bytes, size_t length, const struct tsfpm_script_rules *rules,
                                         uint8_t *room, size_t room_size, size_t *taken, size_t *made);
-
-/* Whether there is a script at a path as the web server names it: with Apache's prefix, or with path info behind it. */
-bool tsfpm_head_finds_script(const char *path, size_t length, const struct tsfpm_head_rules *rules);
 
 #endif

@@ -557,7 +557,7 @@ static bool answer_page(void)
     if (match != TSFPM_RELAY_YES) return false;
     tsfpm_access_log_page_starts(input + input_start, request.length);
     /* Only the page tells of it, which names a script that is there, as php-fpm's does. */
-    bool has_script = tsfpm_head_finds_script(request.script, request.script_length, tsfpm_main_script_rules());
+    bool has_script = tsfpm_finds_script(request.script, request.script_length, tsfpm_main_script_rules());
     follow(input + input_start, request.length, true);
     input_start += request.length;
     connection_used = true;

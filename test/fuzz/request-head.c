@@ -9,6 +9,7 @@
 
 static int fuzz_stat(const char *path, struct stat *found);
 #define tsfpm_path_status(path, found) fuzz_stat(path, found)
+#include "../../src/runtime/script-path.c"
 #include "../../src/runtime/request-head.c"
 #undef tsfpm_path_status
 
@@ -49,7 +50,7 @@ static bool exists(const char *path)
     return fuzz_stat(path, &found) == 0;
 }
 
-static const struct tsfpm_head_rules rules = {fixes_path_info, doc_root, exists};
+static const struct tsfpm_script_rules rules = {fixes_path_info, doc_root, exists};
 
 static uint8_t bytes[300000];
 static size_t length;
@@ -87,8 +88,8 @@ static void add_params_record(void)
     static char value[30000];
     size_t used = 0;
     for (size_t count = fuzz_below(12); count > 0; count--) {
-        struct text name = names[fuzz_below(PARAM_COUNT)];
-        if (fuzz_below(4) == 0) name = (struct text){"HTTP_OTHER_HEADER", 17};
+        struct tsfpm_text name = names[fuzz_below(PARAM_COUNT)];
+        if (fuzz_below(4) == 0) name = (struct tsfpm_text){"HTTP_OTHER_HEADER", 17};
         size_t size = make_value(value, sizeof value);
         uint8_t lengths[8] = {(uint8_t)name.length};
         size_t at = 1;
@@ -205,10 +206,10 @@ static void fuzz_round(void)
         if (was != is || (was && strcmp(before_it, after) != 0)) fuzz_fail("an unrelated param has changed");
     } else if (verdict == TSFPM_HEAD_AS_IT_IS && length >= 16 && copy[1] == 1) {
         bool is_wrong = false;
-        struct outcome outcome = {0};
+        struct tsfpm_head_params params = {0};
         size_t end = 0;
         bool is_read = has_record(copy, length, &is_wrong) && find_end(copy, length, &end, &is_wrong);
-        if (is_read && may_be_first(copy) && has_role(copy) && read_params(copy, end, &outcome)) search_as_php_cgi(copy, end);
+        if (is_read && may_be_first(copy) && has_role(copy) && read_params(copy, end, &params)) search_as_php_cgi(copy, end);
     } else if (verdict == TSFPM_HEAD_REFUSED && room_size == sizeof room && length < 30000) {
         fuzz_fail("a head of %zu bytes is refused", length);
     }

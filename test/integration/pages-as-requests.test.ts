@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { FCGI_PARAMS, FCGI_RESPONDER, FCGI_STDIN } from '../../src/fastcgi/constants.js';
+import { encodeBeginRequest, encodeStreamEnd } from '../../src/fastcgi/encode.js';
 import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import type { Settings } from '../helpers/daemon-folder.js';
 import { FastcgiConnection, fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
 import { FpmAlike } from '../helpers/fpm-alike.js';
+import { PARAM_ENDS, paramsWithEnd } from '../helpers/param-records.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { until } from '../helpers/wait.js';
 
@@ -116,4 +119,25 @@ test('a kept connection ends with the last request that its worker may have', as
       }
       await connection.closed;
     }
+});
+
+test('a page is answered where PHP takes the params of its request, and there alone', async (t) => {
+  const { tsfpm, folders } = await startBoth(t, {});
+  for (const name of ['ping', 'pid.php'])
+    for (const [end, records] of Object.entries(PARAM_ENDS))
+      for (const folder of folders) {
+        const connection = await FastcgiConnection.open(`${folder}/www.sock`);
+        t.after(() => connection.close());
+        const params = scriptParams(tsfpm.folder.script(name), { SCRIPT_NAME: `/${name}` });
+        connection.send(
+          Buffer.concat([
+            encodeBeginRequest(1, { role: FCGI_RESPONDER, flags: 0 }),
+            paramsWithEnd(params, records),
+            encodeStreamEnd(FCGI_PARAMS, 1),
+            encodeStreamEnd(FCGI_STDIN, 1),
+          ]),
+        );
+        const answer = await connection.nextRecord();
+        assert.equal(answer !== undefined, records.isTaken, `${folder}: ${name} with ${end}`);
+      }
 });

@@ -44,7 +44,12 @@ function fuzz(t: TestContext, name: string, others: readonly string[]): SpawnSyn
 test("the worker follows any client's stream as a naive reader does, and writes nowhere else", {
   skip,
 }, (t) => {
-  const { status, stderr } = fuzz(t, 'worker-stream', ['relay.c', 'request-head.c', 'allowed-clients.c']);
+  const { status, stderr } = fuzz(t, 'worker-stream', [
+    'relay.c',
+    'request-head.c',
+    'script-path.c',
+    'allowed-clients.c',
+  ]);
   assert.equal(status, 0, stderr);
 });
 
