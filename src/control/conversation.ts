@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { EXIT_SOFTWARE, EXIT_USAGE, ProtocolError, unreachable } from '../errors.js';
 import type { Logger } from '../log/levels.js';
 import type { PeerCredentials } from '../os/peer-credentials.js';
-import type { Milliseconds } from '../units.js';
+import type { Bytes, Milliseconds } from '../units.js';
 import {
   type ControlMessage,
   type ControlRequest,
@@ -11,8 +11,16 @@ import {
   LineReader,
   MOST_REQUEST_BYTES,
 } from './protocol.js';
-import type { ControlServerLimits } from './server.js';
 import type { ControlResult, ControlTarget, Tell } from './target.js';
+
+export interface ConversationLimits {
+  /** For a peer to say what it wants. Default 5 s. */
+  readonly requestTimeoutMs?: Milliseconds;
+  /** For a peer to take the end of its answer. Default 10 s. */
+  readonly answerTimeoutMs?: Milliseconds;
+  /** How much of an answer may wait for a peer that does not take it; above it the connection is closed. Default 1 MiB. */
+  readonly maxPendingBytes?: Bytes;
+}
 
 export interface ConversationParts {
   readonly socket: Socket;
@@ -20,7 +28,7 @@ export interface ConversationParts {
   readonly peer: PeerCredentials;
   readonly target: ControlTarget;
   readonly log: Logger;
-  readonly limits: ControlServerLimits;
+  readonly limits: ConversationLimits;
 }
 
 const REQUEST_TIMEOUT_MS: Milliseconds = 5000;

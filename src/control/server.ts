@@ -3,20 +3,14 @@ import { createServer, type Socket } from 'node:net';
 import { removeSocketFile } from '../listen/socket-file.js';
 import type { Logger } from '../log/levels.js';
 import { descriptorOf, type PeerCredentials, peerCredentials } from '../os/peer-credentials.js';
-import type { Bytes, Count, Milliseconds } from '../units.js';
+import type { Count, Milliseconds } from '../units.js';
 import { bindControlSocket } from './bind.js';
-import { Conversation } from './conversation.js';
+import { Conversation, type ConversationLimits } from './conversation.js';
 import type { ControlTarget } from './target.js';
 
-export interface ControlServerLimits {
+export interface ControlServerLimits extends ConversationLimits {
   /** Connections at once; more are closed at once. Default 16. */
   readonly maxConnections?: Count;
-  /** For a peer to say what it wants. Default 5 s. */
-  readonly requestTimeoutMs?: Milliseconds;
-  /** For a peer to take the end of its answer. Default 10 s. */
-  readonly answerTimeoutMs?: Milliseconds;
-  /** Of an answer that its peer does not take; past that it is given up. Default 1 MiB. */
-  readonly maxPendingBytes?: Bytes;
 }
 
 export interface ControlServerOptions {
