@@ -71,3 +71,11 @@ export type UncheckedGlobal = { -readonly [K in keyof GlobalConfig]: GlobalConfi
 export function settingName(name: string): string {
   return name.replace(/[._]([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 }
+
+/**
+ * Entries in the order php-fpm applies them: last of the file first, so that of several entries for
+ * one key the one that was written first is applied last and stays.
+ */
+export function inOrderOfApplication(entries: readonly KeyValue[]): KeyValue[] {
+  return entries.toReversed();
+}

@@ -1,5 +1,4 @@
-import { inOrderOfApplication } from './array-entries.js';
-import { type Config, type KeyValue, settingName } from './config.js';
+import { type Config, inOrderOfApplication, type KeyValue, settingName } from './config.js';
 import { type DirectiveRow, GLOBAL_DIRECTIVES, POOL_DIRECTIVES } from './directives.js';
 import type { Setting } from './draft.js';
 import { dumpValueOf } from './values.js';

@@ -1,6 +1,18 @@
-import type { IniLookups, IniStatement } from './ini.js';
 import { IniSyntaxError, LineCursor } from './ini-cursor.js';
-import { parseBracketed, parseValue } from './ini-value.js';
+import { type IniLookups, parseBracketed, parseValue } from './ini-value.js';
+
+/** What one line says; several items where carriage returns or a section share the line. */
+export type IniStatement =
+  | { readonly kind: 'section'; readonly name: string }
+  | {
+      readonly kind: 'entry';
+      readonly name: string;
+      /** What stands between the brackets of `name[key]`; `''` for `name[]`; absent for a scalar. */
+      readonly key?: string;
+      /** Absent where the line has no `=`. */
+      readonly value?: string;
+    }
+  | { readonly kind: 'syntax'; readonly message: string };
 
 /** Everything a name may be made of; spaces too, tabs not. */
 const LABEL = /[^=\r\t;&|^$~(){}!"[]+/y;

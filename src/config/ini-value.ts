@@ -1,6 +1,13 @@
-import type { IniLookups } from './ini.js';
 import { IniSyntaxError, type LineCursor } from './ini-cursor.js';
 import { toInteger } from './integer.js';
+
+/** Where the reader finds what a value refers to. */
+export interface IniLookups {
+  /** `${NAME}`: the setting of php.ini first, then the environment; `undefined` reads as the empty string. */
+  readonly variable: (name: string) => string | undefined;
+  /** A bare word that PHP knows as a constant; `undefined` leaves the word as it stands. */
+  readonly constant: (name: string) => string | undefined;
+}
 
 const TRUE_WORD = /^(?:true|on|yes)$/i;
 const FALSE_WORD = /^(?:false|off|no|none|null)$/i;

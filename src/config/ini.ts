@@ -1,26 +1,6 @@
-import { parseLine } from './ini-line.js';
+import { type IniStatement, parseLine } from './ini-line.js';
+import type { IniLookups } from './ini-value.js';
 import { decodePlainLine } from './plain-line.js';
-
-/** Where the reader finds what a value refers to. */
-export interface IniLookups {
-  /** `${NAME}`: the setting of php.ini first, then the environment; `undefined` reads as the empty string. */
-  readonly variable: (name: string) => string | undefined;
-  /** A bare word that PHP knows as a constant; `undefined` leaves the word as it stands. */
-  readonly constant: (name: string) => string | undefined;
-}
-
-/** What one line says; several items where carriage returns or a section share the line. */
-export type IniStatement =
-  | { readonly kind: 'section'; readonly name: string }
-  | {
-      readonly kind: 'entry';
-      readonly name: string;
-      /** What stands between the brackets of `name[key]`; `''` for `name[]`; absent for a scalar. */
-      readonly key?: string;
-      /** Absent where the line has no `=`. */
-      readonly value?: string;
-    }
-  | { readonly kind: 'syntax'; readonly message: string };
 
 /** A statement and the physical line it stands on, counted from 1. */
 export type IniItem = IniStatement & { readonly line: number };

@@ -1,6 +1,7 @@
 import { assignArrayEntry, assignScalar } from './assign.js';
 import { type Draft, emptyDraft, emptySection, type PoolDraft } from './draft.js';
-import { type IniItem, type IniLookups, readIni } from './ini.js';
+import { type IniItem, readIni } from './ini.js';
+import type { IniLookups } from './ini-value.js';
 import { fatal, type Problem } from './problem.js';
 
 /** An `include` line, to be resolved by who knows the disk. */

@@ -1,5 +1,5 @@
-import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
+import { inOrderOfApplication } from '../config/config.js';
 import { DESCRIPTORS } from './control-frames.js';
 
 /** What of the command line is meant for PHP, in every pool. */

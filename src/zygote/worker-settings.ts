@@ -1,5 +1,5 @@
-import { inOrderOfApplication } from '../config/array-entries.js';
 import type { PoolConfig } from '../config/config.js';
+import { inOrderOfApplication } from '../config/config.js';
 import { LOG_LEVELS, type LogLevel } from '../log/levels.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import { accessFormatOf, logFieldSettings } from '../watch/request-log.js';

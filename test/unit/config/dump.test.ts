@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { inOrderOfApplication } from '../../../src/config/array-entries.js';
-import { type Config, type KeyValue, settingName } from '../../../src/config/config.js';
+import { type Config, inOrderOfApplication, type KeyValue, settingName } from '../../../src/config/config.js';
 import { type DirectiveRow, GLOBAL_DIRECTIVES, POOL_DIRECTIVES } from '../../../src/config/directives.js';
 import { dumpConfig } from '../../../src/config/dump.js';
 import { printValueOf } from '../../../src/config/values.js';

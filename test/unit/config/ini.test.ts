@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { phpConstant } from '../../../src/config/constants.js';
-import { type IniLookups, readIni } from '../../../src/config/ini.js';
+import { readIni } from '../../../src/config/ini.js';
 import { parseLine } from '../../../src/config/ini-line.js';
+import type { IniLookups } from '../../../src/config/ini-value.js';
 import { decodePlainLine } from '../../../src/config/plain-line.js';
 
 const VARIABLES = new Map([
