@@ -1,24 +1,20 @@
+import { contentLength } from '../request/content-length.js';
+import { LENGTH_BYTES, METHOD_BYTES, QUERY_BYTES, SCRIPT_BYTES, URI_BYTES } from '../request/limits.js';
 import { secondwise } from '../text/strftime.js';
 import type { Bytes } from '../units.js';
 import { FieldList, type TextOf } from './fields.js';
 import { jsonLine } from './json-line.js';
+import type { AccessLine } from './line.js';
 import { type FormatToken, JSON_FORMAT, parseAccessFormat } from './parse-format.js';
 import { peerText } from './peer.js';
 import { endOf, type LogField, type RequestRecord } from './record.js';
-import {
-  contentLength,
-  LENGTH_BYTES,
-  METHOD_BYTES,
-  POOL_BYTES,
-  QUERY_BYTES,
-  SCRIPT_BYTES,
-  URI_BYTES,
-  userOf,
-} from './request-values.js';
 import { suppressor } from './suppress.js';
+import { userOf } from './user.js';
 
 /** php-fpm's longest line, newline included. */
 export const LONGEST_LINE: Bytes = 1024;
+/** How much php-fpm keeps of a pool's name. */
+const POOL_BYTES: Bytes = 31;
 
 /** `access.format` and `access.suppress_path`, compiled once. */
 export interface AccessFormat {
@@ -28,12 +24,6 @@ export interface AccessFormat {
   readonly encoding: 'latin1' | 'utf8';
   /** @returns undefined for a request that is left out of the log */
   line(record: RequestRecord): AccessLine | undefined;
-}
-
-export interface AccessLine {
-  /** With its newline. */
-  readonly text: string;
-  readonly isCut: boolean;
 }
 
 export interface AccessFormatOptions {

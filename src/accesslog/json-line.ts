@@ -1,8 +1,10 @@
+import { contentLength } from '../request/content-length.js';
+import { LENGTH_BYTES, METHOD_BYTES } from '../request/limits.js';
 import type { Bytes } from '../units.js';
-import type { AccessLine } from './access-format.js';
 import type { FieldList, TextOf } from './fields.js';
+import type { AccessLine } from './line.js';
 import type { RequestRecord } from './record.js';
-import { contentLength, LENGTH_BYTES, METHOD_BYTES, userOf } from './request-values.js';
+import { userOf } from './user.js';
 
 const LONG: Bytes = 2048;
 const USUAL: Bytes = 512;
@@ -34,7 +36,16 @@ export function jsonLine(fields: FieldList, pool: string): (record: RequestRecor
   const user = userOf(fields);
   const poolText = JSON.stringify(pool);
   return (record) => ({
-    text: `{"time":"${time(record.startEpochUs)}","pool":${poolText},"pid":${record.pid},"client":${text(client(record))},"user":${text(user(record))},"host":${text(host(record))},"method":${text(method(record))},"uri":${text(uri(record))},"request_uri":${text(requestUri(record))},"query":${text(query(record))},"status":${record.status},"duration_ms":${milliseconds(record.durationNs / 1e6)},"cpu_ms":${milliseconds((record.cpuUserUs + record.cpuSystemUs) / 1000)},"memory_bytes":${record.memoryPeak},"content_length":${contentLength(length(record))},"script":${text(script(record))},"user_agent":${text(agent(record))},"referrer":${text(referrer(record))}}\n`,
+    text:
+      `{"time":"${time(record.startEpochUs)}","pool":${poolText},"pid":${record.pid},` +
+      `"client":${text(client(record))},"user":${text(user(record))},"host":${text(host(record))},` +
+      `"method":${text(method(record))},"uri":${text(uri(record))},"request_uri":${text(requestUri(record))},` +
+      `"query":${text(query(record))},"status":${record.status},` +
+      `"duration_ms":${milliseconds(record.durationNs / 1e6)},` +
+      `"cpu_ms":${milliseconds((record.cpuUserUs + record.cpuSystemUs) / 1000)},` +
+      `"memory_bytes":${record.memoryPeak},"content_length":${contentLength(length(record))},` +
+      `"script":${text(script(record))},"user_agent":${text(agent(record))},` +
+      `"referrer":${text(referrer(record))}}\n`,
     isCut: false,
   });
 }

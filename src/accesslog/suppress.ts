@@ -1,6 +1,7 @@
+import { contentLength } from '../request/content-length.js';
+import { LENGTH_BYTES, METHOD_BYTES, QUERY_BYTES, URI_BYTES } from '../request/limits.js';
 import type { FieldList } from './fields.js';
 import type { RequestRecord } from './record.js';
-import { contentLength, LENGTH_BYTES, METHOD_BYTES, QUERY_BYTES, URI_BYTES } from './request-values.js';
 
 /** `access.suppress_path`: whether a request is left out, by php-fpm's rule, of which all must hold. */
 export function suppressor(paths: readonly string[], fields: FieldList): (record: RequestRecord) => boolean {

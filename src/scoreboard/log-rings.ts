@@ -1,4 +1,5 @@
 import { readSync, writeSync } from 'node:fs';
+import { IS_LITTLE_ENDIAN } from '../os/native-integers.js';
 import type { Bytes, Count, Fd } from '../units.js';
 import { HEADER_SIZE, SLOT_SIZE } from './layout.js';
 
@@ -195,7 +196,5 @@ function sharedWords(ringSize: Bytes): Uint32Array<ArrayBuffer> {
 export function read64(words: Uint32Array, at: number): number {
   const first = words[at] ?? 0;
   const second = words[at + 1] ?? 0;
-  return IS_LITTLE ? second * TWO_WORDS + first : first * TWO_WORDS + second;
+  return IS_LITTLE_ENDIAN ? second * TWO_WORDS + first : first * TWO_WORDS + second;
 }
-
-const IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;

@@ -1,4 +1,5 @@
 import type { ProcessManager } from '../config/values.js';
+import type { RequestFields } from '../request/fields.js';
 import type { Stage } from '../scoreboard/layout.js';
 import type { Count, Seconds } from '../units.js';
 
@@ -21,20 +22,6 @@ export const STATE_OF_STAGE: Readonly<Record<Exclude<Stage, 'free'>, WorkerState
   executing: 'Running',
   finished: 'Finishing',
 };
-
-/**
- * What a request says of itself. Bytes as the client sent them, since nothing promises that they are text; empty
- * where there is none. The renderers make them harmless, each in its format.
- */
-export interface RequestFields {
-  readonly method: Buffer;
-  readonly uri: Buffer;
-  readonly query: Buffer;
-  readonly user: Buffer;
-  readonly script: Buffer;
-  /** Bytes announced; 0 where there is none. */
-  readonly contentLength: bigint;
-}
 
 /**
  * One worker at one moment. 64-bit words of the scoreboard are bigint, since a worker may write anything there;

@@ -1,12 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { type AccessFormat, compileAccessFormat } from '../accesslog/access-format.js';
 import { DEFAULT_FORMAT } from '../accesslog/parse-format.js';
-import { endOf, LOG_FIELD_KINDS, type LogField, type RecordOrigin, readRecord } from '../accesslog/record.js';
+import { endOf, LOG_FIELD_KINDS, type LogField } from '../accesslog/record.js';
 import type { PoolConfig } from '../config/config.js';
 import type { AccessLogFile } from '../log/access-log-file.js';
 import type { Logger } from '../log/levels.js';
 import type { LineSource } from '../log/line-merge.js';
 import { wallClockUs } from '../os/clock.js';
+import { type RecordOrigin, readRecord } from '../scoreboard/log-record.js';
 import { type LogBatch, LogRings } from '../scoreboard/log-rings.js';
 import type { Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Bytes, Count, Milliseconds, Pid } from '../units.js';

@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { compileAccessFormat } from '../../../src/accesslog/access-format.js';
 import { accessFormatMistake } from '../../../src/accesslog/parse-format.js';
 import { peerText } from '../../../src/accesslog/peer.js';
-import { LOG_FIELD_KINDS, type LogField, readRecord } from '../../../src/accesslog/record.js';
+import { LOG_FIELD_KINDS, type LogField } from '../../../src/accesslog/record.js';
+import { readRecord } from '../../../src/scoreboard/log-record.js';
 
 type Texts = Readonly<Record<string, string>>;
 
