@@ -3,7 +3,6 @@ import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { Arrivals } from '../os/arrivals.js';
 import { systemFailure } from '../os/libc.js';
-import { answerQuestion } from '../pages/answers.js';
 import type { Count, Fd, Milliseconds, Pid, Seconds } from '../units.js';
 import { MemoryWatch } from '../watch/memory-watch.js';
 import { lostRequestText } from '../watch/request-words.js';
@@ -37,6 +36,8 @@ export interface PoolPlan extends WorkerPlan {
 export interface PoolParts extends PoolPlan {
   readonly arrivals: Arrivals;
   readonly budget: ProcessBudget;
+  /** What a worker is told that asks for a page of the pool, or for fpm_get_status(). */
+  readonly answer: (question: Question, pool: Pool, generation: Generation) => Buffer;
   /** A worker is missing and `process.max` allows none. */
   readonly onBudgetSpent: () => void;
   /** A worker is being forked: the next shortage is a new one. */
@@ -494,7 +495,7 @@ export class Pool {
   }
 
   #onAsked(question: Question, answer: (bytes: Buffer) => void, generation: Generation): void {
-    answer(answerQuestion(question, this, generation));
+    answer(this.#parts.answer(question, this, generation));
   }
 
   /** The machine is the same after a reload: each line is told once. */

@@ -10,6 +10,7 @@ import { ListenSockets } from '../listen/listen-sockets.js';
 import type { MasterLog } from '../log/master-log.js';
 import { Arrivals } from '../os/arrivals.js';
 import { systemFailure } from '../os/libc.js';
+import { answerQuestion } from '../pages/answers.js';
 import { StatusListener } from '../pages/status-listener.js';
 import type { GenerationTools } from '../pool/generation.js';
 import { Pool, type PoolPlan, type PreparedPool } from '../pool/pool.js';
@@ -316,6 +317,7 @@ export class PoolSet {
         ...plan,
         arrivals: this.#arrivals,
         budget: this.#budget,
+        answer: answerQuestion,
         onBudgetSpent: () => this.#tellBudget(),
         onFork: () => {
           this.#isBudgetTold = false;

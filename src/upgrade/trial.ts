@@ -3,6 +3,7 @@ import type { Config } from '../config/config.js';
 import { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import { Arrivals } from '../os/arrivals.js';
+import { answerQuestion } from '../pages/answers.js';
 import { Pool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
 import type { Environment } from '../zygote/environment.js';
@@ -45,6 +46,7 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
               drainBoundMs: 0,
               arrivals: new Arrivals(),
               budget: new ProcessBudget(0, () => 0),
+              answer: answerQuestion,
               onBudgetSpent: () => {},
               onFork: () => {},
               onWorkerLeft: () => {},

@@ -3,13 +3,19 @@ import { listen } from './attention.js';
 import { clampSettings, clampSnapshot } from './clamp.js';
 import { dynamicWish, shrinkDynamic } from './dynamic.js';
 import { QUIET, tell } from './episodes.js';
-import { type Growth, grow, living, ROOM_RETRY_MS, type Wish } from './growth.js';
+import { type Growth, grow, ROOM_RETRY_MS, type Wish } from './growth.js';
 import { emptyWindow } from './idle-window.js';
 import { ONDEMAND_WISH, shrinkOndemand } from './ondemand.js';
 import type { Shrinkage } from './retirement.js';
 import { fullBucket } from './spawn-rate.js';
 import { decideStatic } from './static.js';
-import type { Decision, PoolSnapshot, ScalingMemory, ScalingSettings } from './types.js';
+import {
+  type Decision,
+  living,
+  type PoolSnapshot,
+  type ScalingMemory,
+  type ScalingSettings,
+} from './types.js';
 
 /** For a generation without workers. */
 export function initialScalingMemory(settings: ScalingSettings, nowMs: Milliseconds): ScalingMemory {

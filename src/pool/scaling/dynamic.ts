@@ -1,8 +1,14 @@
 import type { Count, Milliseconds } from '../../units.js';
-import { type Growth, living, type Wish } from './growth.js';
+import type { Growth, Wish } from './growth.js';
 import { alwaysIdle, type IdleWindow, nextPartInMs, observe, without } from './idle-window.js';
 import { chooseLeavers, firstDueAtMs, isIdleFor, type Shrinkage, slackMs } from './retirement.js';
-import type { IdleWorker, PoolSnapshot, ScalingMemory, ScalingSettings } from './types.js';
+import {
+  type IdleWorker,
+  living,
+  type PoolSnapshot,
+  type ScalingMemory,
+  type ScalingSettings,
+} from './types.js';
 
 export function dynamicWish({ minSpare, startServers }: ScalingSettings): Wish {
   return { spare: minSpare, start: startServers };

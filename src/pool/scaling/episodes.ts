@@ -1,17 +1,6 @@
 import type { Count, Milliseconds } from '../../units.js';
-import { type Growth, living } from './growth.js';
-import type { BusyReport, PoolSnapshot } from './types.js';
-
-/** What the administrator was told, so that it is not repeated while nothing changes. */
-export interface Episodes {
-  readonly isMaxTold: boolean;
-  readonly isBusyTold: boolean;
-  /** Since when there are fewer workers than `pm.max_children` and none is missing; undefined while it is not so. */
-  readonly calmSinceMs: Milliseconds | undefined;
-  /** Forks are counted by the second, which begins with its first fork. */
-  readonly secondFromMs: Milliseconds;
-  readonly forksInSecond: Count;
-}
+import type { Growth } from './growth.js';
+import { type BusyReport, type Episodes, living, type PoolSnapshot } from './types.js';
 
 export const QUIET: Episodes = {
   isMaxTold: false,

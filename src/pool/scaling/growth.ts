@@ -1,6 +1,6 @@
 import type { Count, Milliseconds } from '../../units.js';
 import { nextTokenInMs, refill, type SpawnBucket, take } from './spawn-rate.js';
-import type { PoolSnapshot, ScalingMemory, ScalingSettings } from './types.js';
+import { living, type PoolSnapshot, type ScalingMemory, type ScalingSettings } from './types.js';
 
 /** How a pool grows: common to dynamic and ondemand, which differ in the spare workers they want. */
 export interface Growth {
@@ -29,11 +29,6 @@ export interface Wish {
 
 /** `process.max` is shared with other pools, whose workers' ends this one does not see. */
 export const ROOM_RETRY_MS: Milliseconds = 1000;
-
-/** Workers that stay. */
-export function living({ idle, keptAlive, active, starting }: PoolSnapshot): Count {
-  return idle + keptAlive + active + starting;
-}
 
 /**
  * Forks what is missing: one worker for each connection that waits, and the spare ones, less those that are idle or on

@@ -1,6 +1,6 @@
-import { type Growth, living, type Wish } from './growth.js';
+import type { Growth, Wish } from './growth.js';
 import { chooseLeavers, firstDueAtMs, isIdleFor, type Shrinkage, slackMs } from './retirement.js';
-import type { PoolSnapshot, ScalingMemory, ScalingSettings } from './types.js';
+import { living, type PoolSnapshot, type ScalingMemory, type ScalingSettings } from './types.js';
 
 /** Nobody waits for requests that may never come. */
 export const ONDEMAND_WISH: Wish = { spare: 0, start: 0 };

@@ -1,5 +1,4 @@
 import type { Bytes, Count, Milliseconds, Pid } from '../../units.js';
-import type { Episodes } from './episodes.js';
 import type { IdleWindow } from './idle-window.js';
 import type { SpawnBucket } from './spawn-rate.js';
 
@@ -70,6 +69,11 @@ export interface PoolSnapshot {
   readonly idleWorkers: readonly IdleWorker[] | undefined;
 }
 
+/** Workers that stay: all but those that were told to end. */
+export function living({ idle, keptAlive, active, starting }: PoolSnapshot): Count {
+  return idle + keptAlive + active + starting;
+}
+
 /** What the `seems busy` warning tells. */
 export interface BusyReport {
   /** Forks within the second. */
@@ -102,6 +106,17 @@ export interface Decision {
   readonly wantsIdleWorkers: boolean;
   /** For the next call. */
   readonly memory: ScalingMemory;
+}
+
+/** What the administrator was told, so that it is not repeated while nothing changes. */
+export interface Episodes {
+  readonly isMaxTold: boolean;
+  readonly isBusyTold: boolean;
+  /** Since when there are fewer workers than `pm.max_children` and none is missing; undefined while it is not so. */
+  readonly calmSinceMs: Milliseconds | undefined;
+  /** Forks are counted by the second, which begins with its first fork. */
+  readonly secondFromMs: Milliseconds;
+  readonly forksInSecond: Count;
 }
 
 /** What is remembered of a pool's generation from one decision to the next; of fixed size, plain data. */
