@@ -1,7 +1,6 @@
 import { closeSync, realpathSync } from 'node:fs';
 import { type AccountUse, accountsOfStart, checkAccounts, everyAccount } from './config/accounts-check.js';
 import type { Config, GlobalConfig } from './config/config.js';
-import { directivesNotInForce } from './config/in-force.js';
 import { type LoadResult, loadConfig } from './config/load.js';
 import { fatal, isFatal, type Problem } from './config/problem.js';
 import { EXIT_CONFIG, EXIT_OK, EXIT_SOFTWARE, StartFailure } from './errors.js';
@@ -171,7 +170,6 @@ export async function runMaster(options: RunOptions): Promise<number> {
   }
   if (!master.isStopping) {
     log.notice(`fpm is running, pid ${process.pid}`);
-    tellNotInForce(config, log);
     master.run();
     log.notice('ready to handle connections');
     options.onUp?.();
@@ -256,7 +254,6 @@ function createMaster(options: MasterOptions): Master | undefined {
 function readConfigAgain(options: LoadOptions, log: MasterLog): Config | undefined {
   const { config, problems } = loadFile(options);
   tellProblems(problems, log);
-  if (config !== undefined) tellNotInForce(config, log);
   return config;
 }
 
@@ -274,12 +271,6 @@ function shownPath(file: string): string {
 
 function tellProblems(problems: readonly Problem[], log: MasterLog): void {
   for (const { level, message } of problems) log[level](message);
-}
-
-function tellNotInForce(config: Config, log: MasterLog): void {
-  const names = directivesNotInForce(config);
-  if (names.length > 0)
-    log.notice(`checked, but without effect in this version of tsfpm: ${names.join(', ')}`);
 }
 
 /**

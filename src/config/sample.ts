@@ -71,7 +71,6 @@ function comment(row: DirectiveRow): string[] {
     ...(row.details ?? []),
     ...(row.unit === undefined ? [] : [`Unit: ${row.unit}`]),
     ...(value === undefined ? [] : [`Default: ${value}`]),
-    ...missing(row),
   ];
   return notes.map((line) => `; ${line}`);
 }
@@ -79,16 +78,6 @@ function comment(row: DirectiveRow): string[] {
 /** What is said to be the default; undefined for a directive that every file must have. */
 export function defaultText(row: DirectiveRow): string | undefined {
   return row.required === true ? undefined : (row.defaultText ?? defaultOf(row));
-}
-
-function missing(row: DirectiveRow): string[] {
-  if (!row.inForce) {
-    return ['Not in force yet: checked, but without effect in this version.'];
-  }
-  const values = row.valuesNotInForce ?? [];
-  return values.length === 0
-    ? []
-    : [`Not in force yet: ${values.join(', ')}; pools run as static in this version.`];
 }
 
 function defaultOf(row: DirectiveRow): string {

@@ -6,7 +6,6 @@ import {
   checkAccounts,
   everyAccount,
 } from '../../../src/config/accounts-check.js';
-import { directivesNotInForce } from '../../../src/config/in-force.js';
 import { configOf, POOL } from './memory-disk.js';
 
 const NOBODY: AccountLookup = { uidOf: () => undefined, gidOf: () => undefined };
@@ -42,12 +41,4 @@ test('a start asks for the accounts that it uses', () => {
   assert.deepEqual(told(file, false), ['listen.owner', 'listen.group']);
   assert.deepEqual(told(`${file}listen.acl_groups = a\n`, false), []);
   assert.deepEqual(told(`${POOL}listen = 9000\n${names}`, true), ['user', 'group']);
-});
-
-test('a file is told what of it is not in force', () => {
-  assert.deepEqual(directivesNotInForce(configOf(POOL)), []);
-  const text = `log_buffering = no\n${POOL}pm = dynamic\npm.min_spare_servers = 1\npm.max_spare_servers = 2
-PM.Max_Children = 3\ncatch_workers_output = yes\ncatch_workers_output = no\n`;
-  // As of now everything is.
-  assert.deepEqual(directivesNotInForce(configOf(text)), []);
 });
