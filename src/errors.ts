@@ -117,6 +117,11 @@ export class StartFailure extends Error {
   }
 }
 
+/** The message of whatever was thrown. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** For the `default:` of a union's switch: does not compile while a case is missing. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${String(value)}`);

@@ -3,7 +3,7 @@ import { type AccountUse, accountsOfStart, checkAccounts, everyAccount } from '.
 import type { Config, GlobalConfig } from './config/config.js';
 import { type LoadResult, loadConfig } from './config/load.js';
 import { fatal, isFatal, type Problem } from './config/problem.js';
-import { EXIT_CONFIG, EXIT_OK, EXIT_SOFTWARE, StartFailure } from './errors.js';
+import { EXIT_CONFIG, EXIT_OK, EXIT_SOFTWARE, errorText, StartFailure } from './errors.js';
 import { ErrorLog } from './lifecycle/error-log.js';
 import { checkFacilities } from './lifecycle/facilities.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
@@ -284,7 +284,7 @@ function tellFailure(error: unknown, log: MasterLog): number {
     log.alert(mistakeText(error));
     return EXIT_SOFTWARE;
   }
-  log.error(error instanceof Error ? error.message : String(error));
+  log.error(errorText(error));
   return EXIT_CONFIG;
 }
 

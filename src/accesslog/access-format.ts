@@ -1,5 +1,6 @@
 import { contentLength } from '../request/content-length.js';
 import { LENGTH_BYTES, METHOD_BYTES, QUERY_BYTES, SCRIPT_BYTES, URI_BYTES } from '../request/limits.js';
+import { escapedControls } from '../text/harmless.js';
 import { secondwise } from '../text/strftime.js';
 import type { Bytes } from '../units.js';
 import { FieldList, type TextOf } from './fields.js';
@@ -48,21 +49,6 @@ export function compileAccessFormat({ format, pool, suppressPaths }: AccessForma
   };
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
-const CONTROL = /[\0-\x1f\x7f]/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
-const EVERY_CONTROL = /[\0-\x1f\x7f]/g;
-
-/**
- * php-fpm writes what clients send raw, and a line feed in a URI forges a line. Here control bytes of a value are
- * `\x0a`; everything else, quotes included, is as it came.
- */
-function harmless(text: string): string {
-  return CONTROL.test(text)
-    ? text.replace(EVERY_CONTROL, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)
-    : text;
-}
-
 function plainLine(format: string, pool: string, fields: FieldList): (record: RequestRecord) => AccessLine {
   const pieces = parseAccessFormat(format);
   if ('reason' in pieces) throw new Error(pieces.reason);
@@ -85,11 +71,11 @@ function tokenValue({ letter, modifier }: FormatToken, pool: string, fields: Fie
   const orDash =
     (text: TextOf): Value =>
     (record) =>
-      harmless(text(record) || '-');
+      escapedControls(text(record) || '-');
   const orNothing =
     (text: TextOf): Value =>
     (record) =>
-      harmless(text(record) ?? '');
+      escapedControls(text(record) ?? '');
   const word = modifier.toLowerCase();
   switch (letter) {
     case '%':
@@ -140,7 +126,7 @@ function tokenValue({ letter, modifier }: FormatToken, pool: string, fields: Fie
       return time(letter, modifier === '' ? '%d/%b/%Y:%H:%M:%S %z' : modifier);
     case 'u': {
       const user = userOf(fields);
-      return (record) => harmless(user(record));
+      return (record) => escapedControls(user(record));
     }
     default:
       throw new Error(`no such token: ${letter}`);
@@ -149,7 +135,7 @@ function tokenValue({ letter, modifier }: FormatToken, pool: string, fields: Fie
 
 /** php-fpm tells a param that is there and empty from one that is not. */
 function presentOrDash(text: TextOf): Value {
-  return (record) => harmless(text(record) ?? '-');
+  return (record) => escapedControls(text(record) ?? '-');
 }
 
 function cpuPercent(word: string): Value {

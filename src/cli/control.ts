@@ -2,11 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, askMaster } from '../control/client.js';
 import type { ControlRequest } from '../control/protocol.js';
-import { isControlStatus, printable, statusTable } from '../control/status-table.js';
+import { isControlStatus, statusTable } from '../control/status-table.js';
 import type { ControlResult } from '../control/target.js';
 import { EXIT_CONFIG, EXIT_OK, unreachable } from '../errors.js';
 import { asSystemError } from '../os/libc.js';
 import { isSameLife, type ProcessLife, processLife } from '../os/process-life.js';
+import { terminalText } from '../text/harmless.js';
 import type { Milliseconds, Pid } from '../units.js';
 import { findControlSocket, whyNoControlSocket } from './control-socket.js';
 import type { ControlOptions } from './options.js';
@@ -150,8 +151,8 @@ class Command {
 
   #tell(line: string): void {
     // What is counted is the output; how it goes on is beside it.
-    if (this.#request.verb === 'trace' && !this.#isJson) this.#output.error(printable(line));
-    else this.#output.out(this.#isJson ? JSON.stringify({ line }) : printable(line));
+    if (this.#request.verb === 'trace' && !this.#isJson) this.#output.error(terminalText(line));
+    else this.#output.out(this.#isJson ? JSON.stringify({ line }) : terminalText(line));
   }
 
   #show(result: ControlResult): number {
@@ -162,18 +163,18 @@ class Command {
       return this.#showStacks(folded, result);
     if (this.#isJson) out(JSON.stringify(this.#request.verb === 'status' && ok ? data : { result }));
     else if (isControlStatus(data)) for (const line of statusTable(data)) out(line);
-    else for (const line of lines) (ok ? out : this.#output.error)(printable(line));
+    else for (const line of lines) (ok ? out : this.#output.error)(terminalText(line));
     return exitCode;
   }
 
   #showStacks(stacks: readonly string[], { lines, exitCode }: ControlResult): number {
-    for (const line of lines) this.#output.error(printable(line));
+    for (const line of lines) this.#output.error(terminalText(line));
     if (this.#file === undefined) {
-      for (const stack of stacks) this.#output.out(printable(stack));
+      for (const stack of stacks) this.#output.out(terminalText(stack));
       return exitCode;
     }
     try {
-      writeFileSync(this.#file, stacks.map((stack) => `${printable(stack)}\n`).join(''));
+      writeFileSync(this.#file, stacks.map((stack) => `${terminalText(stack)}\n`).join(''));
       return exitCode;
     } catch (error) {
       this.#output.error(`cannot write ${this.#file}: ${asSystemError(error).reason}`);

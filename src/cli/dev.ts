@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EXIT_CONFIG } from '../errors.js';
+import { EXIT_CONFIG, errorText } from '../errors.js';
 import { runMaster } from '../main.js';
 import { userByName } from '../os/accounts.js';
 import { hasCode } from '../os/libc.js';
@@ -137,7 +137,7 @@ async function runBehindServer(development: Development): Promise<number> {
   });
   await server?.close();
   if (failure === undefined) return code;
-  process.stderr.write(`tsfpm: ${failure instanceof Error ? failure.message : String(failure)}\n`);
+  process.stderr.write(`tsfpm: ${errorText(failure)}\n`);
   return EXIT_CONFIG;
 }
 

@@ -1,4 +1,5 @@
 import { fatal } from '../config/problem.js';
+import { errorText } from '../errors.js';
 import { ErrorLog } from '../lifecycle/error-log.js';
 import { checkMachine, createStartLog, loadFile } from '../main.js';
 import type { MasterOptions } from './options.js';
@@ -21,7 +22,7 @@ export function test(options: MasterOptions & { readonly dump: boolean }): numbe
     try {
       errorLog.open(result.config.global);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorText(error);
       const problems = [
         ...result.problems,
         fatal(message),

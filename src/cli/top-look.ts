@@ -1,8 +1,8 @@
 import pidusage from 'pidusage';
 import { askMaster } from '../control/client.js';
-import { printable } from '../control/status-table.js';
 import type { ControlLive } from '../control/target.js';
 import { privateMemory } from '../os/process-memory.js';
+import { terminalText } from '../text/harmless.js';
 import type { Usage } from '../top/figures.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
 import { EXIT_UNAVAILABLE } from './control.js';
@@ -38,7 +38,7 @@ export class LookingGlass {
     if (answer.kind === 'timeout') return nothing(`nobody answers at ${this.#path} in time`);
     if (answer.kind !== 'answered') return nothing(`no master answers at ${this.#path}: ${answer.reason}`);
     const { ok, exitCode, lines, data } = answer.result;
-    if (!ok) return nothing(`the master does not tell: ${printable(lines.join('; '))}`, exitCode);
+    if (!ok) return nothing(`the master does not tell: ${terminalText(lines.join('; '))}`, exitCode);
     if (!isControlLive(data)) return nothing('the master is of another version');
     // In another pid namespace the numbers are those of other processes.
     const isHere = data.master.pid === answer.master.pid;

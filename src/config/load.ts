@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
-import { getSystemErrorMap } from 'node:util';
+import { asSystemError } from '../os/libc.js';
 import type { Config } from './config.js';
 import { phpConstant } from './constants.js';
 import type { Setting } from './draft.js';
@@ -86,7 +86,7 @@ function openSlowlogs({ pools }: Config, { touchLog }: LoadOptions): Problem[] {
       touchLog?.(slowlog);
       return [];
     } catch (error) {
-      const message = `Unable to create or open slowlog(${slowlog})${reasonOf(error)}`;
+      const message = `Unable to create or open slowlog(${slowlog})${asSystemError(error).suffix}`;
       return [fatal(message, { section: name, directive: 'slowlog', value: slowlog })];
     }
   });
@@ -154,7 +154,7 @@ class FileReader {
       this.#reader.problems.push(...warnings);
       return text;
     } catch (error) {
-      this.#fail(`failed to open configuration file '${file}'${reasonOf(error)}`);
+      this.#fail(`failed to open configuration file '${file}'${asSystemError(error).suffix}`);
       return undefined;
     }
   }
@@ -194,26 +194,6 @@ class FileReader {
     this.#reader.problems.push(fatal(message));
     return false;
   }
-}
-
-/** The reasons that opening a file usually fails for, in the words of strerror(3). */
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'Permission denied',
-  EISDIR: 'Is a directory',
-  ELOOP: 'Too many levels of symbolic links',
-  EMFILE: 'Too many open files',
-  ENOENT: 'No such file or directory',
-  ENOTDIR: 'Not a directory',
-};
-
-/** `: No such file or directory (2)` */
-function reasonOf(error: unknown): string {
-  const { code = '', errno, reason: told } = error as NodeJS.ErrnoException & { readonly reason?: string };
-  if (errno === undefined) {
-    throw error;
-  }
-  const reason = told ?? REASONS[code] ?? getSystemErrorMap().get(errno)?.[1] ?? code;
-  return `: ${reason} (${Math.abs(errno)})`;
 }
 
 const MACHINE_DISK: ConfigDisk = {

@@ -70,7 +70,7 @@ const CODECS: { readonly [K in ValueKind]: Codec<ValueTypes[K]> } = {
   string: { parse: (text) => ({ value: text }), print: (value) => value },
   integer: { parse: parseInteger, print: String },
   time: { parse: parseTime, print: (value) => `${value}s` },
-  size: { parse: parseSize, print: sizeText },
+  size: { parse: parseSize, print: printSize },
   fineTime: { parse: parseFineTime, print: (value) => `${value}s` },
   boolean: { parse: parseBoolean, print: (value) => (value ? 'yes' : 'no') },
   level: { parse: parseLevel, print: (value) => value },
@@ -163,7 +163,7 @@ function parseSize(text: string): Parsed<Bytes> {
 }
 
 /** In the largest unit that takes no fraction. */
-function sizeText(value: Bytes): string {
+function printSize(value: Bytes): string {
   const [unit, factor] = BYTES_PER_UNIT.find(([, bytes]) => value > 0 && value % bytes === 0) ?? ['', 1];
   return `${value / factor}${unit}`;
 }

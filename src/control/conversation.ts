@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { EXIT_SOFTWARE, EXIT_USAGE, ProtocolError, unreachable } from '../errors.js';
+import { EXIT_SOFTWARE, EXIT_USAGE, errorText, ProtocolError, unreachable } from '../errors.js';
 import type { Logger } from '../log/levels.js';
 import type { PeerCredentials } from '../os/peer-credentials.js';
 import type { Bytes, Milliseconds } from '../units.js';
@@ -103,7 +103,7 @@ export class Conversation {
       const isWanted = () => !this.#parts.socket.destroyed;
       this.#end(await perform(request, target, (line) => this.#send({ line }), isWanted));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       log.error(`control: ${what} failed: ${reason}`);
       this.#end({ ok: false, exitCode: EXIT_SOFTWARE, lines: [`${what} failed: ${reason}`] });
     }

@@ -1,3 +1,4 @@
+import { terminalText } from '../text/harmless.js';
 import type { Count, Seconds } from '../units.js';
 import type { ControlPoolStatus, ControlStatus } from './target.js';
 
@@ -33,7 +34,7 @@ export function statusTable({ master, pools }: ControlStatus): string[] {
     '',
     row(({ head }) => head),
     ...pools.flatMap((pool) => [row(({ cell }) => cell(pool)), ...remarks(pool)]),
-  ].map(printable);
+  ].map(terminalText);
 }
 
 /** Whether an answer has what the table needs: a master of another version may have written it. */
@@ -46,11 +47,6 @@ export function isControlStatus(data: unknown): data is ControlStatus {
     Array.isArray(pools) &&
     pools.every((pool) => typeof pool?.name === 'string')
   );
-}
-
-/** Names and messages may hold bytes that a terminal obeys. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?');
 }
 
 /** `3 d 4 h`: the two largest units. */

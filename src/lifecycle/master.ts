@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import type { Config } from '../config/config.js';
-import { EXIT_OK, EXIT_SOFTWARE, StartFailure, unreachable } from '../errors.js';
+import { EXIT_OK, EXIT_SOFTWARE, errorText, StartFailure, unreachable } from '../errors.js';
 import type { InheritedStock } from '../listen/inherited.js';
 import type { AccessLogs } from '../log/access-logs.js';
 import { LogOpenError } from '../log/file-sink.js';
@@ -560,7 +560,7 @@ export class Master {
       try {
         await apply();
       } catch (error) {
-        this.#log.error(error instanceof Error ? error.message : String(error));
+        this.#log.error(errorText(error));
         problems.push(what);
       }
     };
@@ -619,7 +619,7 @@ export class Master {
       try {
         await act();
       } catch (error) {
-        this.#log.error(error instanceof Error ? error.message : String(error));
+        this.#log.error(errorText(error));
       }
     };
     this.#spare.release();

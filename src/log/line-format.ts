@@ -1,3 +1,5 @@
+import { escapedControls } from '../text/harmless.js';
+import { SHORT_MONTHS } from '../text/months.js';
 import type { Bytes, Pid } from '../units.js';
 import type { LogLevel } from './levels.js';
 
@@ -21,8 +23,6 @@ export interface FpmLine {
   readonly message: string;
   readonly debug?: DebugDetail | undefined;
 }
-
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** A line of our own up to this is written whole, whatever log_limit says. */
 const WHOLE_LINE_BYTES = 2047;
@@ -60,11 +60,8 @@ export function syslogMessages(text: string): string[] {
   return text
     .split(NEWLINE)
     .filter((line) => line !== '')
-    .map((line) => line.replace(CONTROL, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`));
+    .map(escapedControls);
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
-const CONTROL = /[\u0000-\u001f\u007f]/g;
 
 function formatPlace({ functionName, line }: CallPlace): string {
   return `${functionName}(), line ${line}: `;
@@ -78,7 +75,7 @@ function levelWord(level: LogLevel): string {
 export function formatTime(timeUs: number, isFine: boolean): string {
   const date = new Date(Math.floor(timeUs / 1000));
   const two = (value: number) => String(value).padStart(2, '0');
-  const day = `${two(date.getDate())}-${MONTHS[date.getMonth()]}-${date.getFullYear()}`;
+  const day = `${two(date.getDate())}-${SHORT_MONTHS[date.getMonth()]}-${date.getFullYear()}`;
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   return isFine ? `${day} ${time}.${String(Math.floor(timeUs % 1e6)).padStart(6, '0')}` : `${day} ${time}`;
 }

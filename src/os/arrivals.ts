@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { errorText } from '../errors.js';
 import type { Fd, Milliseconds } from '../units.js';
 import {
   controlEpoll,
@@ -95,7 +96,7 @@ export class Arrivals {
       clearInterval(this.#lookTimer);
       this.#lookTimer = undefined;
     } catch (error) {
-      this.#fallBack(error instanceof Error ? error.message : String(error));
+      this.#fallBack(errorText(error));
     }
   }
 

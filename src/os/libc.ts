@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import koffi, { type LibraryHandle } from 'koffi';
-import { SystemError, type SystemErrorDetail } from '../errors.js';
+import { errorText, SystemError, type SystemErrorDetail } from '../errors.js';
 
 let library: LibraryHandle | undefined;
 
@@ -96,4 +96,9 @@ export function asSystemError(error: unknown): SystemError {
 export function systemFailure(error: unknown): string | undefined {
   const isSystems = error instanceof Error && 'errno' in error && typeof error.errno === 'number';
   return isSystems ? asSystemError(error).message : undefined;
+}
+
+/** The message of whatever was thrown; of what the machine has refused, in this program's words. */
+export function failureText(error: unknown): string {
+  return systemFailure(error) ?? errorText(error);
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { Arrivals } from '../os/arrivals.js';
-import { systemFailure } from '../os/libc.js';
+import { failureText } from '../os/libc.js';
 import type { Count, Fd, Milliseconds, Pid, Seconds } from '../units.js';
 import { MemoryWatch } from '../watch/memory-watch.js';
 import { lostRequestText } from '../watch/request-words.js';
@@ -413,7 +413,7 @@ export class Pool {
       this.#findBinary(plan);
       return undefined;
     } catch (error) {
-      return reasonOf(error);
+      return failureText(error);
     }
   }
 
@@ -437,7 +437,7 @@ export class Pool {
     try {
       generation = this.#newGeneration(plan, isToProve);
     } catch (error) {
-      return reasonOf(error);
+      return failureText(error);
     }
     this.#generations.add(generation);
     this.#memoryWatch.update();
@@ -674,9 +674,4 @@ export class Pool {
     else prepared.abandon();
     return undefined;
   }
-}
-
-/** The system's own in the words of the house. */
-function reasonOf(error: unknown): string {
-  return systemFailure(error) ?? (error instanceof Error ? error.message : String(error));
 }

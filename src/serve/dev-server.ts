@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { constants } from 'node:os';
 import { ProtocolError, SystemError, unreachable } from '../errors.js';
+import { escapedLine } from '../text/harmless.js';
 import type { Bytes } from '../units.js';
 import { cgiParams } from './cgi-params.js';
 import { sendErrorPage } from './error-page.js';
@@ -10,7 +11,7 @@ import { locate, type Target } from './locate.js';
 import { type Backend, relay } from './relay.js';
 import { openRequestBody } from './request-body.js';
 import { sendFile } from './static-file.js';
-import { printable, StderrLines } from './stderr-lines.js';
+import { StderrLines } from './stderr-lines.js';
 
 export type { Backend } from './relay.js';
 
@@ -84,7 +85,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, context
     const isAnswered = response.writableFinished || hasFailed;
     const status = isAnswered ? response.statusCode : STATUS_CLIENT_CLOSED_REQUEST;
     const ms = Math.round(performance.now() - startedMs);
-    context.log(`${request.method} ${printable(request.url ?? '')} ${status} ${ms} ms`);
+    context.log(`${request.method} ${escapedLine(request.url ?? '')} ${status} ${ms} ms`);
   });
   try {
     await answer(request, response, await locate(context.root, pathOf(request)), context);
@@ -119,7 +120,7 @@ async function answer(
       sendErrorPage(response, 400, 'The address holds a percent sign that encodes nothing.');
       return;
     case 'missing':
-      sendErrorPage(response, 404, `There is no ${printable(pathOf(request))} here.`);
+      sendErrorPage(response, 404, `There is no ${escapedLine(pathOf(request))} here.`);
       return;
     default:
       unreachable(target);
@@ -176,7 +177,7 @@ function describeFailure(backend: Backend, err: Error): string {
 }
 
 function fail(response: ServerResponse, err: Error, { log }: Context): void {
-  log(printable(err.message));
+  log(escapedLine(err.message));
   if (response.headersSent) {
     // Too late for another status; a cut connection is the one way left to say that this is not all.
     response.destroy();

@@ -1,3 +1,5 @@
+import { escapedLine } from '../text/harmless.js';
+
 /** Longest line passed on, in characters; a longer one is passed on in parts. */
 const MAX_LINE = 8192;
 
@@ -29,17 +31,9 @@ export class StderrLines {
   }
 
   #emit(line: string): void {
-    const visible = printable(line.trimEnd());
+    const visible = escapedLine(line.trimEnd());
     for (let start = 0; start < visible.length; start += MAX_LINE) {
       this.#onLine(visible.slice(start, start + MAX_LINE));
     }
   }
-}
-
-/** Text that cannot steer a terminal: control characters but the tab become `\xNN`. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\0-\x08\x0a-\x1f\x7f-\x9f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
 }

@@ -1,3 +1,4 @@
+import { escapedBytes } from '../text/harmless.js';
 import type { Bytes, Count } from '../units.js';
 import { BadMemory, type Memory } from './memory.js';
 import {
@@ -269,25 +270,7 @@ class StackReader {
     const length = Number(memory.word(string + STRING.length));
     const bytes = memory.bytes(string + STRING.value, Math.min(length, most));
     const end = bytes.indexOf(0);
-    const text = printable(end < 0 ? bytes : bytes.subarray(0, end));
+    const text = escapedBytes(end < 0 ? bytes : bytes.subarray(0, end));
     return length > most && end < 0 ? `${text}...` : text;
   }
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
-const LINE_BREAKERS = /[\0-\x1f\x7f-\x9f\u2028\u2029]/g;
-
-/** Nothing in it ends a line or drives a terminal: such bytes, and those that are no UTF-8, become `\x1b`. */
-export function printable(bytes: Buffer): string {
-  const text = bytes.toString('utf8');
-  const isUtf8 = Buffer.from(text).equals(bytes);
-  const readable = isUtf8 ? text : [...bytes].map(characterOf).join('');
-  return readable.replace(LINE_BREAKERS, (character) =>
-    [...Buffer.from(character)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join(''),
-  );
-}
-
-/** Of text in an unknown code: what is ASCII. */
-function characterOf(byte: number): string {
-  return byte < 0x80 ? String.fromCharCode(byte) : `\\x${byte.toString(16)}`;
 }

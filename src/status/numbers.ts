@@ -1,3 +1,4 @@
+import { SHORT_MONTHS } from '../text/months.js';
 import type { Seconds } from '../units.js';
 
 /** Readers keep such numbers in signed 64 bits; a hostile value must not turn negative there. */
@@ -6,8 +7,6 @@ const HIGHEST = 2n ** 63n - 1n;
 const HIGHEST_PERCENT = 1e15;
 /** The last second that a Date can hold. */
 const LATEST_EPOCH_S = 8.64e12;
-
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** Digits only, from 0 to 2^63-1: whatever lies outside is shown as the nearest of them, what is no number as 0. */
 export function integerText(value: number | bigint): string {
@@ -43,7 +42,7 @@ export function localTimeText(epochS: Seconds, offsetMinutes?: number): string {
   const seconds = Number.isFinite(epochS) ? Math.min(Math.max(epochS, 0), LATEST_EPOCH_S - 86_400) : 0;
   const offset = offsetMinutes ?? -new Date(seconds * 1000).getTimezoneOffset();
   const at = new Date((seconds + offset * 60) * 1000);
-  const day = `${two(at.getUTCDate())}/${MONTHS[at.getUTCMonth()]}/${at.getUTCFullYear()}`;
+  const day = `${two(at.getUTCDate())}/${SHORT_MONTHS[at.getUTCMonth()]}/${at.getUTCFullYear()}`;
   const clock = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())}`;
   return `${day}:${clock} ${offsetText(Math.trunc(offset))}`;
 }

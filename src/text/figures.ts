@@ -1,15 +1,8 @@
 import type { Bytes, Count, Milliseconds, Seconds } from '../units.js';
 
-// Everything that is written to the terminal passes here: short, and of a width that is known.
+// Figures in few characters, of a width that is known.
 
-/** Letters that take one cell in every terminal; of all else, controls and what has no or two cells included, `?`. */
-const UNKNOWN_WIDTH = /[^\x20-\x7e\u00a1-\u00ac\u00ae-\u024f\u0386-\u03ce\u0400-\u0482\u048a-\u052f\u2026]/gu;
 const UNKNOWN = '-';
-
-/** A text that came from outside. */
-export function cellText(text: string): string {
-  return text.replaceAll(UNKNOWN_WIDTH, '?');
-}
 
 /** Exactly that wide; what does not fit ends in `~`. */
 export function fitted(text: string, width: Count, side: 'left' | 'right' = 'left'): string {
@@ -71,4 +64,9 @@ function scaled(value: number, step: number, units: readonly string[]): string {
   }
   const digits = unit > 0 && rest < 9.95 ? rest.toFixed(1) : String(Math.min(Math.round(rest), 99_999));
   return `${digits}${units[unit]}`;
+}
+
+/** `12.3M`: in powers of 1024, always with a decimal, so that two of them compare. */
+export function mebibytesText(bytes: Bytes): string {
+  return `${(bytes / 1024 ** 2).toFixed(1)}M`;
 }

@@ -1,20 +1,8 @@
+import { MONTHS, SHORT_MONTHS } from './months.js';
+
 // strftime(3) in the C locale and local time, with glibc's additions.
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const MONTHS = [
-  'January',
-  'February',
-  'March',
-  'April',
-  'May',
-  'June',
-  'July',
-  'August',
-  'September',
-  'October',
-  'November',
-  'December',
-];
 const DAY_MS = 86_400_000;
 /** php-fpm's buffer: a longer text is none at all. */
 const LONGEST_TEXT = 127;
@@ -51,7 +39,7 @@ function zoneName(date: Date): string {
 const CONVERSIONS: Readonly<Record<string, (date: Date) => string>> = {
   a: (date) => (DAYS[date.getDay()] ?? '').slice(0, 3),
   A: (date) => DAYS[date.getDay()] ?? '',
-  b: (date) => (MONTHS[date.getMonth()] ?? '').slice(0, 3),
+  b: (date) => SHORT_MONTHS[date.getMonth()] ?? '',
   B: (date) => MONTHS[date.getMonth()] ?? '',
   c: (date) => convert('%a %b %e %H:%M:%S %Y', date),
   C: (date) => pad(Math.floor(date.getFullYear() / 100)),

@@ -1,13 +1,5 @@
-import {
-  ageText,
-  bytesText,
-  cellText,
-  countText,
-  fitted,
-  percentText,
-  rateText,
-  tookText,
-} from '../text/figures.js';
+import { ageText, bytesText, countText, fitted, percentText, rateText, tookText } from '../text/figures.js';
+import { cellText } from '../text/harmless.js';
 import type { Count } from '../units.js';
 import type { Figures, PoolFigures, WorkerFigures } from './figures.js';
 import { type SortKey, shownWorkers, type View } from './view.js';

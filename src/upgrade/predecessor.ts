@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
+import { EXIT_OK, EXIT_SOFTWARE, errorText } from '../errors.js';
 import { ZYGOTE_PATIENCE_MS } from '../lifecycle/patience.js';
 import { removePidFile } from '../lifecycle/pid-file.js';
 import { MASTER_SIGNALS, type MasterSignal } from '../lifecycle/transitions.js';
@@ -52,7 +52,7 @@ export class Predecessor {
     try {
       return [{ ...socket, fd: duplicateDescriptor(socket.fd) }];
     } catch (error) {
-      this.#options.log.error(error instanceof Error ? error.message : String(error));
+      this.#options.log.error(errorText(error));
       return [];
     }
   }
@@ -150,7 +150,7 @@ export class Predecessor {
     try {
       if (takeover.pidFile !== undefined) removePidFile(takeover.pidFile);
     } catch (error) {
-      log.error(error instanceof Error ? error.message : String(error));
+      log.error(errorText(error));
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { errorText } from '../errors.js';
 import { killGroup, startChild } from '../os/child.js';
 import type { Milliseconds } from '../units.js';
 import type { Environment } from '../zygote/environment.js';
@@ -40,7 +41,7 @@ export function runTrial(
       detached: true,
     });
   } catch (error) {
-    return Promise.resolve(error instanceof Error ? error.message : String(error));
+    return Promise.resolve(errorText(error));
   }
   const { pid, stderr } = child;
   let words = '';

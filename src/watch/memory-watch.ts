@@ -2,6 +2,7 @@ import type { MasterLog } from '../log/master-log.js';
 import { isSharingVisible, privateMemory, privateMemoryBound } from '../os/process-memory.js';
 import type { Generation, KnownWorker } from '../pool/generation.js';
 import type { SlotSnapshot } from '../scoreboard/scoreboard.js';
+import { mebibytesText } from '../text/figures.js';
 import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
 import { decideRecycling, type MemoryLimits, type WeighedWorker } from './recycling.js';
 import { requestText } from './request-words.js';
@@ -20,7 +21,6 @@ export interface MemoryWatchParts {
 
 /** A look costs some ten microseconds for each worker that has served since the last one. */
 const LOOK_EVERY_MS: Milliseconds = 1000;
-const MIB: Bytes = 1024 * 1024;
 
 /** Why workers ended, as /metrics counts it. */
 const SOFT = 'max_memory';
@@ -143,8 +143,8 @@ export class MemoryWatch {
         ? 'killing it unless its request ends at once'
         : 'replacing it after its request';
     this.#parts.log.notice(
-      `[pool ${name}] child ${worker.pid} has ${sizeText(weighed.bytes)} of private memory after ${plural(snapshot.accepted)}, ` +
-        `${directive} is ${sizeText(limit)}; ${when}`,
+      `[pool ${name}] child ${worker.pid} has ${mebibytesText(weighed.bytes)} of private memory after ${plural(snapshot.accepted)}, ` +
+        `${directive} is ${mebibytesText(limit)}; ${when}`,
       { pool: name, pid: worker.pid },
     );
     generation.retire(worker.pid, isHard ? HARD : SOFT);
@@ -154,8 +154,8 @@ export class MemoryWatch {
     const { name } = generation.plan.pool;
     const seconds = (Number(process.hrtime.bigint() - snapshot.requestStartNs) / 1e9).toFixed(6);
     this.#parts.log.warning(
-      `[pool ${name}] child ${worker.pid}, ${requestText(snapshot)} has ${sizeText(weighed.bytes)} of private memory, ` +
-        `pm.${HARD} is ${sizeText(hardBytes)} (${seconds} sec), terminating`,
+      `[pool ${name}] child ${worker.pid}, ${requestText(snapshot)} has ${mebibytesText(weighed.bytes)} of private memory, ` +
+        `pm.${HARD} is ${mebibytesText(hardBytes)} (${seconds} sec), terminating`,
       { pool: name, pid: worker.pid },
     );
     generation.killRequest(worker.pid, snapshot.requestStartNs, HARD);
@@ -168,10 +168,6 @@ function limitsOf({ plan }: Generation): MemoryLimits {
 
 function isLimited({ softBytes, hardBytes }: MemoryLimits): boolean {
   return softBytes > 0 || hardBytes > 0;
-}
-
-function sizeText(bytes: Bytes): string {
-  return `${(bytes / MIB).toFixed(1)}M`;
 }
 
 function plural(requests: bigint | Count): string {

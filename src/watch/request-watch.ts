@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { PoolConfig } from '../config/config.js';
+import { errorText } from '../errors.js';
 import type { MasterLog } from '../log/master-log.js';
 import { wallClockUs } from '../os/clock.js';
 import { asSystemError } from '../os/libc.js';
@@ -287,7 +288,7 @@ export class RequestWatch {
       log.debug(`child ${pid} was stopped for ${stoppedMs.toFixed(3)} ms`, fields);
       return backtrace;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       // What is no ordinary reason is our mistake; the request is ended all the same.
       log[error instanceof CannotTrace ? 'notice' : 'error'](
         `no backtrace of child ${pid}: ${reason}`,

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeChain, isSameChain, printable, readChain } from '../../../src/slowlog/backtrace.js';
+import { describeChain, isSameChain, readChain } from '../../../src/slowlog/backtrace.js';
 import { backtraceText } from '../../../src/slowlog/entry.js';
 import { BadMemory } from '../../../src/slowlog/memory.js';
 import { EXECUTE_DATA, FUNCTION, STRING } from '../../../src/slowlog/php-layout.js';
+import { escapedBytes } from '../../../src/text/harmless.js';
 import { BASE, FakePhp, LAYOUT } from './fake-php.js';
 
 const NESTED_CODE = 1 << 16;
@@ -188,7 +189,7 @@ test('names cannot forge a line or drive a terminal', () => {
     text,
     'sleep() /\\xff\\x0aa:1 < f\\x0a[22-Nov-2026 00:00:00]  [pool www] pid 1\\x1b[2J\\xe2\\x80\\xa8\\xc2\\x85() /srv/main.php:7',
   );
-  assert.equal(printable(Buffer.from('Größe\\Ünïcode')), 'Größe\\Ünïcode');
+  assert.equal(escapedBytes(Buffer.from('Größe\\Ünïcode')), 'Größe\\Ünïcode');
 });
 
 test('of an anonymous class the name is shown, not the file behind its NUL', () => {

@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import {
   ageText,
   bytesText,
-  cellText,
   countText,
   fitted,
   percentText,
   rateText,
   tookText,
 } from '../../../src/text/figures.js';
+import { cellText } from '../../../src/text/harmless.js';
 import { HOSTILE } from '../top/live-sample.js';
 
 const CASES: readonly [actual: string, expected: string][] = [
