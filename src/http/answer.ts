@@ -5,24 +5,24 @@ import { renderJson } from '../status/json.js';
 import { renderMetrics } from '../status/metrics.js';
 import { jsonWord, lineText } from '../text/harmless.js';
 import { chooseExposition } from './accept.js';
-import type { HttpDoorSource } from './source.js';
+import type { HttpSource } from './source.js';
 
 /** What of a request matters here. */
-export interface DoorRequest {
+export interface HttpRequest {
   readonly method: string;
   /** As in the request line: path and query. */
   readonly target: string;
   readonly accept: string | undefined;
 }
 
-export interface DoorAnswer {
+export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** For HEAD too; the server leaves it out then. */
   readonly body: string;
 }
 
-type Route = (source: HttpDoorSource, request: DoorRequest, query: string) => DoorAnswer;
+type Route = (source: HttpSource, request: HttpRequest, query: string) => HttpAnswer;
 
 const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['/', live],
@@ -34,7 +34,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
 const METHODS: readonly string[] = ['GET', 'HEAD'];
 
 /** Lets what the source throws pass. */
-export function answer(source: HttpDoorSource, request: DoorRequest): DoorAnswer {
+export function answer(source: HttpSource, request: HttpRequest): HttpAnswer {
   const { path, query } = splitTarget(request.target);
   const route = ROUTES.get(path);
   if (route === undefined) {
@@ -48,11 +48,11 @@ export function answer(source: HttpDoorSource, request: DoorRequest): DoorAnswer
 }
 
 /** One line of text. */
-export function plain(status: number, text: string): DoorAnswer {
+export function plain(status: number, text: string): HttpAnswer {
   return answerOf(status, 'text/plain; charset=utf-8', `${lineText(text)}\n`);
 }
 
-function metrics(source: HttpDoorSource, { accept }: DoorRequest): DoorAnswer {
+function metrics(source: HttpSource, { accept }: HttpRequest): HttpAnswer {
   const format = chooseExposition(accept);
   const {
     status: code,
@@ -63,7 +63,7 @@ function metrics(source: HttpDoorSource, { accept }: DoorRequest): DoorAnswer {
 }
 
 /** The page, and with `?json` what it shows, which it asks for again and again. */
-function live(source: HttpDoorSource, _request: DoorRequest, query: string): DoorAnswer {
+function live(source: HttpSource, _request: HttpRequest, query: string): HttpAnswer {
   if (chooseStatus(query).format === 'json') {
     return answerOf(200, 'application/json', JSON.stringify(source.live()));
   }
@@ -76,19 +76,19 @@ function live(source: HttpDoorSource, _request: DoorRequest, query: string): Doo
 }
 
 /** An object of the pools by name, each as its own json page; `?full` lists the workers. */
-function status(source: HttpDoorSource, _request: DoorRequest, query: string): DoorAnswer {
+function status(source: HttpSource, _request: HttpRequest, query: string): HttpAnswer {
   const { full } = chooseStatus(query);
   const members = source.pools().map((pool) => `${jsonWord(pool.name)}:${renderJson(pool, { full })}`);
   return answerOf(200, 'application/json', `{${members.join(',')}}`);
 }
 
-function ready(source: HttpDoorSource): DoorAnswer {
+function ready(source: HttpSource): HttpAnswer {
   const { ready: isReady, reason } = source.readiness();
   return plain(isReady ? 200 : 503, reason);
 }
 
 /** A page from a browser must neither be kept nor taken for something else. */
-function answerOf(status: number, type: string, body: string): DoorAnswer {
+function answerOf(status: number, type: string, body: string): HttpAnswer {
   const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
   return { status, headers, body };
 }

@@ -6,11 +6,11 @@ import { removeSocketFile } from '../listen/socket-file.js';
 import type { Logger } from '../log/levels.js';
 import { socketAddressText } from '../os/socket-address.js';
 import type { Bytes, Count, Milliseconds } from '../units.js';
-import { answer, type DoorAnswer, plain } from './answer.js';
+import { answer, type HttpAnswer, plain } from './answer.js';
 import { hostRefusal } from './hosts.js';
-import type { HttpDoorSource } from './source.js';
+import type { HttpSource } from './source.js';
 
-export interface HttpDoorLimits {
+export interface HttpServerLimits {
   /** Connections at once; past that the one that is silent longest gives way to a new one. Default 64. */
   readonly maxConnections?: Count;
   /** Request line and headers. Default 8 KiB. */
@@ -23,20 +23,20 @@ export interface HttpDoorLimits {
   readonly idleTimeoutMs?: Milliseconds;
 }
 
-export interface HttpDoorOptions {
+export interface HttpServerOptions {
   /** As in a pool's `listen`: `host:port`, `port`, `[v6]:port` or the path of a unix socket, which gets mode 0660. */
   readonly listen: string;
   /** `http.hosts`: names under which it may be asked. Default none; see {@link hostRefusal}. */
   readonly hosts?: readonly string[];
-  readonly source: HttpDoorSource;
+  readonly source: HttpSource;
   readonly log: Logger;
-  readonly limits?: HttpDoorLimits;
+  readonly limits?: HttpServerLimits;
 }
 
-export interface HttpDoor {
+export interface HttpServer {
   /** Where it listens: `127.0.0.1:9100`, or a path. */
   readonly address: string;
-  /** From now on asked under these names, in place of {@link HttpDoorOptions.hosts}. */
+  /** From now on asked under these names, in place of {@link HttpServerOptions.hosts}. */
   setHosts(hosts: readonly string[]): void;
   /** Stops listening, ends idle connections, gives running answers a moment, and then ends them too. */
   close(): Promise<void>;
@@ -53,13 +53,13 @@ const CLOSE_PATIENCE_MS: Milliseconds = 1000;
  *
  * @throws ListenError the address cannot be had; its message is complete
  */
-export async function startHttpDoor({
+export async function startHttpServer({
   listen,
   hosts = [],
   source,
   log,
   limits = {},
-}: HttpDoorOptions): Promise<HttpDoor> {
+}: HttpServerOptions): Promise<HttpServer> {
   const socket = bindListenSocket({ pool: 'http', listen, backlog: BACKLOG, mode: SOCKET_MODE }, { log });
   let allowed = hosts;
   const server = boundServer(limits, (request, response) =>
@@ -93,7 +93,7 @@ function boundServer(
     maxHeaderBytes = 8192,
     requestTimeoutMs = 5000,
     idleTimeoutMs = 15_000,
-  }: HttpDoorLimits,
+  }: HttpServerLimits,
   listener: (request: IncomingMessage, response: ServerResponse) => void,
 ): Server {
   const connections = new ConnectionLimit(maxConnections);
@@ -118,7 +118,7 @@ function boundServer(
 }
 
 function serve(
-  { source, log, limits, hosts }: Required<Pick<HttpDoorOptions, 'source' | 'log' | 'limits' | 'hosts'>>,
+  { source, log, limits, hosts }: Required<Pick<HttpServerOptions, 'source' | 'log' | 'limits' | 'hosts'>>,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
@@ -145,7 +145,7 @@ function hasLength(request: IncomingMessage): boolean {
 }
 
 /** A page that cannot be made must not end the master. */
-function answerOrFailure(source: HttpDoorSource, request: IncomingMessage, log: Logger): DoorAnswer {
+function answerOrFailure(source: HttpSource, request: IncomingMessage, log: Logger): HttpAnswer {
   const { method = '', url: target = '', headers } = request;
   try {
     return answer(source, { method, target, accept: headers.accept });

@@ -8,8 +8,8 @@ export interface Readiness {
   readonly reason: string;
 }
 
-/** What the door shows; asked anew for each request, so an answer should cost little. */
-export interface HttpDoorSource {
+/** What the HTTP server shows; asked anew for each request, so an answer should cost little. */
+export interface HttpSource {
   pools(): readonly PoolStatus[];
   live(): LiveSnapshot;
   metrics(): MetricsInput;

@@ -1,10 +1,10 @@
-import type { HttpDoorSource } from '../http/source.js';
+import type { HttpSource } from '../http/source.js';
 import { liveSnapshot, poolMetrics, poolStatus } from '../pages/pool-status.js';
 import type { Pool } from '../pool/pool.js';
 import { readinessOf } from './readiness.js';
 import type { MasterState } from './transitions.js';
 
-/** What the HTTP door shows of a master. */
+/** What the HTTP server shows of a master. */
 export interface MasterFacts {
   readonly version: string;
   readonly startEpochMs: number;
@@ -18,7 +18,7 @@ export interface MasterFacts {
   };
 }
 
-export function doorSource({ version, startEpochMs, pools, state, reloads }: MasterFacts): HttpDoorSource {
+export function httpSource({ version, startEpochMs, pools, state, reloads }: MasterFacts): HttpSource {
   const startEpochS = startEpochMs / 1000;
   return {
     pools: () => pools().map((pool) => poolStatus(pool, performance.now())),

@@ -26,13 +26,13 @@ import type { PhpOptions } from '../zygote/php-arguments.js';
 import { RUNTIME_LIBRARY } from '../zygote/runtime-library.js';
 import { controlTarget } from './control-target.js';
 import type { ErrorLog } from './error-log.js';
-import { doorSource } from './http-source.js';
+import { httpSource } from './http-source.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { mistakeText, NO_RESTARTS, type RestartHistory, restartDelay, withRestart } from './mistakes.js';
 import { LAST_PATIENCE_MS, ZYGOTE_PATIENCE_MS } from './patience.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import { hasChangedPools, reloadSummary, tellReloaded, tellReloading } from './reload-lines.js';
-import { Doors } from './servers.js';
+import { Servers } from './servers.js';
 import { MASTER_SIGNALS, type MasterSignal, type MasterState, TRANSITIONS } from './transitions.js';
 
 export interface MasterOptions {
@@ -109,7 +109,7 @@ export class Master {
   #waiting: ((outcome: MasterOutcome) => void)[] = [];
   #pidFileInUse: string | undefined;
   #killTimer: NodeJS.Timeout | undefined;
-  readonly #doors: Doors;
+  readonly #servers: Servers;
   readonly #systemd: SystemdService;
   #lastUpgrade: MasterOutcome | undefined;
   readonly #stop = new AbortController();
@@ -153,10 +153,10 @@ export class Master {
     });
     if (options.predecessor !== undefined)
       this.#lastUpgrade = { isComplete: true, summary: `upgraded; tsfpm ${options.version} serves` };
-    this.#doors = new Doors({
+    this.#servers = new Servers({
       log: options.log,
       target: controlTarget(this),
-      source: doorSource({
+      source: httpSource({
         version: options.version,
         startEpochMs: this.#startEpochMs,
         pools: () => this.#pools.pools(),
@@ -225,9 +225,9 @@ export class Master {
       for (const line of directivesIgnoredWithoutRoot(this.#config)) this.#log.notice(line);
     await Promise.race([this.#pools.start(this.#config), this.#stopAsked]);
     if (this.isStopping) return;
-    await this.#doors.openHttp(this.#config.global.httpListen, this.#config.global.httpHosts);
+    await this.#servers.openHttp(this.#config.global.httpListen, this.#config.global.httpHosts);
     this.#usePidFile(this.#config.global.pid ?? this.#options.pidFile);
-    await this.#doors.openControl(this.#config.global.controlListen, this.#pidFileInUse);
+    await this.#servers.openControl(this.#config.global.controlListen, this.#pidFileInUse);
   }
 
   /** A signal has asked for the end. */
@@ -566,8 +566,10 @@ export class Master {
     };
     await attempt('error_log', () => this.#options.errorLog.change(global));
     await attempt('pid', () => this.#usePidFile(global.pid ?? this.#options.pidFile));
-    await attempt('http.listen', () => this.#doors.openHttp(global.httpListen, global.httpHosts));
-    await attempt('control.listen', () => this.#doors.openControl(global.controlListen, this.#pidFileInUse));
+    await attempt('http.listen', () => this.#servers.openHttp(global.httpListen, global.httpHosts));
+    await attempt('control.listen', () =>
+      this.#servers.openControl(global.controlListen, this.#pidFileInUse),
+    );
     return problems;
   }
 
@@ -624,7 +626,7 @@ export class Master {
     };
     this.#spare.release();
     this.#systemd.close();
-    await attempt(() => this.#doors.close());
+    await attempt(() => this.#servers.close());
     await attempt(() => this.#pools.close({ keepsInherited }));
     // A predecessor's workers may write to the same files.
     await attempt(() => (keepsInherited ? this.#accessLogs.keep([]) : this.#accessLogs.close()));

@@ -2,33 +2,33 @@ import { hostNames } from '../config/host-names.js';
 import { controlPath } from '../control/path.js';
 import { type ControlServer, startControlServer } from '../control/server.js';
 import type { ControlTarget } from '../control/target.js';
-import { type HttpDoor, startHttpDoor } from '../http/server.js';
-import type { HttpDoorSource } from '../http/source.js';
+import { type HttpServer, startHttpServer } from '../http/server.js';
+import type { HttpSource } from '../http/source.js';
 import type { MasterLog } from '../log/master-log.js';
 
-/** What stands behind the doors. */
-export interface DoorKeepers {
-  readonly source: HttpDoorSource;
+/** What the servers show and obey. */
+export interface ServerParts {
+  readonly source: HttpSource;
   readonly target: ControlTarget;
   readonly log: MasterLog;
 }
 
-/** Where the master itself answers: `http.listen` and the control socket. */
-export class Doors {
-  readonly #keepers: DoorKeepers;
-  #http: { readonly listen: string; readonly server: HttpDoor } | undefined;
+/** The servers of the master itself: HTTP at `http.listen`, and commands at the control socket. */
+export class Servers {
+  readonly #parts: ServerParts;
+  #http: { readonly listen: string; readonly server: HttpServer } | undefined;
   #control: { readonly path: string; readonly server: ControlServer } | undefined;
 
-  constructor(keepers: DoorKeepers) {
-    this.#keepers = keepers;
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
   }
 
   /**
-   * One that stays where it is keeps its connections.
+   * Starts, moves or ends the HTTP server. Where the address stays, its connections stay too.
    *
    * @param listen undefined or empty: none
    * @param hosts text of `http.hosts`
-   * @throws ListenError and no such door is open then
+   * @throws ListenError and no such server runs then
    */
   async openHttp(listen: string | undefined, hosts: string | undefined): Promise<void> {
     this.#http?.server.setHosts(hostNames(hosts));
@@ -36,15 +36,15 @@ export class Doors {
     await this.#http?.server.close();
     this.#http = undefined;
     if (!listen) return;
-    const { source, log } = this.#keepers;
-    this.#http = { listen, server: await startHttpDoor({ listen, hosts: hostNames(hosts), source, log }) };
+    const { source, log } = this.#parts;
+    this.#http = { listen, server: await startHttpServer({ listen, hosts: hostNames(hosts), source, log }) };
   }
 
   /**
-   * The same for commands.
+   * Starts, moves or ends the server for commands. Where the path stays, its connections stay too.
    *
-   * @param listen undefined: beside the pid file, where there is one
-   * @throws ControlError
+   * @param listen `control.listen`; undefined: beside the pid file, where there is one
+   * @throws ControlError and no such server runs then
    */
   async openControl(listen: string | undefined, pidFile: string | undefined): Promise<void> {
     const path = controlPath(listen, pidFile);
@@ -52,7 +52,7 @@ export class Doors {
     await this.#control?.server.close();
     this.#control = undefined;
     if (path === undefined) return;
-    const { target, log } = this.#keepers;
+    const { target, log } = this.#parts;
     this.#control = { path, server: await startControlServer({ path, target, log }) };
   }
 

@@ -5,7 +5,7 @@ import type { Daemon } from './daemon.js';
 import { sleep } from './wait.js';
 
 /** For `[global]`: where {@link healthLatency} asks. */
-export const HEALTH_DOOR = { 'http.listen': '{folder}/http.sock' };
+export const HEALTH_SERVER = { 'http.listen': '{folder}/http.sock' };
 
 const PAUSE_MS: Milliseconds = 15;
 /** CLK_TCK; Linux has had it so on every machine that Node runs on. */

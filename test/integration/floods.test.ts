@@ -13,12 +13,12 @@ import { LOG_RING_SIZE } from '../../src/watch/request-log.js';
 import { QUESTION_KINDS } from '../../src/zygote/control-frames.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import type { Settings } from '../helpers/daemon-folder.js';
-import { cpuTime, HEALTH_DOOR, healthLatency } from '../helpers/master-load.js';
+import { cpuTime, HEALTH_SERVER, healthLatency } from '../helpers/master-load.js';
 import { killProcess } from '../helpers/processes.js';
 import { burst, ONDEMAND, SLEEP_PHP } from '../helpers/scaling-pools.js';
 import { sleep, until } from '../helpers/wait.js';
 
-// One pool does what it can to keep the master busy: the others and the doors must not feel it.
+// One pool does what it can to keep the master busy: the others and the HTTP server must not feel it.
 
 /** How long the master may let anybody wait. */
 const LATENCY_MS: Milliseconds = 50;
@@ -102,7 +102,7 @@ const EVIL: Settings = {
 
 function startPools(t: Parameters<typeof startTsfpm>[0], body: string, settings: Settings = {}) {
   return startTsfpm(t, {
-    global: HEALTH_DOOR,
+    global: HEALTH_SERVER,
     pools: { evil: { ...EVIL, ...settings }, good: { ...ONDEMAND, 'pm.max_children': 20 } },
     files: {
       'flood.php': `<?php set_time_limit(0); ignore_user_abort(true); ${body}`,
@@ -118,7 +118,7 @@ function startPools(t: Parameters<typeof startTsfpm>[0], body: string, settings:
 const flood = (tsfpm: Daemon) =>
   tsfpm.request('flood.php', { pool: 'evil', timeoutMs: 60_000 }).catch(() => undefined);
 
-/** Latency of the doors, processor time of the master, and how fast another pool grows. */
+/** Latency of the HTTP server, processor time of the master, and how fast another pool grows. */
 async function assertUndisturbed(tsfpm: Daemon): Promise<void> {
   const seen: string[] = [];
   for (let i = 0; i < TRIES; i++) {
@@ -233,7 +233,7 @@ test('every line of a busy pool is logged, once and in its order', async (t) => 
 
 test('a preload script that prints for ever does not hold up the master', async (t) => {
   const tsfpm = await startTsfpm(t, {
-    global: HEALTH_DOOR,
+    global: HEALTH_SERVER,
     pools: {
       good: { ...ONDEMAND, 'pm.max_children': 20 },
       evil: {

@@ -13,7 +13,7 @@ const files = {
   'pid.php': PID_PHP,
   'sleep.php': '<?php usleep(20000); echo getmypid();',
 };
-const DOOR = { 'http.listen': '{folder}/http.sock' };
+const HTTP = { 'http.listen': '{folder}/http.sock' };
 
 const hold = (tsfpm: Daemon, mb: number, ms: number) =>
   tsfpm.request('hold.php', {
@@ -34,7 +34,7 @@ function metrics(tsfpm: Daemon): Promise<string> {
 
 test('a worker above pm.max_memory is replaced after its request, also while clients always wait', async (t) => {
   const tsfpm = await startTsfpm(t, {
-    global: { ...DOOR, log_level: 'debug' },
+    global: { ...HTTP, log_level: 'debug' },
     pools: { www: { 'pm.max_children': 1, 'pm.max_memory': '40M' } },
     files,
   });
@@ -75,7 +75,7 @@ test('what fits is left alone, and what workers share with their zygote does not
 
 test('a request above pm.max_memory_hard is ended, and the log names it', async (t) => {
   const tsfpm = await startTsfpm(t, {
-    global: { ...DOOR, emergency_restart_threshold: 1, emergency_restart_interval: 60 },
+    global: { ...HTTP, emergency_restart_threshold: 1, emergency_restart_interval: 60 },
     pools: { www: { 'pm.max_children': 2, 'pm.max_memory': '20M', 'pm.max_memory_hard': '40M' } },
     files,
   });

@@ -23,13 +23,13 @@ import { until } from '../helpers/wait.js';
 const files = { 'pid.php': PID_PHP, 'sleep.php': SLEEP_PHP };
 const start = (t: TestContext, options: DaemonOptions = {}) => startTsfpm(t, { files, ...options });
 
-async function door(port: number, path: string): Promise<{ status: number; text: string }> {
+async function askHttp(port: number, path: string): Promise<{ status: number; text: string }> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } });
   return { status: response.status, text: await response.text() };
 }
 
 const lastSuccess = async (port: number) =>
-  /^tsfpm_config_last_reload_successful ([01])$/m.exec((await door(port, '/metrics')).text)?.[1];
+  /^tsfpm_config_last_reload_successful ([01])$/m.exec((await askHttp(port, '/metrics')).text)?.[1];
 
 test('a broken file is told in full, with file and line, and changes nothing', async (t) => {
   const port = await freePort();
@@ -51,7 +51,7 @@ test('a broken file is told in full, with file and line, and changes nothing', a
     assert.ok(told !== undefined, `line ${line}: ${tsfpm.log.text}`);
     if (line === lines) assert.ok(told.includes(directive), told);
   }
-  assert.equal((await door(port, '/ready')).status, 200);
+  assert.equal((await askHttp(port, '/ready')).status, 200);
   assert.equal(await lastSuccess(port), '0');
   assert.equal((await load).failed, 0);
   assert.deepEqual(processesOf(tsfpm, 'www'), before);

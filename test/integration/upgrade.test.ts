@@ -62,14 +62,14 @@ async function upgradeIntoFailure(t: TestContext) {
   t.after(() => busy.close());
   const address = busy.address();
   assert.ok(address !== null && typeof address === 'object');
-  const door = `127.0.0.1:${await freePort()}`;
+  const listen = `127.0.0.1:${await freePort()}`;
   const tsfpm = await startTsfpm(t, {
     files,
-    global: { 'http.listen': door },
+    global: { 'http.listen': listen },
     pools: { www: { 'pm.max_children': 4 } },
   });
   const good = readFileSync(tsfpm.folder.configFile, 'utf8');
-  writeFileSync(tsfpm.folder.configFile, good.replace(door, `127.0.0.1:${address.port}`));
+  writeFileSync(tsfpm.folder.configFile, good.replace(listen, `127.0.0.1:${address.port}`));
   tsfpm.announce(/ERROR: .*Address already in use/, /port [0-9]+ is held by pid [0-9]+/);
   const workers = tsfpm.workers('www');
   const slow = tsfpm.request('slow.php', { timeoutMs: 20_000 });

@@ -38,7 +38,7 @@ async function daemon(t: TestContext, more: Record<string, string> = {}) {
     global: { 'http.listen': `127.0.0.1:${port}` },
     pools: { www: pool, shop: { 'pm.max_children': 2 } },
     files: { 'sleep.php': SLEEP_PHP },
-    // A page that is open keeps a connection to the door.
+    // A page that is open keeps a connection to the server.
     isUnchecked: true,
   });
   return { tsfpm, url: `http://127.0.0.1:${port}` };
@@ -52,7 +52,7 @@ function assertClean({ events }: BrowserPage, origin: string): void {
   assert.deepEqual(others, []);
 }
 
-test('the page of the door shows all pools, and hostile requests as text', async (t) => {
+test('the page of the HTTP server shows all pools, and hostile requests as text', async (t) => {
   const { tsfpm, url } = await daemon(t);
   load(t, tsfpm);
   const page = await BrowserPage.open(t);

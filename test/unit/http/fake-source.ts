@@ -1,10 +1,10 @@
-import type { HttpDoorSource, Readiness } from '../../../src/http/source.js';
+import type { HttpSource, Readiness } from '../../../src/http/source.js';
 import type { LogFields, Logger } from '../../../src/log/levels.js';
 import { HOSTILE_POOL, METRICS, POOL } from '../status/sample.js';
 
 export const READY: Readiness = { ready: true, reason: 'ready' };
 
-export function fakeSource(readiness: () => Readiness = () => READY): HttpDoorSource {
+export function fakeSource(readiness: () => Readiness = () => READY): HttpSource {
   return {
     pools: () => [POOL, HOSTILE_POOL],
     live: () => ({ nowMs: 5, pools: [] }),

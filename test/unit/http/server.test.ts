@@ -7,16 +7,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type HttpDoor, type HttpDoorLimits, startHttpDoor } from '../../../src/http/server.js';
+import { type HttpServer, type HttpServerLimits, startHttpServer } from '../../../src/http/server.js';
 import { until } from '../../helpers/wait.js';
 import { METRICS, POOL, poolMetrics } from '../status/sample.js';
 import { FakeLog, fakeSource, READY } from './fake-source.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tsfpm-http-'));
-const doors: HttpDoor[] = [];
+const servers: HttpServer[] = [];
 
 after(async () => {
-  await Promise.all(doors.map((door) => door.close()));
+  await Promise.all(servers.map((server) => server.close()));
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -30,12 +30,17 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function open(options: Partial<Parameters<typeof startHttpDoor>[0]> = {}) {
+async function open(options: Partial<Parameters<typeof startHttpServer>[0]> = {}) {
   const port = await freePort();
   const log = new FakeLog();
-  const door = await startHttpDoor({ listen: `127.0.0.1:${port}`, source: fakeSource(), log, ...options });
-  doors.push(door);
-  return { door, log, port };
+  const server = await startHttpServer({
+    listen: `127.0.0.1:${port}`,
+    source: fakeSource(),
+    log,
+    ...options,
+  });
+  servers.push(server);
+  return { server, log, port };
 }
 
 async function ask(options: RequestOptions) {
@@ -64,8 +69,8 @@ async function closedWithin(socket: Socket, timeoutMs: number): Promise<string> 
 }
 
 test('serves its pages over TCP', async () => {
-  const { door, port } = await open();
-  assert.equal(door.address, `127.0.0.1:${port}`);
+  const { server, port } = await open();
+  assert.equal(server.address, `127.0.0.1:${port}`);
   const metrics = await ask({ port, host: '127.0.0.1', path: '/metrics' });
   assert.equal(metrics.status, 200);
   assert.equal(metrics.headers['content-type'], 'application/openmetrics-text; version=1.0.0; charset=utf-8');
@@ -77,11 +82,11 @@ test('serves its pages over TCP', async () => {
 });
 
 test('serves a unix socket of mode 0660, replaces a stale one and removes its own', async () => {
-  const path = join(folder, 'door.sock');
-  const first = await startHttpDoor({ listen: path, source: fakeSource(), log: new FakeLog() });
+  const path = join(folder, 'http.sock');
+  const first = await startHttpServer({ listen: path, source: fakeSource(), log: new FakeLog() });
   assert.equal(statSync(path).mode & 0o777, 0o660);
   assert.equal((await ask({ socketPath: path, path: '/health' })).body, 'ok\n');
-  await assert.rejects(startHttpDoor({ listen: path, source: fakeSource(), log: new FakeLog() }), {
+  await assert.rejects(startHttpServer({ listen: path, source: fakeSource(), log: new FakeLog() }), {
     code: 'LISTEN',
   });
   await first.close();
@@ -94,16 +99,16 @@ test('serves a unix socket of mode 0660, replaces a stale one and removes its ow
   stale.close();
   await once(stale, 'close');
   renameSync(`${path}.kept`, path);
-  const { door } = await open({ listen: path });
-  assert.equal(door.address, path);
+  const { server } = await open({ listen: path });
+  assert.equal(server.address, path);
   assert.equal((await ask({ socketPath: path, path: '/ready' })).body, `${READY.reason}\n`);
 });
 
 test('an address that is taken or is none is an error', async () => {
   const { port } = await open();
   const options = { source: fakeSource(), log: new FakeLog() };
-  await assert.rejects(startHttpDoor({ listen: `127.0.0.1:${port}`, ...options }), { code: 'LISTEN' });
-  await assert.rejects(startHttpDoor({ listen: '127.0.0.1:99999', ...options }), { code: 'LISTEN' });
+  await assert.rejects(startHttpServer({ listen: `127.0.0.1:${port}`, ...options }), { code: 'LISTEN' });
+  await assert.rejects(startHttpServer({ listen: '127.0.0.1:99999', ...options }), { code: 'LISTEN' });
 });
 
 test('a source that throws is a 500 and a line in the log, and the next request is served', async () => {
@@ -120,7 +125,7 @@ test('a source that throws is a 500 and a line in the log, and the next request 
 });
 
 test('a client that is stuck is closed, whatever it waits for', async () => {
-  const limits: HttpDoorLimits = { requestTimeoutMs: 300, idleTimeoutMs: 400, answerTimeoutMs: 300 };
+  const limits: HttpServerLimits = { requestTimeoutMs: 300, idleTimeoutMs: 400, answerTimeoutMs: 300 };
   const { port } = await open({ limits });
   const opening: Record<string, string> = {
     silent: '',
@@ -184,7 +189,7 @@ test('a name that nobody has given it is refused, before anything is looked up',
       throw new Error('asked all the same');
     },
   };
-  const { door, log, port } = await open({ source, hosts: ['metrics.example.org'] });
+  const { server, log, port } = await open({ source, hosts: ['metrics.example.org'] });
   const asked = async (Host: string, path = '/health') => {
     const { status, body } = await ask({ port, host: '127.0.0.1', path, headers: { Host } });
     return { status, body };
@@ -195,7 +200,7 @@ test('a name that nobody has given it is refused, before anything is looked up',
   assert.equal(refused.status, 421);
   assert.match(refused.body, /'rebound\.example' .* http\.hosts\.\n$/);
   assert.ok(!log.lines.some((line) => line.includes('no answer')));
-  door.setHosts(['rebound.example']);
+  server.setHosts(['rebound.example']);
   assert.deepEqual(
     [(await asked('rebound.example')).status, (await asked('metrics.example.org')).status],
     [200, 421],
@@ -207,11 +212,11 @@ test('a name that nobody has given it is refused, before anything is looked up',
 });
 
 test('close ends idle connections at once and may be called twice', async () => {
-  const { door, port } = await open();
+  const { server, port } = await open();
   const socket = await connected({ port, host: '127.0.0.1' });
   socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await once(socket, 'data');
   const closed = closedWithin(socket, 5000);
-  await Promise.all([door.close(), door.close(), closed]);
+  await Promise.all([server.close(), server.close(), closed]);
   await assert.rejects(connected({ port, host: '127.0.0.1' }));
 });

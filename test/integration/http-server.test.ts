@@ -12,7 +12,7 @@ import { until } from '../helpers/wait.js';
 import { type ParsedFamily, parseOpenMetrics } from '../unit/status/openmetrics-parser.js';
 
 const files = { 'pid.php': PID_PHP, 'sleep.php': SLEEP_PHP };
-const DOOR = { 'http.listen': '{folder}/http.sock' };
+const HTTP = { 'http.listen': '{folder}/http.sock' };
 
 interface Answer {
   readonly status: number;
@@ -64,7 +64,7 @@ function sample(
 
 test('/metrics tells of all pools what happened in them', async (t) => {
   const tsfpm = await startTsfpm(t, {
-    global: DOOR,
+    global: HTTP,
     pools: { www: { 'pm.max_children': 3 }, idle: ONDEMAND },
     files,
   });
@@ -137,7 +137,7 @@ test('/status, /health and /ready, on TCP and on a unix socket', async (t) => {
 
 test('/ready is 503 while a pool cannot start workers, and names it; others serve on', async (t) => {
   const tsfpm = await startTsfpm(t, {
-    global: DOOR,
+    global: HTTP,
     pools: { good: {}, bad: { chdir: '{folder}/www/sub' } },
     files: { ...files, 'sub/empty.php': '' },
   });
@@ -161,7 +161,7 @@ test('/ready is 503 while a pool cannot start workers, and names it; others serv
 });
 
 test('/ready is 503 while the master drains', async (t) => {
-  const tsfpm = await startTsfpm(t, { global: { ...DOOR, process_control_timeout: 10 }, files });
+  const tsfpm = await startTsfpm(t, { global: { ...HTTP, process_control_timeout: 10 }, files });
   const running = sleepRequest(tsfpm, 1500);
   await until(
     'it runs',
