@@ -1,4 +1,4 @@
-import { DEFAULT_FORMAT } from '../accesslog/parse-format.js';
+import { accessFormatOf } from '../accesslog/pool-format.js';
 import type { PoolConfig } from '../config/config.js';
 import { ProtocolError, unreachable } from '../errors.js';
 import type { AccessLogFile } from '../log/access-log-file.js';
@@ -10,10 +10,9 @@ import type { ProcessHandle } from '../os/process-handle.js';
 import { Scoreboard, type SlotGlance } from '../scoreboard/scoreboard.js';
 import { CannotTrace, type Trace, Tracer } from '../slowlog/tracer.js';
 import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
-import { LOG_RECORD_VERSION, type RequestLogHandle } from '../upgrade/foreign-request-log.js';
 import { ClaimWatch } from '../watch/claim-watch.js';
 import { type Leaver, LeaveWatch } from '../watch/leave-watch.js';
-import { accessFormatOf, LOG_RING_SIZE, RequestLog } from '../watch/request-log.js';
+import { LOG_RING_SIZE, RequestLog } from '../watch/request-log.js';
 import { RequestWatch } from '../watch/request-watch.js';
 import {
   type PhpFacts,
@@ -29,7 +28,8 @@ import { openWorker } from '../zygote/parentage.js';
 import { proveWorker } from '../zygote/proof.js';
 import { StandInSocket } from '../zygote/stand-in.js';
 import { WorkerOutput } from '../zygote/worker-output.js';
-import { Zygote, type ZygoteEnd, type ZygoteHandle } from '../zygote/zygote.js';
+import { Zygote, type ZygoteEnd } from '../zygote/zygote.js';
+import { requestLogHandle, type ZygoteHandle } from './hand-over.js';
 
 /** What every generation of every pool of this master uses. */
 export interface GenerationTools {
@@ -272,21 +272,11 @@ export class Generation {
     if (pid === undefined || controlFd === undefined) return undefined;
     return this.#requestLog === undefined
       ? { pid, controlFd }
-      : { pid, controlFd, requestLog: this.#requestLogHandle };
-  }
-
-  get #requestLogHandle(): RequestLogHandle {
-    const { pool } = this.plan;
-    return {
-      recordVersion: LOG_RECORD_VERSION,
-      scoreboardFd: this.scoreboard.fd,
-      slotCount: this.scoreboard.slotCount,
-      pool: pool.name,
-      path: pool.accessLog ?? '',
-      format: pool.accessFormat ?? DEFAULT_FORMAT,
-      suppressPaths: pool.accessSuppressPath.map(({ value }) => value),
-      workers: this.workers().map(({ slot, pid }) => ({ slot, pid })),
-    };
+      : {
+          pid,
+          controlFd,
+          requestLog: requestLogHandle(this.plan.pool, this.scoreboard, this.workers()),
+        };
   }
 
   /** In slot order; forks on their way are not among them. */

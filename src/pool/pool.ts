@@ -13,10 +13,10 @@ import { definedPhpCgi, type PhpOptions, phpArguments } from '../zygote/php-argu
 import { checkPhpBinary, findPhpCgi } from '../zygote/php-binary.js';
 import { askBuiltIn, StartLines } from '../zygote/start-lines.js';
 import { type WorkerPlan, workerSettings } from '../zygote/worker-settings.js';
-import type { ZygoteHandle } from '../zygote/zygote.js';
 import { CrashCounter, isCrash } from './crashes.js';
 import { ForkRefusals } from './fork-refusals.js';
 import { type EndedWorker, Generation, type GenerationTools } from './generation.js';
+import type { ZygoteHandle } from './hand-over.js';
 import { PoolHistory } from './history.js';
 import type { ProcessBudget } from './process-budget.js';
 import { Scaler } from './scaler.js';

@@ -13,13 +13,13 @@ import { systemFailure } from '../os/libc.js';
 import { answerQuestion } from '../pages/answers.js';
 import { StatusListener } from '../pages/status-listener.js';
 import type { GenerationTools } from '../pool/generation.js';
+import type { ZygoteHandle } from '../pool/hand-over.js';
 import { Pool, type PoolPlan, type PreparedPool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
 import type { Count, Milliseconds } from '../units.js';
 import type { Environment } from '../zygote/environment.js';
 import { type Privilege, poolAccount } from '../zygote/identity.js';
 import type { PhpOptions } from '../zygote/php-arguments.js';
-import type { ZygoteHandle } from '../zygote/zygote.js';
 import { SocketMender } from './socket-mender.js';
 
 export interface PoolSetParts {

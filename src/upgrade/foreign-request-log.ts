@@ -3,24 +3,9 @@ import { compileAccessFormat } from '../accesslog/access-format.js';
 import type { AccessLogFile } from '../log/access-log-file.js';
 import { AccessLogOpenError, type AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
-import type { Count, Fd, Pid } from '../units.js';
+import { LOG_RECORD_VERSION, type RequestLogHandle } from '../pool/hand-over.js';
+import type { Pid } from '../units.js';
 import { RequestLog } from '../watch/request-log.js';
-
-/** Of what is in the rings, and of the fields that a format asks for: another version reads nothing. */
-export const LOG_RECORD_VERSION = 1;
-
-/** What the program after this one needs to log what the workers of this one still serve. */
-export interface RequestLogHandle {
-  readonly recordVersion: number;
-  readonly scoreboardFd: Fd;
-  readonly slotCount: Count;
-  readonly pool: string;
-  /** `access.log` and what goes with it, as those workers know it. */
-  readonly path: string;
-  readonly format: string;
-  readonly suppressPaths: readonly string[];
-  readonly workers: readonly { readonly slot: number; readonly pid: Pid }[];
-}
 
 /** The access log of a generation that the master's program before an upgrade has left: until its last worker has ended. */
 export class ForeignRequestLog {

@@ -4,12 +4,12 @@ import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { ProcessHandle } from '../os/process-handle.js';
 import { childPids } from '../os/process-life.js';
+import type { ZygoteHandle } from '../pool/hand-over.js';
 import type { Milliseconds, Pid } from '../units.js';
 import { encodeFrame, type ZygoteMessage, ZygoteMessageDecoder } from '../zygote/control-frames.js';
 import { openChild, openWorker } from '../zygote/parentage.js';
 import { Turns } from '../zygote/turns.js';
 import { WorkerOutput } from '../zygote/worker-output.js';
-import type { ZygoteHandle } from '../zygote/zygote.js';
 import { ForeignRequestLog } from './foreign-request-log.js';
 
 /** How often workers are looked at that have outlived it. */

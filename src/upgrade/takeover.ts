@@ -3,9 +3,9 @@ import type { InheritedSocket } from '../listen/inherited.js';
 import { keepStderr, keptStderr } from '../log/starting-stderr.js';
 import { setCloseOnExec } from '../os/descriptor.js';
 import { executeInstead } from '../os/exec.js';
+import type { ZygoteHandle } from '../pool/hand-over.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import type { Environment } from '../zygote/environment.js';
-import type { ZygoteHandle } from '../zygote/zygote.js';
 import { encodeSockets } from './inherited-sockets.js';
 import { runTrial } from './trial-child.js';
 

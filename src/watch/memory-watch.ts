@@ -1,20 +1,43 @@
+import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import { isSharingVisible, privateMemory, privateMemoryBound } from '../os/process-memory.js';
-import type { Generation, KnownWorker } from '../pool/generation.js';
-import type { SlotSnapshot } from '../scoreboard/scoreboard.js';
+import type { Scoreboard, SlotSnapshot } from '../scoreboard/scoreboard.js';
 import { mebibytesText } from '../text/figures.js';
-import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
+import type { Bytes, Count, Milliseconds, Nanoseconds, Pid } from '../units.js';
 import { decideRecycling, type MemoryLimits, type WeighedWorker } from './recycling.js';
 import { requestText } from './request-words.js';
+
+/** What is known of a worker without asking it. */
+interface LimitedWorker {
+  readonly pid: Pid;
+  readonly slot: number;
+  readonly isReady: boolean;
+  readonly isLeaving: boolean;
+  /** Why it leaves, where that is not for want of work. */
+  readonly endReason: string | undefined;
+}
+
+/** A generation of workers, as far as their memory is concerned. */
+export interface LimitedGeneration {
+  readonly plan: { readonly pool: Pick<PoolConfig, 'name' | 'pmMaxMemory' | 'pmMaxMemoryHard'> };
+  readonly scoreboard: Pick<Scoreboard, 'snapshot'>;
+  /** Workers alive, and forks on their way. */
+  readonly workerCount: Count;
+  workers(): readonly LimitedWorker[];
+  /** That worker ends once it is idle. */
+  retire(pid: Pid, reason: string): void;
+  /** That worker dies now, if it still has the request in hand that began at that time. */
+  killRequest(pid: Pid, requestStartNs: Nanoseconds, reason: string): void;
+}
 
 export interface MemoryWatchParts {
   readonly log: MasterLog;
   /** Monotonic. */
   readonly nowMs: () => Milliseconds;
   /** All that have workers: one that drains may hold a request that grows. */
-  readonly generations: () => readonly Generation[];
+  readonly generations: () => readonly LimitedGeneration[];
   /** The one that serves. */
-  readonly current: () => Generation | undefined;
+  readonly current: () => LimitedGeneration | undefined;
   /** Workers were told to leave: others may be wanted. */
   readonly onRetired: () => void;
 }
@@ -34,7 +57,7 @@ interface Seen {
 }
 
 interface Look {
-  readonly worker: KnownWorker;
+  readonly worker: LimitedWorker;
   readonly snapshot: SlotSnapshot;
   readonly weighed: WeighedWorker;
 }
@@ -64,7 +87,7 @@ export class MemoryWatch {
     this.#seen = seen;
   }
 
-  #lookAt(generation: Generation, seen: Map<Pid, Seen>): void {
+  #lookAt(generation: LimitedGeneration, seen: Map<Pid, Seen>): void {
     const isCurrent = generation === this.#parts.current();
     const limits = limitsOf(generation);
     // Workers of an old generation leave anyway.
@@ -89,8 +112,8 @@ export class MemoryWatch {
   }
 
   #weigh(
-    worker: KnownWorker,
-    generation: Generation,
+    worker: LimitedWorker,
+    generation: LimitedGeneration,
     { softBytes, hardBytes }: MemoryLimits,
     seen: Map<Pid, Seen>,
   ): Look[] {
@@ -122,7 +145,7 @@ export class MemoryWatch {
   }
 
   /** Once, with its first worker: limits that come early must not surprise. */
-  #checkSharing({ pid, isReady }: KnownWorker, pool: string): void {
+  #checkSharing({ pid, isReady }: LimitedWorker, pool: string): void {
     if (this.#isSharingChecked || !isReady) return;
     const isVisible = isSharingVisible(pid);
     this.#isSharingChecked = isVisible !== undefined;
@@ -133,7 +156,7 @@ export class MemoryWatch {
       );
   }
 
-  #retire({ worker, snapshot, weighed }: Look, generation: Generation, isHard: boolean): void {
+  #retire({ worker, snapshot, weighed }: Look, generation: LimitedGeneration, isHard: boolean): void {
     const { name } = generation.plan.pool;
     const { softBytes, hardBytes } = limitsOf(generation);
     const [directive, limit] = isHard ? [`pm.${HARD}`, hardBytes] : [`pm.${SOFT}`, softBytes];
@@ -150,7 +173,7 @@ export class MemoryWatch {
     generation.retire(worker.pid, isHard ? HARD : SOFT);
   }
 
-  #kill({ worker, snapshot, weighed }: Look, generation: Generation, hardBytes: Bytes): void {
+  #kill({ worker, snapshot, weighed }: Look, generation: LimitedGeneration, hardBytes: Bytes): void {
     const { name } = generation.plan.pool;
     const seconds = (Number(process.hrtime.bigint() - snapshot.requestStartNs) / 1e9).toFixed(6);
     this.#parts.log.warning(
@@ -162,7 +185,7 @@ export class MemoryWatch {
   }
 }
 
-function limitsOf({ plan }: Generation): MemoryLimits {
+function limitsOf({ plan }: LimitedGeneration): MemoryLimits {
   return { softBytes: plan.pool.pmMaxMemory, hardBytes: plan.pool.pmMaxMemoryHard };
 }
 

@@ -1,8 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { type AccessFormat, compileAccessFormat } from '../accesslog/access-format.js';
-import { DEFAULT_FORMAT } from '../accesslog/parse-format.js';
-import { endOf, LOG_FIELD_KINDS, type LogField } from '../accesslog/record.js';
-import type { PoolConfig } from '../config/config.js';
+import type { AccessFormat } from '../accesslog/access-format.js';
+import { endOf } from '../accesslog/record.js';
 import type { AccessLogFile } from '../log/access-log-file.js';
 import type { Logger } from '../log/levels.js';
 import type { LineSource } from '../log/line-merge.js';
@@ -11,7 +9,6 @@ import { type RecordOrigin, readRecord } from '../scoreboard/log-record.js';
 import { type LogBatch, LogRings } from '../scoreboard/log-rings.js';
 import type { Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
-import type { Setting } from '../zygote/control-frames.js';
 import { LostRecords } from './lost-records.js';
 
 /** Of the ring of each worker: a tenth of a second of requests that do nothing. */
@@ -27,24 +24,6 @@ const MOST_AT_ONCE: Bytes = 64 * 1024;
 const REST_PER_WORK = 2;
 const LONGEST_REST_MS: Milliseconds = 50;
 const RATE: Bytes = 4 * 1024 * 1024 * Math.max(2, availableParallelism());
-
-/** The pool's compiled `access.format`; undefined without an access log. */
-export function accessFormatOf(pool: PoolConfig): AccessFormat | undefined {
-  if (!pool.accessLog) return undefined;
-  return compileAccessFormat({
-    format: pool.accessFormat ?? DEFAULT_FORMAT,
-    pool: pool.name,
-    suppressPaths: pool.accessSuppressPath.map(({ value }) => value),
-  });
-}
-
-/** `struct tsfpm_log_field` and a name, for each text that workers are to note. */
-export function logFieldSettings(fields: readonly LogField[]): Setting[] {
-  return fields.map(({ kind, name, most }) => {
-    const head = Buffer.from(Uint16Array.of(LOG_FIELD_KINDS[kind], most).buffer);
-    return { key: 'LOG_FIELD', value: Buffer.concat([head, Buffer.from(name)]) };
-  });
-}
 
 export interface RequestLogParts {
   readonly pool: string;

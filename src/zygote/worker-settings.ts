@@ -1,8 +1,9 @@
+import { accessFormatOf } from '../accesslog/pool-format.js';
+import { LOG_FIELD_KINDS, type LogField } from '../accesslog/record.js';
 import type { PoolConfig } from '../config/config.js';
 import { inOrderOfApplication } from '../config/config.js';
 import { LOG_LEVELS, type LogLevel } from '../log/levels.js';
 import { nativeInt32 } from '../os/native-integers.js';
-import { accessFormatOf, logFieldSettings } from '../watch/request-log.js';
 import type { Setting } from './control-frames.js';
 import { type Environment, SOFT_FILES_VARIABLE, workerEnvironment } from './environment.js';
 import type { PoolAccount } from './identity.js';
@@ -72,4 +73,12 @@ export function workerSettings({
   for (const { key, value } of inOrderOfApplication(pool.phpAdminValue))
     settings.push(text('ADMIN_VALUE', `${key}\0${value}`));
   return settings;
+}
+
+/** `struct tsfpm_log_field` of runtime/control.h and a name, for each text of a request that workers note. */
+function logFieldSettings(fields: readonly LogField[]): Setting[] {
+  return fields.map(({ kind, name, most }) => {
+    const head = Buffer.from(Uint16Array.of(LOG_FIELD_KINDS[kind], most).buffer);
+    return { key: 'LOG_FIELD', value: Buffer.concat([head, Buffer.from(name)]) };
+  });
 }

@@ -1,13 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { constants } from 'node:os';
-import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../errors.js';
 import { isWaitedFor, killGroup, startChild } from '../os/child.js';
 import { asSystemError } from '../os/libc.js';
 import { nativeInt32 } from '../os/native-integers.js';
+import { descriptorOf } from '../os/peer-credentials.js';
 import type { ExitStatus } from '../os/process.js';
 import type { Count, Fd, Milliseconds, Pid } from '../units.js';
-import type { RequestLogHandle } from '../upgrade/foreign-request-log.js';
 import {
   encodeFrame,
   encodeSettings,
@@ -17,15 +17,6 @@ import {
 } from './control-frames.js';
 import { OutputLines } from './output-lines.js';
 import { Turns } from './turns.js';
-
-/** What another program in this process needs to know of one. */
-export interface ZygoteHandle {
-  readonly pid: Pid;
-  /** The master's end of its control channel. */
-  readonly controlFd: Fd;
-  /** Where its workers tell of their requests, for the access log. */
-  readonly requestLog?: RequestLogHandle;
-}
 
 /** What a zygote is started with. */
 export interface ZygoteOptions {
@@ -67,7 +58,7 @@ const AS_IT_IS: Milliseconds = 0;
 export class Zygote {
   readonly pid: Pid | undefined;
   readonly #child: ChildProcess | undefined;
-  readonly #control: Duplex | undefined;
+  readonly #control: Socket | undefined;
   readonly #listener: ZygoteListener;
   /** Dealing with what it has said and nobody has dealt with. */
   readonly #lastWords: (() => void)[] = [];
@@ -80,7 +71,7 @@ export class Zygote {
     this.#child = this.#start(options);
     this.pid = this.#child?.pid;
     // Where descriptors are short, Node makes none of the pipes.
-    this.#control = (this.#child?.stdio?.[3] as Duplex | null | undefined) ?? undefined;
+    this.#control = (this.#child?.stdio?.[3] as Socket | null | undefined) ?? undefined;
     this.#watchProcess();
     this.#watchOutput();
     this.#watchControl();
@@ -131,7 +122,7 @@ export class Zygote {
 
   /** Descriptor of the control channel, for a master that comes after this one in the same process. */
   get controlFd(): Fd | undefined {
-    return (this.#control as unknown as { _handle?: { fd?: number } } | undefined)?._handle?.fd;
+    return this.#control && descriptorOf(this.#control);
   }
 
   /** Every worker finishes what it has in hand and ends, then the zygote ends. */
