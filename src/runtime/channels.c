@@ -16,9 +16,9 @@
 #include "access-log.h"
 #include "control.h"
 #include "descriptors.h"
+#include "events.h"
 #include "libc.h"
 #include "scoreboard.h"
-#include "zygote.h"
 
 /* Packets taken from one worker before the others have their turn. */
 #define PACKETS_AT_ONCE 4
@@ -64,7 +64,7 @@ int tsfpm_channel_make(int ends[2])
 void tsfpm_channel_open(uint32_t slot, pid_t pid, int fd)
 {
     channels[slot] = (struct channel){.fd = fd, .pid = pid};
-    tsfpm_zygote_watch(fd, TSFPM_SOURCE_CHANNEL, slot, false);
+    tsfpm_events_watch(fd, TSFPM_SOURCE_CHANNEL, slot, false);
 }
 
 static void forget_answer(struct channel *channel)
@@ -89,7 +89,7 @@ static void tell_taken(void)
     if (!is_armed) return;
     is_armed = false;
     __atomic_store_n(&tsfpm_scoreboard->armed, 0, __ATOMIC_RELAXED);
-    tsfpm_zygote_send(TSFPM_FRAME_TAKEN, -1, 0, NULL, 0);
+    tsfpm_control_send(TSFPM_FRAME_TAKEN, -1, 0, NULL, 0);
 }
 
 void tsfpm_channels_arm(uint32_t idle_wanted)
@@ -105,7 +105,7 @@ static void tell_logged(void)
 {
     if (is_log_told) return;
     is_log_told = true;
-    tsfpm_zygote_send(TSFPM_FRAME_LOGGED, -1, 0, NULL, 0);
+    tsfpm_control_send(TSFPM_FRAME_LOGGED, -1, 0, NULL, 0);
 }
 
 void tsfpm_channels_logs_read(void)
@@ -130,7 +130,7 @@ static void send_answer(uint32_t slot)
         if (send(channel->fd, packet, sizeof part + step, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
             if (errno == EINTR) continue;
             if (errno == EAGAIN) {
-                tsfpm_zygote_watch(channel->fd, TSFPM_SOURCE_CHANNEL, slot, true);
+                tsfpm_events_watch(channel->fd, TSFPM_SOURCE_CHANNEL, slot, true);
                 return;
             }
             break; /* the worker has closed its end: SIGCHLD follows, or it is up to something */
@@ -139,7 +139,7 @@ static void send_answer(uint32_t slot)
         if (part.is_last) break;
     }
     forget_answer(channel);
-    tsfpm_zygote_watch(channel->fd, TSFPM_SOURCE_CHANNEL, slot, false);
+    tsfpm_events_watch(channel->fd, TSFPM_SOURCE_CHANNEL, slot, false);
 }
 
 void tsfpm_channel_answer(uint32_t slot, const uint8_t *answer, size_t length)
@@ -169,14 +169,14 @@ static void on_packet(uint32_t slot, const uint8_t *packet, size_t length)
     case TSFPM_QUESTION_STARTED:
         if (channel->has_started) return;
         channel->has_started = true;
-        tsfpm_zygote_send(TSFPM_FRAME_STARTED, (int32_t)slot, channel->pid, NULL, 0);
+        tsfpm_control_send(TSFPM_FRAME_STARTED, (int32_t)slot, channel->pid, NULL, 0);
         return;
     case TSFPM_QUESTION_PING:
     case TSFPM_QUESTION_STATUS:
     case TSFPM_QUESTION_GET_STATUS:
         if (channel->is_asking) return;
         channel->is_asking = true;
-        tsfpm_zygote_send(TSFPM_FRAME_ASKED, (int32_t)slot, channel->pid, packet, length);
+        tsfpm_control_send(TSFPM_FRAME_ASKED, (int32_t)slot, channel->pid, packet, length);
         return;
     }
 }

@@ -2,30 +2,48 @@
 #include "control.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const void *head, size_t head_length,
-                       const void *body, size_t body_length)
+#include "descriptors.h"
+#include "events.h"
+#include "libc.h"
+#include "scoreboard.h"
+
+static int control_fd;
+
+static uint8_t *command;      /* header and payload of the frame that is being received */
+static size_t command_length; /* bytes of it that are here */
+static size_t command_capacity;
+
+void tsfpm_control_begin(void)
+{
+    control_fd = tsfpm_descriptor_move_up(TSFPM_FD_CONTROL);
+    tsfpm_events_watch(control_fd, TSFPM_SOURCE_CONTROL, 0, false);
+}
+
+void tsfpm_control_send(enum tsfpm_frame_type type, int32_t slot, int32_t pid, const void *payload, size_t length)
 {
     struct tsfpm_frame frame = {
-        .length = (uint32_t)(head_length + body_length),
-        .type = type,
+        .length = (uint32_t)length,
+        .type = (uint16_t)type,
         .version = TSFPM_CONTROL_VERSION,
         .slot = slot,
         .pid = pid,
     };
-    struct iovec parts[3] = {
+    struct iovec parts[2] = {
         {.iov_base = &frame, .iov_len = sizeof frame},
-        {.iov_base = (void *)head, .iov_len = head_length},
-        {.iov_base = (void *)body, .iov_len = body_length},
+        {.iov_base = (void *)payload, .iov_len = length},
     };
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     while (message.msg_iovlen > 0) {
-        ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+        ssize_t sent = sendmsg(control_fd, &message, MSG_NOSIGNAL);
         if (sent < 0) {
             if (errno == EINTR) continue;
-            return -1;
+            tsfpm_scoreboard_drain();
+            return;
         }
         while (message.msg_iovlen > 0 && (size_t)sent >= message.msg_iov->iov_len) {
             sent -= (ssize_t)message.msg_iov->iov_len;
@@ -37,5 +55,36 @@ int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const v
             message.msg_iov->iov_len -= (size_t)sent;
         }
     }
-    return 0;
+}
+
+enum tsfpm_control_state tsfpm_control_receive(struct tsfpm_frame *frame, const uint8_t **payload)
+{
+    for (;;) {
+        size_t wanted = sizeof *frame;
+        if (command_length >= sizeof *frame) {
+            memcpy(frame, command, sizeof *frame);
+            if (frame->version != TSFPM_CONTROL_VERSION || frame->length > TSFPM_FRAME_PAYLOAD_MAX)
+                tsfpm_die("the master speaks another control protocol");
+            wanted += frame->length;
+            if (command_length == wanted) {
+                command_length = 0;
+                *payload = command + sizeof *frame;
+                return TSFPM_CONTROL_FRAME;
+            }
+        }
+        if (wanted > command_capacity) {
+            command = realloc(command, wanted);
+            if (command == NULL) tsfpm_die("no memory for a command of %zu bytes", wanted);
+            command_capacity = wanted;
+        }
+        ssize_t length = tsfpm_libc()->recv(control_fd, command + command_length, wanted - command_length, MSG_DONTWAIT);
+        if (length > 0) {
+            command_length += (size_t)length;
+        } else if (length == 0 || (errno != EINTR && errno != EAGAIN)) {
+            tsfpm_events_unwatch(control_fd);
+            return TSFPM_CONTROL_GONE;
+        } else if (errno == EAGAIN) {
+            return TSFPM_CONTROL_WAIT;
+        }
+    }
 }

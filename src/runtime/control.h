@@ -156,11 +156,21 @@ enum tsfpm_descriptor {
 /* And this with php_sapi_name, which PHP must bear before it preloads a script. Leaves at once, too. */
 #define TSFPM_ENV_SAPI_NAME "TSFPM_SAPI_NAME"
 
+/* ---- the zygote's end: control.c ---- */
+
+void tsfpm_control_begin(void); /* once there are events */
+
 /*
- * Sends one frame, payload in two parts (either may be empty). Blocks while the master is busy: it reads all it is
- * sent, and one that is gone gives an error. Returns 0, or -1 with errno.
+ * Sends one frame. Blocks while the master is busy: it reads all it is sent. Where it has gone the generation drains:
+ * nobody is left to hear this frame, or the next.
  */
-int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const void *head, size_t head_length,
-                       const void *body, size_t body_length);
+void tsfpm_control_send(enum tsfpm_frame_type type, int32_t slot, int32_t pid, const void *payload, size_t length);
+
+enum tsfpm_control_state {
+    TSFPM_CONTROL_FRAME, /* one is in `frame` and `payload`, until the next call */
+    TSFPM_CONTROL_WAIT,  /* no whole one is here */
+    TSFPM_CONTROL_GONE,  /* the master has gone: no more events come of it */
+};
+enum tsfpm_control_state tsfpm_control_receive(struct tsfpm_frame *frame, const uint8_t **payload);
 
 #endif

@@ -15,8 +15,8 @@
 
 #include "control.h"
 #include "descriptors.h"
+#include "events.h"
 #include "output.h"
-#include "zygote.h"
 
 /* What a line costs besides its bytes: the log puts some hundred in front. And what a piece costs, however short. */
 #define LINE_COST 128
@@ -57,7 +57,7 @@ static void pause_reading(void)
 {
     if (is_paused) return;
     is_paused = true;
-    tsfpm_zygote_unwatch(pipes_epoll);
+    tsfpm_events_unwatch(pipes_epoll);
 }
 
 int tsfpm_forward_wait_ms(void)
@@ -66,7 +66,7 @@ int tsfpm_forward_wait_ms(void)
     refill();
     if (budget < ENOUGH_TO_GO_ON) return (int)((ENOUGH_TO_GO_ON - budget) * 1000 / RATE) + 1;
     is_paused = false;
-    tsfpm_zygote_watch(pipes_epoll, TSFPM_SOURCE_OUTPUT, 0, false);
+    tsfpm_events_watch(pipes_epoll, TSFPM_SOURCE_OUTPUT, 0, false);
     return -1;
 }
 
@@ -76,7 +76,7 @@ int tsfpm_forward_prepare(uint32_t slot_count)
     if (sources == NULL) return -1;
     for (uint32_t i = 0; i < slot_count; i++) sources[i].pipes[0] = sources[i].pipes[1] = -1;
     pipes_epoll = tsfpm_descriptor_move_up(epoll_create1(EPOLL_CLOEXEC));
-    tsfpm_zygote_watch(pipes_epoll, TSFPM_SOURCE_OUTPUT, 0, false);
+    tsfpm_events_watch(pipes_epoll, TSFPM_SOURCE_OUTPUT, 0, false);
     refill();
     return 0;
 }
@@ -101,7 +101,7 @@ static void close_pipe(uint32_t slot, int stream)
 static void send_output(uint32_t slot, char *piece, int stream, size_t length)
 {
     piece[0] = (char)(stream + 1);
-    tsfpm_zygote_send(TSFPM_FRAME_OUTPUT, (int32_t)slot, sources[slot].pid, piece, 1 + length);
+    tsfpm_control_send(TSFPM_FRAME_OUTPUT, (int32_t)slot, sources[slot].pid, piece, 1 + length);
 }
 
 /* Forwards what is there, up to one piece. Returns the number of bytes, 0 when nothing is there, -1 at the end. */

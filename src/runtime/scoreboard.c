@@ -2,7 +2,7 @@
 #include "scoreboard.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,4 +68,52 @@ void tsfpm_scoreboard_hide(void)
 struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index)
 {
     return (struct tsfpm_slot *)((char *)tsfpm_scoreboard + TSFPM_HEADER_SIZE) + index;
+}
+
+/* ---- what the zygote alone writes ---- */
+
+static bool is_draining;
+
+void tsfpm_scoreboard_drain(void)
+{
+    is_draining = true;
+    __atomic_store_n(&tsfpm_scoreboard->draining, 1, __ATOMIC_SEQ_CST);
+}
+
+bool tsfpm_scoreboard_is_draining(void)
+{
+    return is_draining;
+}
+
+void tsfpm_scoreboard_clear_slot(uint32_t index)
+{
+    struct tsfpm_slot *slot = tsfpm_scoreboard_slot(index);
+    tsfpm_slot_begin(slot);
+    memset((char *)slot + sizeof slot->sequence, 0, sizeof *slot - sizeof slot->sequence);
+    slot->stage = TSFPM_STAGE_STARTING;
+    tsfpm_slot_end(slot);
+    /* Workers can write there too: whatever one has left there is not for the next. */
+    __atomic_store_n(&tsfpm_scoreboard->draining, is_draining ? 1u : 0u, __ATOMIC_SEQ_CST);
+}
+
+void tsfpm_scoreboard_count_out(uint32_t index, bool is_probe)
+{
+    struct tsfpm_slot *slot = tsfpm_scoreboard_slot(index);
+    struct tsfpm_scoreboard_header *header = tsfpm_scoreboard;
+    /* Until the end of it a reader finds the slot unreadable: nothing is counted here and there at once. */
+    tsfpm_slot_begin(slot);
+    if (!is_probe) {
+        header->past_accepted += slot->accepted;
+        header->past_finished += slot->finished;
+        if (slot->memory_peak > header->past_memory_peak) header->past_memory_peak = slot->memory_peak;
+        header->past_duration_sum_ns += slot->duration_sum_ns;
+        for (size_t i = 0; i < TSFPM_DURATION_BUCKETS; i++)
+            header->past_duration_buckets[i] += slot->duration_buckets[i];
+    }
+    if (slot->stage == TSFPM_STAGE_ACCEPTING) __atomic_sub_fetch(&header->idle, 1, __ATOMIC_RELAXED);
+    if (slot->stage == TSFPM_STAGE_WAITING) __atomic_sub_fetch(&header->waiting, 1, __ATOMIC_RELAXED);
+    if (slot->stage != TSFPM_STAGE_STARTING) __atomic_sub_fetch(&header->ready, 1, __ATOMIC_RELAXED);
+    slot->accepted = slot->finished = slot->memory_peak = slot->duration_sum_ns = 0;
+    memset(slot->duration_buckets, 0, sizeof slot->duration_buckets);
+    tsfpm_slot_end(slot);
 }

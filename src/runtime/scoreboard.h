@@ -22,6 +22,7 @@
 #define TSFPM_SCOREBOARD_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -127,6 +128,16 @@ void tsfpm_scoreboard_hide(void);
 
 /* The slot, which must be below the number of slots. */
 struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index);
+
+/* Zygote: every worker finishes what it has in hand and ends. */
+void tsfpm_scoreboard_drain(void);
+bool tsfpm_scoreboard_is_draining(void); /* whatever workers have written there */
+
+/* Zygote: for the next worker. Until then the slot tells what the last one was doing when it ended. */
+void tsfpm_scoreboard_clear_slot(uint32_t index);
+
+/* Zygote: what a worker that has ended counted goes into the sums; not what a probe counted, which served no client. */
+void tsfpm_scoreboard_count_out(uint32_t index, bool is_probe);
 
 /* Brackets for the owner's writes to a slot. */
 static inline void tsfpm_slot_begin(struct tsfpm_slot *slot)

@@ -5,10 +5,20 @@
 #define _GNU_SOURCE
 #include <signal.h>
 
+#include <sys/socket.h>
+
 static int fuzz_kill(int pid, int signal_number);
+static ssize_t fuzz_sendmsg(int fd, const struct msghdr *message, int flags);
 #define kill fuzz_kill
+#define sendmsg fuzz_sendmsg
+#include "../../src/runtime/scoreboard.c"
+#include "../../src/runtime/control.c"
+#include "../../src/runtime/settings.c"
+#include "../../src/runtime/worker-table.c"
+#include "../../src/runtime/spawn.c"
 #include "../../src/runtime/zygote.c"
 #undef kill
+#undef sendmsg
 
 #include <setjmp.h>
 
@@ -17,7 +27,6 @@ static int fuzz_kill(int pid, int signal_number);
 #define SLOTS 4
 
 enum tsfpm_role tsfpm_role = TSFPM_ROLE_ZYGOTE;
-struct tsfpm_scoreboard_header *tsfpm_scoreboard;
 bool tsfpm_is_forking_worker;
 static jmp_buf the_end;
 
@@ -27,21 +36,11 @@ _Noreturn void tsfpm_die(const char *format, ...)
     longjmp(the_end, 1);
 }
 
-struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index)
-{
-    if (index >= SLOTS) fuzz_fail("slot %u of %u", index, SLOTS);
-    return (struct tsfpm_slot *)((char *)tsfpm_scoreboard + TSFPM_HEADER_SIZE) + index;
-}
-
-uint32_t tsfpm_scoreboard_slot_count(void)
-{
-    return SLOTS;
-}
-
-/* What zygote.c needs of the other files. */
+/* What they need of the other files. What these would keep is freed, lest a long run need all memory. */
 void tsfpm_title_set(const char *title)
 {
     if (strlen(title) > TSFPM_FRAME_PAYLOAD_MAX) fuzz_fail("a title of %zu bytes", strlen(title));
+    free((char *)title);
 }
 void tsfpm_locked_values_take(char *const *names, char *const *values, size_t count)
 {
@@ -83,17 +82,18 @@ void tsfpm_signals_hold_all(sigset_t *held)
 }
 void tsfpm_relay_configure(const char *status, const char *ping)
 {
-    (void)status, (void)ping;
+    free((char *)status);
+    free((char *)ping);
 }
 
 void tsfpm_main_script_configure(const char *limit_extensions)
 {
-    (void)limit_extensions;
+    free((char *)limit_extensions);
 }
 
 void tsfpm_allowed_clients_configure(const char *list)
 {
-    (void)list;
+    free((char *)list);
 }
 
 void tsfpm_allowed_clients_tell_mistakes(void)
@@ -163,13 +163,14 @@ bool tsfpm_access_log_is_pending(void)
 
 static size_t replies;
 
-int tsfpm_control_send(int fd, uint16_t type, int32_t slot, int32_t pid, const void *head, size_t head_length,
-                       const void *body, size_t body_length)
+static ssize_t fuzz_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    (void)fd, (void)pid, (void)head, (void)head_length, (void)body, (void)body_length;
-    if (type == TSFPM_FRAME_FORKED && (slot < 0 || slot >= SLOTS)) fuzz_fail("forked for slot %d", slot);
-    replies += type == TSFPM_FRAME_FORKED || type == TSFPM_FRAME_FORK_FAILED;
-    return 0;
+    (void)fd, (void)flags;
+    const struct tsfpm_frame *frame = message->msg_iov->iov_base;
+    if (frame->type == TSFPM_FRAME_FORKED && (frame->slot < 0 || frame->slot >= SLOTS))
+        fuzz_fail("forked for slot %d", frame->slot);
+    replies += frame->type == TSFPM_FRAME_FORKED || frame->type == TSFPM_FRAME_FORK_FAILED;
+    return (ssize_t)(sizeof *frame + frame->length);
 }
 
 static int fuzz_kill(int pid, int signal_number)
@@ -286,12 +287,11 @@ static size_t forks_in_stream(void)
 /* What the zygote keeps for its life. Settings that a frame repeats, and those cut short by tsfpm_die, are lost: few. */
 static void free_settings(void)
 {
-    const char *texts[] = {settings.identity.chroot,  settings.identity.chdir, settings.identity.apparmor_hat,
-                           settings.zygote_title,     settings.worker_title,   settings.status_path,
-                           settings.ping_path,        settings.limit_extensions, settings.allowed_clients};
+    const char *texts[] = {settings.identity.chroot, settings.identity.chdir, settings.identity.apparmor_hat,
+                           settings.worker_title};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
-    if (strcmp(settings.identity.pool, "?") != 0) free((char *)settings.identity.pool);
-    if (strcmp(settings.identity.user, "?") != 0) free((char *)settings.identity.user);
+    if (settings.identity.pool != unknown) free((char *)settings.identity.pool);
+    if (settings.identity.user != unknown) free((char *)settings.identity.user);
     free(settings.identity.groups);
 }
 
@@ -311,9 +311,9 @@ static void forget_everything(void)
         workers[i].retiring = false;
     }
     alive = 0;
-    configured = draining = drain_ordered = false;
+    is_configured = is_draining = drain_ordered = false;
     command_length = 0;
-    settings = (struct settings){.identity = {.pool = "?", .user = "?"}, .soft_files = -1};
+    settings = (struct tsfpm_settings){0};
     memset(tsfpm_scoreboard, 0, TSFPM_HEADER_SIZE + SLOTS * sizeof(struct tsfpm_slot));
 }
 
@@ -321,10 +321,10 @@ static void fuzz_round(void)
 {
     char **own_environment = environ;
     /* Some workers first, so that frames can name them. */
-    configured = true;
+    is_configured = true;
     for (uint32_t i = 0; i < SLOTS; i++)
         if (fuzz_below(2) == 0) on_fork((int32_t)i, false);
-    configured = fuzz_below(2) == 0;
+    is_configured = fuzz_below(2) == 0;
     replies = 0;
     make_stream();
     if (setjmp(the_end) == 0) {
@@ -341,11 +341,10 @@ static void fuzz_round(void)
 
 int main(int argc, char **argv)
 {
-    slot_count = SLOTS;
+    /* Of the exact size: the address sanitizer sees a slot that is none. */
     tsfpm_scoreboard = calloc(1, TSFPM_HEADER_SIZE + SLOTS * sizeof(struct tsfpm_slot));
-    workers = calloc(SLOTS + 1, sizeof *workers);
-    if (tsfpm_scoreboard == NULL || workers == NULL || tsfpm_channels_prepare(SLOTS) != 0) return 1;
-    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (tsfpm_scoreboard == NULL || tsfpm_workers_prepare(SLOTS) != 0 || tsfpm_channels_prepare(SLOTS) != 0) return 1;
+    tsfpm_events_prepare();
     if (tsfpm_forward_prepare(SLOTS) != 0) return 1;
     control_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     listen_fd = probe_fd = -1;

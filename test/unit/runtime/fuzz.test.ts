@@ -54,7 +54,12 @@ test("the worker follows any client's stream as a naive reader does, and writes 
 });
 
 test('the zygote reads any commands without harm', { skip }, (t) => {
-  const { status, stderr } = fuzz(t, 'zygote-commands', ['channels.c', 'forward.c', 'descriptors.c']);
+  const { status, stderr } = fuzz(t, 'zygote-commands', [
+    'channels.c',
+    'forward.c',
+    'events.c',
+    'descriptors.c',
+  ]);
   assert.equal(status, 0, stderr);
 });
 
