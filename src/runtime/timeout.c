@@ -18,14 +18,13 @@
 #include "control.h"
 #include "fastcgi.h"
 #include "libc.h"
+#include "request-phase.h"
 #include "worker.h"
 
 /* How long a client that is still sending its request is listened to, so that it sees the answer; the master waits 1 s. */
 #define LISTEN_MS 300
 #define PAUSE_MS 5
 
-volatile uint64_t tsfpm_request_start_ns;
-volatile sig_atomic_t tsfpm_request_id = -1;
 volatile sig_atomic_t tsfpm_response_has_begun;
 
 static const char page[] = "Status: 504 Gateway Timeout\r\n"
@@ -53,8 +52,8 @@ static void on_time_out(int signal_number, siginfo_t *info, void *context)
     uint64_t start_ns = (uint64_t)(uintptr_t)info->si_value.sival_ptr;
     if (tsfpm_role != TSFPM_ROLE_WORKER || start_ns == 0 || start_ns != tsfpm_request_start_ns) return;
     if (tsfpm_connection >= 0) {
-        if (tsfpm_request_id >= 0 && !tsfpm_response_has_begun) {
-            answer((uint16_t)tsfpm_request_id);
+        if (tsfpm_phase_is(TSFPM_PHASES_UNANSWERED) && !tsfpm_response_has_begun) {
+            answer(tsfpm_request_id);
             tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
             /* A connection that is closed with something unread takes its answer back. */
             const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000l};

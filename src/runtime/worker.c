@@ -30,6 +30,7 @@
 #include "relay.h"
 #include "request-body.h"
 #include "request-head.h"
+#include "request-phase.h"
 #include "scoreboard.h"
 #include "signals.h"
 #include "timeout.h"
@@ -73,18 +74,11 @@ static struct {
     uint16_t content; /* bytes still to come of the record */
     uint8_t padding;
     bool stdin_ended; /* the client has sent all of its request */
-    uint16_t id;      /* of the request that began last */
     uint8_t flags;    /* of its BEGIN_REQUEST */
 } stream;
 
 static bool connection_used;        /* php-cgi has read something of this connection */
-static bool in_request;             /* from BEGIN_REQUEST, as read, to END_REQUEST, as written */
-static bool request_open;           /* from BEGIN_REQUEST to PHP's request shutdown, which comes before END_REQUEST */
-static bool arrival_noted;          /* the start of the request that comes next is in the slot */
-static bool is_answered;            /* END_REQUEST was written for the present request, or the last one */
-static bool answered_early;         /* by the runtime: what PHP still writes of this request goes nowhere */
 static bool client_may_be_gone;     /* and it is not PHP's business for now */
-static bool skips_body;             /* of a request that was answered with a page */
 static bool let_go;                 /* nothing more is read from this client */
 static uint32_t params_length;      /* bytes of the request's parameters: all, and those that fit in the slot */
 static uint32_t params_kept;
@@ -147,7 +141,7 @@ void tsfpm_worker_leave(void)
 
 bool tsfpm_worker_ends_in_order(void)
 {
-    return !request_open && tsfpm_connection == -1;
+    return tsfpm_phase_is(TSFPM_PHASE_BIT(NO_CLIENT));
 }
 
 void tsfpm_worker_begin(uint32_t slot_index, int listen, int channel)
@@ -211,7 +205,8 @@ void tsfpm_worker_request_ends(uint64_t memory_peak)
     tsfpm_slot_end(slot);
     cpu_ns_at_last_end = cpu_ns;
     if (requests_left > 0 && --requests_left == 0) is_spent = true;
-    request_open = false;
+    bool is_answered = tsfpm_phase_is(TSFPM_PHASES_ANSWERED_EARLY);
+    tsfpm_enter_phase(is_answered ? TSFPM_PHASE_SHUT_DOWN_ANSWERED : TSFPM_PHASE_SHUT_DOWN);
     tsfpm_output_request_ends();
     tsfpm_access_log_request_ends(slot->request_start_epoch_us, duration, memory_peak);
 }
@@ -221,8 +216,9 @@ void tsfpm_worker_request_ends(uint64_t memory_peak)
 static void request_arrives(void)
 {
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
-    arrival_noted = true;
-    tsfpm_request_id = -1;
+    /* The end of the body of a request that a page has answered is no request. */
+    if (!tsfpm_phase_is(TSFPM_PHASE_BIT(PAGE_ANSWERED)))
+        tsfpm_enter_phase(tsfpm_phase_is(TSFPM_PHASES_ANSWERED) ? TSFPM_PHASE_NEXT_ARRIVED : TSFPM_PHASE_ARRIVED);
     tsfpm_request_start_ns = now;
     tsfpm_slot_begin(slot);
     slot->stage = TSFPM_STAGE_READING_HEADERS;
@@ -231,15 +227,14 @@ static void request_arrives(void)
     tsfpm_slot_end(slot);
 }
 
-static void request_begins(void)
+static void request_begins(uint16_t id)
 {
-    if (tsfpm_signals_are_changed) tsfpm_signals_restore(); /* by the one before it, which it is pipelined behind */
-    if (!arrival_noted) request_arrives();                  /* the same */
-    arrival_noted = false;
-    request_open = in_request = true;
+    /* One that is pipelined behind another was not waited for. */
+    if (tsfpm_signals_are_changed) tsfpm_signals_restore();
+    if (!tsfpm_phase_is(TSFPM_PHASES_ARRIVED)) request_arrives();
+    tsfpm_request_id = id;
     tsfpm_response_has_begun = 0;
-    tsfpm_request_id = stream.id;
-    is_answered = answered_early = false;
+    tsfpm_enter_phase(TSFPM_PHASE_RUNNING);
     params_length = params_kept = 0;
     tsfpm_messages_request_starts();
     tsfpm_request_body_starts();
@@ -271,8 +266,7 @@ static void record_begins(bool tell)
     stream.padding = tsfpm_record_padding(stream.header);
     if (stream.type == FCGI_BEGIN_REQUEST) {
         stream.stdin_ended = false;
-        stream.id = tsfpm_record_id(stream.header);
-        if (tell) request_begins();
+        if (tell) request_begins(tsfpm_record_id(stream.header));
     } else if (stream.type == FCGI_PARAMS && stream.content == 0) {
         if (tell) set_stage(TSFPM_STAGE_INFO);
     } else if ((stream.type == FCGI_STDIN && stream.content == 0) || stream.type == FCGI_ABORT_REQUEST) {
@@ -411,7 +405,8 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
     input_start = input_end = head_start = head_end = 0;
     input_eof = false;
     memset(&stream, 0, sizeof stream);
-    connection_used = in_request = request_open = arrival_noted = is_answered = answered_early = skips_body = let_go = false;
+    connection_used = let_go = false;
+    tsfpm_enter_phase(TSFPM_PHASE_CONNECTED);
     contended_since_ns = 0;
     return fd;
 }
@@ -569,10 +564,8 @@ static bool answer_page(void)
     tsfpm_make_end_request(end, request.id);
     tsfpm_worker_request_ends(0);
     write_all(end, sizeof end);
-    in_request = false;
-    tsfpm_request_id = -1;
+    tsfpm_enter_phase(TSFPM_PHASE_PAGE_ANSWERED);
     tsfpm_request_start_ns = 0;
-    skips_body = true;
     let_go = !request.keeps_connection || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     return true;
@@ -590,7 +583,7 @@ static bool skip_body(void)
         follow(input + input_start, step, false);
         input_start += step;
     }
-    skips_body = false;
+    tsfpm_enter_phase(TSFPM_PHASE_CONNECTED);
     return input_start < input_end;
 }
 
@@ -613,8 +606,8 @@ static bool prepare_head(void)
 /* What comes next in the buffer is not for php-cgi; the buffer may be empty then. */
 static bool is_served_here(void)
 {
-    if (skips_body && !skip_body()) return true;
-    if (in_request || !at_record_start()) return false;
+    if (tsfpm_phase_is(TSFPM_PHASE_BIT(PAGE_ANSWERED)) && !skip_body()) return true;
+    if (tsfpm_phase_is(TSFPM_PHASES_IN_REQUEST) || !at_record_start()) return false;
     if (tsfpm_relay_is_wanted() && answer_page()) return true;
     let_go = !prepare_head();
     return let_go;
@@ -640,6 +633,7 @@ ssize_t tsfpm_worker_read(void *buffer, size_t size)
         if (let_go) return end_of_stream();
         if (head_start < head_end) break;
         /* The client said that its body ends, and php-cgi would wait for what CONTENT_LENGTH promised, for ever. */
+        bool in_request = tsfpm_phase_is(TSFPM_PHASES_IN_REQUEST);
         if (in_request && stream.stdin_ended && at_record_start()) return end_of_stream();
         if (input_start == input_end) {
             if (tsfpm_role != TSFPM_ROLE_WORKER) return end_of_stream(); /* what comes is for the script's parent */
@@ -662,8 +656,8 @@ void tsfpm_worker_hide_broken_connection(bool hide)
 
 void tsfpm_worker_write_stderr(uint8_t record[], size_t length)
 {
-    if (!in_request || answered_early || tsfpm_role != TSFPM_ROLE_WORKER) return;
-    tsfpm_make_record(record, FCGI_STDERR, stream.id, (uint16_t)length);
+    if (!tsfpm_phase_is(TSFPM_PHASES_UNANSWERED) || tsfpm_role != TSFPM_ROLE_WORKER) return;
+    tsfpm_make_record(record, FCGI_STDERR, tsfpm_request_id, (uint16_t)length);
     sig_atomic_t has_begun = tsfpm_response_has_begun;
     /* Once it is whole, a message is no part of the answer. */
     if (write_all(record, FCGI_HEADER_LEN + length)) tsfpm_response_has_begun = has_begun;
@@ -672,24 +666,24 @@ void tsfpm_worker_write_stderr(uint8_t record[], size_t length)
 bool tsfpm_worker_may_answer_early(void)
 {
     /* php-fpm's later calls are true for as long as the connection is open. */
-    return request_open && (!answered_early || (stream.flags & FCGI_KEEP_CONN) != 0);
+    if (tsfpm_phase_is(TSFPM_PHASE_BIT(RUNNING_ANSWERED))) return (stream.flags & FCGI_KEEP_CONN) != 0;
+    return tsfpm_phase_is(TSFPM_PHASE_BIT(RUNNING));
 }
 
 bool tsfpm_worker_has_answered_early(void)
 {
-    return answered_early;
+    return tsfpm_phase_is(TSFPM_PHASES_ANSWERED_EARLY);
 }
 
 void tsfpm_worker_answer_early(void)
 {
-    if (!request_open || answered_early) return;
+    if (!tsfpm_phase_is(TSFPM_PHASE_BIT(RUNNING))) return;
     tsfpm_messages_send();
     tsfpm_script_children_lose_client();
     uint8_t end[TSFPM_END_REQUEST_LEN];
-    tsfpm_make_end_request(end, stream.id);
+    tsfpm_make_end_request(end, tsfpm_request_id);
     write_all(end, sizeof end);
-    answered_early = true;
-    tsfpm_request_id = -1;
+    tsfpm_enter_phase(TSFPM_PHASE_RUNNING_ANSWERED);
     /* The client is to see the end, whatever this request goes on with; what it still sends is received. */
     if ((stream.flags & FCGI_KEEP_CONN) == 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
     set_stage(TSFPM_STAGE_FINISHED);
@@ -703,14 +697,13 @@ ssize_t tsfpm_worker_write(const void *buffer, size_t size)
 {
     tsfpm_messages_send(); /* between records: PHP runs no script while it writes one in pieces */
     tsfpm_response_has_begun = 1;
-    bool is_end = in_request && !request_open && tsfpm_ends_with_end_request(buffer, size);
+    bool is_end = tsfpm_phase_is(TSFPM_PHASES_SHUT_DOWN) && tsfpm_ends_with_end_request(buffer, size);
     if (is_end) tsfpm_script_children_lose_client();
-    ssize_t written = answered_early ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
+    bool goes_nowhere = tsfpm_phase_is(TSFPM_PHASES_ANSWERED_EARLY);
+    ssize_t written = goes_nowhere ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
     if (written < 0 && errno != EINTR && client_may_be_gone) written = (ssize_t)size;
     if (!is_end || written != (ssize_t)size) return written;
-    in_request = answered_early = false;
-    is_answered = true;
-    tsfpm_request_id = -1;
+    tsfpm_enter_phase(TSFPM_PHASE_ANSWERED);
     tsfpm_request_start_ns = 0; /* the client may be sending its next request already */
     let_go = !at_record_start() || is_time_to_part();
     if (let_go) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
@@ -751,7 +744,8 @@ int tsfpm_worker_shutdown(int how)
 ssize_t tsfpm_worker_drain(void)
 {
     uint64_t end_ns = 0, silence_end_ns = 0;
-    let_go = is_answered = false; /* only the close is to come */
+    let_go = false;
+    tsfpm_enter_phase(TSFPM_PHASE_DRAINED);
     while (!all_received()) {
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
         if (end_ns == 0) end_ns = now + DRAIN_LIMIT_NS;
@@ -770,9 +764,10 @@ ssize_t tsfpm_worker_drain(void)
 int tsfpm_worker_close(void)
 {
     /* php-cgi does not, of a connection that it meant to keep, nor after its last request: the answer would be lost. */
-    if (let_go || is_answered) tsfpm_worker_drain();
+    if (let_go || tsfpm_phase_is(TSFPM_PHASES_ANSWERED)) tsfpm_worker_drain();
     int fd = tsfpm_connection;
     tsfpm_connection = -1;
+    tsfpm_enter_phase(TSFPM_PHASE_NO_CLIENT);
     tsfpm_script_children_lose_client();
     if (tsfpm_client_is_shared) tsfpm_libc()->shutdown(fd, SHUT_RDWR); /* a client may wait for the end of it */
     tsfpm_client_is_shared = false;

@@ -26,8 +26,7 @@ _Noreturn void tsfpm_die(const char *format, ...)
     (void)format;
     abort();
 }
-volatile uint64_t tsfpm_request_start_ns;
-volatile sig_atomic_t tsfpm_request_id, tsfpm_response_has_begun;
+volatile sig_atomic_t tsfpm_response_has_begun;
 void tsfpm_timeout_begin(void)
 {
     abort();
@@ -232,7 +231,7 @@ static void fuzz_round(void)
     free(slot);
     slot = calloc(1, sizeof *slot);
     memset(&stream, 0, sizeof stream);
-    in_request = request_open = arrival_noted = false;
+    tsfpm_request_phase = TSFPM_PHASE_CONNECTED;
     params_length = params_kept = 0;
     bool is_scribbled = fuzz_below(3) == 0;
     size_t compare_every = 1 + fuzz_below(8);

@@ -48,6 +48,7 @@ test("the worker follows any client's stream as a naive reader does, and writes 
     'relay.c',
     'request-head.c',
     'script-path.c',
+    'request-phase.c',
     'allowed-clients.c',
   ]);
   assert.equal(status, 0, stderr);
