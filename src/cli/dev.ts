@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXIT_CONFIG, errorText } from '../errors.js';
 import { runMaster } from '../main.js';
-import { userByName } from '../os/accounts.js';
+import { isRoot, userByName } from '../os/accounts.js';
 import { hasCode } from '../os/libc.js';
 import type { DevServer } from '../serve/dev-server.js';
 import { startDevServer } from '../serve/dev-server.js';
@@ -81,7 +81,7 @@ export function demo(port: number): Promise<number> {
 
 /** The pool runs as whom the directory belongs to; where that is root, as the usual web user. */
 function identityLines(docroot: string): string[] {
-  if (process.geteuid?.() !== 0) return [];
+  if (!isRoot()) return [];
   const { uid, gid } = statSync(docroot, { throwIfNoEntry: false }) ?? { uid: 0, gid: 0 };
   if (uid !== 0) return [`user = ${uid}`, `group = ${gid}`];
   return [`user = ${userByName(WEB_USER) === undefined ? 'nobody' : WEB_USER}`];

@@ -25,7 +25,7 @@ async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
       });
     }
     case 'test': {
-      const { test } = await import('./test-run.js');
+      const { test } = await import('./test.js');
       return test(command);
     }
     case 'run': {

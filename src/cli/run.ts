@@ -1,15 +1,10 @@
 import type { Config } from '../config/config.js';
 import { absolutePath, basesFor, defaultConfigFile } from '../config/prefix.js';
-import { EXIT_CONFIG } from '../errors.js';
-import type { MasterLog } from '../log/master-log.js';
-import {
-  createStartLog,
-  type LoadOptions,
-  proveMaster,
-  readConfig,
-  runMaster,
-  takeInheritance,
-} from '../main.js';
+import { createStartLog } from '../lifecycle/error-log.js';
+import { type ReadOptions, readConfig } from '../lifecycle/read-config.js';
+import { failStart } from '../lifecycle/start-failure.js';
+import { proveMaster, runMaster } from '../main.js';
+import { takeInheritance } from '../upgrade/inheritance.js';
 import { TAKEOVER_MARK, takeTrialMark } from '../upgrade/takeover.js';
 import { daemonize, tellLauncher } from './daemonize.js';
 import type { MasterOptions } from './options.js';
@@ -20,7 +15,7 @@ export function configFile(options: Pick<MasterOptions, 'configFile' | 'prefix'>
 }
 
 /** What of the command line says how the configuration is read. */
-export function loadOptions(options: MasterOptions): LoadOptions {
+export function readOptions(options: MasterOptions): ReadOptions {
   return {
     file: configFile(options),
     prefix: options.prefix,
@@ -36,12 +31,12 @@ export function loadOptions(options: MasterOptions): LoadOptions {
  * @returns the exit code
  */
 export async function run(options: MasterOptions, isDaemon: boolean): Promise<number> {
-  if (takeTrialMark(process.env)) return proveMaster(loadOptions(options));
+  if (takeTrialMark(process.env)) return proveMaster(readOptions(options));
   if (process.env[TAKEOVER_MARK] !== undefined) return runAfterAnother(options);
   if (!isDaemon && options.daemonize !== false) {
     const log = createStartLog();
-    const checked = readConfig(loadOptions(options), log);
-    if (checked.config === undefined) return failed(log);
+    const checked = readConfig(readOptions(options), log);
+    if (checked.config === undefined) return failStart(log);
     if (wantsBackground(options, checked.config)) return daemonize(log);
     return runMaster({
       ...runOptions(options),
@@ -71,13 +66,8 @@ function wantsBackground(options: MasterOptions, config: Config): boolean {
 
 function runOptions(options: MasterOptions) {
   return {
-    ...loadOptions(options),
+    ...readOptions(options),
     pidFile: options.pidFile && absolutePath(options.pidFile, basesFor(options.prefix).state),
     isStderrForced: options.forceStderr,
   };
-}
-
-function failed(log: MasterLog): number {
-  log.error('FPM initialization failed');
-  return EXIT_CONFIG;
 }

@@ -1,9 +1,45 @@
 import type { Config } from '../config/config.js';
 import { dumpConfig } from '../config/dump.js';
 import type { LoadResult } from '../config/load.js';
-import { isFatal, type Problem } from '../config/problem.js';
-import { EXIT_CONFIG, EXIT_OK } from '../errors.js';
+import { fatal, isFatal, type Problem } from '../config/problem.js';
+import { EXIT_OK, errorText } from '../errors.js';
+import { createStartLog, ErrorLog } from '../lifecycle/error-log.js';
+import { checkMachine, loadFile, tellProblems } from '../lifecycle/read-config.js';
+import { failStart } from '../lifecycle/start-failure.js';
 import type { Logger } from '../log/levels.js';
+import type { MasterOptions } from './options.js';
+import { readOptions } from './run.js';
+
+/**
+ * `-t` and `-tt`. As under php-fpm the error log is opened for real, and where the tested file says that the service
+ * runs in the background, or stderr is no terminal, the lines go there too.
+ *
+ * @returns the exit code
+ */
+export function test(options: MasterOptions & { readonly dump: boolean }): number {
+  const log = createStartLog();
+  const { file, ...how } = readOptions(options);
+  const result = loadFile({ file, ...how });
+  if (result.config !== undefined) {
+    const isForeground = !(options.daemonize ?? result.config.global.daemonize);
+    const errorLog = new ErrorLog(log, { isForeground, isStderrForced: options.forceStderr });
+    try {
+      errorLog.open(result.config.global);
+    } catch (error) {
+      const problems = [
+        ...result.problems,
+        fatal(errorText(error)),
+        fatal('failed to post process the configuration'),
+      ];
+      return testConfig({ problems }, { file, dump: false }, log);
+    }
+  }
+  return testConfig(
+    result,
+    { file, dump: options.dump, checkMachine, endWithEmptyLine: () => process.stderr.write('\n') },
+    log,
+  );
+}
 
 export interface TestOptions {
   /** As given on the command line, for the last line. */
@@ -16,27 +52,16 @@ export interface TestOptions {
   readonly endWithEmptyLine?: () => void;
 }
 
-/** Each problem as one line at its level. */
-export function logProblems(problems: readonly Problem[], logger: Logger): void {
-  for (const { level, message } of problems) {
-    logger[level](message);
-  }
-}
-
 /**
- * `-t`: tells everything there is to say of the configuration, by the log.
+ * Tells everything there is to say of a configuration that was read, by the log.
  *
  * @returns the exit code
- * @see cli.md section 4
  */
 export function testConfig({ config, problems }: LoadResult, options: TestOptions, logger: Logger): number {
-  logProblems(problems, logger);
+  tellProblems(problems, logger);
   const onMachine = config === undefined ? [] : (options.checkMachine?.(config) ?? []);
-  logProblems(onMachine, logger);
-  if (config === undefined || onMachine.some(isFatal)) {
-    logger.error('FPM initialization failed');
-    return EXIT_CONFIG;
-  }
+  tellProblems(onMachine, logger);
+  if (config === undefined || onMachine.some(isFatal)) return failStart(logger);
   for (const line of options.dump ? dumpConfig(config) : []) {
     logger.notice(line);
   }

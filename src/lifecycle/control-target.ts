@@ -10,6 +10,7 @@ import { EXIT_CONFIG, EXIT_OK } from '../errors.js';
 import { liveSnapshot, poolStatus } from '../pages/pool-status.js';
 import { traceWorkers } from '../pages/trace-workers.js';
 import type { Master, MasterOutcome } from './master.js';
+import type { CheckedFile } from './read-config.js';
 import { readinessOf } from './readiness.js';
 import type { MasterSignal } from './transitions.js';
 
@@ -49,25 +50,24 @@ export function controlTarget(master: Master): ControlTarget {
       const outcome = await traceWorkers(master.pools.pools(), request, tell, isWanted);
       return { ...outcome, exitCode: outcome.ok ? EXIT_OK : EXIT_NOT_DONE };
     },
-    test: async () => {
-      const problems = master.testConfig();
-      const isGood = problems.isGood;
-      return {
-        ok: isGood,
-        exitCode: isGood ? EXIT_OK : EXIT_CONFIG,
-        lines: [
-          ...problems.lines,
-          isGood
-            ? `configuration file ${master.configFile} test is successful`
-            : `configuration file ${master.configFile} test failed`,
-        ],
-      };
-    },
+    test: async () => testResult(master.testConfig(), master.configFile),
   };
 }
 
 function result({ isComplete, summary }: MasterOutcome): ControlResult {
   return { ok: isComplete, exitCode: isComplete ? EXIT_OK : EXIT_NOT_DONE, lines: [summary] };
+}
+
+function testResult({ config, problems }: CheckedFile, file: string): ControlResult {
+  const isGood = config !== undefined;
+  return {
+    ok: isGood,
+    exitCode: isGood ? EXIT_OK : EXIT_CONFIG,
+    lines: [
+      ...problems.map(({ level, message }) => `${level.toUpperCase()}: ${message}`),
+      `configuration file ${file} test ${isGood ? 'is successful' : 'failed'}`,
+    ],
+  };
 }
 
 function masterStatus(master: Master): ControlMasterStatus {

@@ -5,13 +5,18 @@ import type { Problem } from '../config/problem.js';
 import { FACILITIES } from '../config/values.js';
 import { createStderrSink } from '../log/descriptor-sink.js';
 import { type FileSink, openErrorLog } from '../log/file-sink.js';
-import type { MasterLog } from '../log/master-log.js';
+import { createMasterLog, type MasterLog, type MasterLogOptions } from '../log/master-log.js';
 import { createTeeSink, type LogSink } from '../log/sinks.js';
 import { keepStderr } from '../log/starting-stderr.js';
 import { createSyslogSink } from '../log/syslog-sink.js';
 import { replaceDescriptor } from '../os/descriptor.js';
 
 const STDERR = 2;
+
+/** A log for the time before the configuration says where it goes: stderr, from NOTICE up. */
+export function createStartLog(): MasterLog {
+  return createMasterLog({ level: 'notice', format: 'fpm', limit: 1024, sink: createStderrSink() });
+}
 
 /** How the master was started, as far as its messages are concerned. */
 export interface ErrorLogOptions {
@@ -42,18 +47,13 @@ export class ErrorLog {
   }
 
   /**
-   * Once the configuration is read.
+   * Goes over from stderr to where the configuration wants the log, and keeps telling whoever waits for the start.
    *
-   * @param told what stderr has heard of it before there was a log
+   * @param told what stderr was told of the configuration already: the log gets it first
    * @throws LogOpenError
    */
   open(config: GlobalConfig, told: readonly Problem[] = []): void {
-    this.#log.configure({
-      level: config.logLevel,
-      format: config.logFormat,
-      limit: config.logLimit,
-      buffersOutput: config.logBuffering || isSyslog(config),
-    });
+    this.#log.configure(lineOptions(config));
     this.#openSink(config);
     // On a terminal the file is made, and stays empty.
     if (this.#staysOnStderr || this.#sink === undefined) return;
@@ -67,18 +67,18 @@ export class ErrorLog {
     this.#sink = this.#file ?? createSyslogSink(config.syslogIdent, FACILITIES[config.syslogFacility]);
   }
 
-  /** Once the service is about to run: stderr belongs to whoever started us no more. */
+  /** Once the service is about to run: whoever started the master hears no more of it on stderr. */
   settle(): void {
     if (this.#staysOnStderr || this.#sink === undefined) return;
     this.#log.setSink(this.#sink);
     this.#isTied = true;
-    // In the background it belongs to whoever waits for the start, and is let go: as under php-fpm.
+    // In the background stderr belongs to whoever waits for the start, and is let go: as under php-fpm.
     if (this.#options.isForeground) keepStderr();
     this.#tieStderr();
   }
 
   /**
-   * After a reload; lines go on without a gap.
+   * Follows the configuration that a reload has put in force; lines go on without a gap.
    *
    * @throws LogOpenError and goes on as before
    */
@@ -90,16 +90,11 @@ export class ErrorLog {
       this.settle();
       old?.close();
     }
-    this.#log.configure({
-      level: config.logLevel,
-      format: config.logFormat,
-      limit: config.logLimit,
-      buffersOutput: config.logBuffering || isSyslog(config),
-    });
+    this.#log.configure(lineOptions(config));
   }
 
   /**
-   * After a rotation.
+   * Opens the file anew, after a rotation.
    *
    * @throws LogOpenError and goes on with the old file
    */
@@ -123,6 +118,16 @@ export class ErrorLog {
     replaceDescriptor(nothing, STDERR);
     closeSync(nothing);
   }
+}
+
+/** How lines look, and which of them are written. */
+function lineOptions(config: GlobalConfig): Partial<MasterLogOptions> {
+  return {
+    level: config.logLevel,
+    format: config.logFormat,
+    limit: config.logLimit,
+    buffersOutput: config.logBuffering || isSyslog(config),
+  };
 }
 
 function isSyslog(config: GlobalConfig): boolean {

@@ -31,6 +31,7 @@ import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { mistakeText, NO_RESTARTS, type RestartHistory, restartDelay, withRestart } from './mistakes.js';
 import { LAST_PATIENCE_MS, ZYGOTE_PATIENCE_MS } from './patience.js';
 import { removePidFile, writePidFile } from './pid-file.js';
+import type { CheckedFile } from './read-config.js';
 import { hasChangedPools, reloadSummary, tellReloaded, tellReloading } from './reload-lines.js';
 import { Servers } from './servers.js';
 import { MASTER_SIGNALS, type MasterSignal, type MasterState, TRANSITIONS } from './transitions.js';
@@ -53,7 +54,7 @@ export interface MasterOptions {
   /** Reads the file again and tells what is wrong with it; undefined where something is fatal. */
   readonly readConfig: () => Config | undefined;
   /** What `-t` would say of the file. */
-  readonly testConfig: () => { readonly isGood: boolean; readonly lines: readonly string[] };
+  readonly testConfig: () => CheckedFile;
   /** Sockets that somebody has bound for us. */
   readonly inherited?: InheritedStock | undefined;
   /** The program before this one, in the same process. */
@@ -196,7 +197,7 @@ export class Master {
   }
 
   /** What `-t` would say of the file. */
-  testConfig(): { readonly isGood: boolean; readonly lines: readonly string[] } {
+  testConfig(): CheckedFile {
     return this.#options.testConfig();
   }
 

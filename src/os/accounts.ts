@@ -71,6 +71,11 @@ const c = {
   ),
 };
 
+/** Whether this process may do what only root may. */
+export function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
 /**
  * @returns undefined if there is no such user
  * @throws SystemError if the user database cannot be asked
