@@ -29,6 +29,7 @@ import { proveWorker } from '../zygote/proof.js';
 import { StandInSocket } from '../zygote/stand-in.js';
 import { WorkerOutput } from '../zygote/worker-output.js';
 import { Zygote, type ZygoteEnd } from '../zygote/zygote.js';
+import { ExecutedProcess } from '../zygote/zygote-process.js';
 import { requestLogHandle, type ZygoteHandle } from './hand-over.js';
 
 /** What every generation of every pool of this master uses. */
@@ -326,23 +327,16 @@ export class Generation {
     const standIn = new StandInSocket();
     this.#standIn = standIn;
     try {
-      this.#zygote = new Zygote(
-        {
-          binary,
-          arguments: this.plan.arguments,
-          environment,
-          standInFd: standIn.fd,
-          scoreboardFd: this.scoreboard.fd,
-          listenFd,
-          libraryFd: this.#tools.libraryFd,
-        },
-        {
-          onMessage: (message) => this.#onMessage(message),
-          together: (calls) => this.#tools.log.together(calls),
-          onLine: (line) => this.#onLine(line),
-          onEnd: (end) => this.#onZygoteEnd(end),
-        },
+      const process = new ExecutedProcess(
+        { binary, arguments: this.plan.arguments, environment, libraryFd: this.#tools.libraryFd },
+        { standInFd: standIn.fd, scoreboardFd: this.scoreboard.fd, listenFd },
       );
+      this.#zygote = new Zygote(process, {
+        onMessage: (message) => this.#onMessage(message),
+        together: (calls) => this.#tools.log.together(calls),
+        onLine: (line) => this.#onLine(line),
+        onEnd: (end) => this.#onZygoteEnd(end),
+      });
     } finally {
       standIn.handOver();
     }

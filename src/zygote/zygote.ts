@@ -1,9 +1,5 @@
-import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { constants } from 'node:os';
 import { ProtocolError } from '../errors.js';
-import { isWaitedFor, killGroup, startChild } from '../os/child.js';
-import { asSystemError } from '../os/libc.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import { descriptorOf } from '../os/peer-credentials.js';
 import type { ExitStatus } from '../os/process.js';
@@ -17,18 +13,7 @@ import {
 } from './control-frames.js';
 import { OutputLines } from './output-lines.js';
 import { Turns } from './turns.js';
-
-/** What a zygote is started with. */
-export interface ZygoteOptions {
-  readonly binary: string;
-  readonly arguments: readonly string[];
-  readonly environment: Record<string, string>;
-  /** A listening socket that nobody can reach: php-cgi looks at descriptor 0 to choose FastCGI. */
-  readonly standInFd: Fd;
-  readonly scoreboardFd: Fd;
-  readonly listenFd: Fd;
-  readonly libraryFd: Fd;
-}
+import type { ZygoteProcess } from './zygote-process.js';
 
 /** How a zygote that ended did so. */
 export type ZygoteEnd =
@@ -56,8 +41,7 @@ const AS_IT_IS: Milliseconds = 0;
 
 /** The master's end of one zygote: its process and its control channel. */
 export class Zygote {
-  readonly pid: Pid | undefined;
-  readonly #child: ChildProcess | undefined;
+  readonly #process: ZygoteProcess;
   readonly #control: Socket | undefined;
   readonly #listener: ZygoteListener;
   /** Dealing with what it has said and nobody has dealt with. */
@@ -66,40 +50,18 @@ export class Zygote {
   #isReady = false;
   #isTold = false;
 
-  constructor(options: ZygoteOptions, listener: ZygoteListener) {
+  constructor(process: ZygoteProcess, listener: ZygoteListener) {
+    this.#process = process;
     this.#listener = listener;
-    this.#child = this.#start(options);
-    this.pid = this.#child?.pid;
-    // Where descriptors are short, Node makes none of the pipes.
-    this.#control = (this.#child?.stdio?.[3] as Socket | null | undefined) ?? undefined;
+    this.#control = process.control;
     this.#watchProcess();
     this.#watchOutput();
     this.#watchControl();
   }
 
-  /** @returns undefined where it could not be, which is told once this object is complete */
-  #start(options: ZygoteOptions): ChildProcess | undefined {
-    try {
-      return startChild(options.binary, options.arguments, {
-        env: options.environment,
-        // In the order of DESCRIPTORS in control-frames.ts.
-        stdio: [
-          options.standInFd,
-          'pipe',
-          'pipe',
-          'pipe',
-          options.scoreboardFd,
-          options.listenFd,
-          options.libraryFd,
-        ],
-        // A session of its own: Ctrl-C in the master's terminal is for the master alone.
-        detached: true,
-      });
-    } catch (error) {
-      this.#end = { kind: 'not started', reason: asSystemError(error).message };
-      process.nextTick(() => this.#tellEnd());
-      return undefined;
-    }
+  /** undefined while it is being started, and where it could not be. */
+  get pid(): Pid | undefined {
+    return this.#process.pid;
   }
 
   configure(settings: readonly Setting[]): void {
@@ -154,14 +116,8 @@ export class Zygote {
    * where php_cgi is a wrapper script there may be programs that it started.
    */
   kill(): void {
-    if (this.#isReady) this.#child?.kill('SIGKILL');
-    else this.#killGroup();
-  }
-
-  /** With all that it has started, workers included. The group is its own: it was spawned as the leader of a session. */
-  #killGroup(): void {
-    // Once its status is taken the number may be another's.
-    if (this.pid !== undefined && isWaitedFor(this.pid)) killGroup(this.pid);
+    if (this.#isReady) this.#process.kill();
+    else this.#process.killGroup();
   }
 
   #send(frame: Buffer): void {
@@ -169,42 +125,40 @@ export class Zygote {
   }
 
   #watchProcess(): void {
-    this.#child?.once('error', (error: NodeJS.ErrnoException) => {
-      if (this.pid !== undefined) return; // a signal that could not be sent: it has just ended
-      this.#end = { kind: 'not started', reason: error.message };
-      this.#tellEnd();
+    this.#process.watch({
+      onFailure: (reason) => {
+        this.#end = { kind: 'not started', reason };
+        this.#tellEnd();
+      },
+      onExit: (status) => {
+        this.#end ??= status;
+        setTimeout(() => this.#tellEnd(), LAST_WORDS_MS).unref();
+      },
+      onClose: () => this.#tellEnd(),
     });
-    this.#child?.once('exit', (code, signal) => {
-      this.#end ??=
-        signal === null
-          ? { kind: 'exited', code: code ?? 0 }
-          : { kind: 'signaled', signal: constants.signals[signal], isCoreDumped: false };
-      setTimeout(() => this.#tellEnd(), LAST_WORDS_MS).unref();
-    });
-    this.#child?.once('close', () => this.#tellEnd());
   }
 
   #watchOutput(): void {
-    for (const stream of [this.#child?.stdout, this.#child?.stderr]) {
+    for (const stream of this.#process.outputs) {
       const turns = new Turns<string>({
         work: (line) => this.#listener.onLine(line),
         charge: () => LINE_MS,
         around: (turn) => this.#listener.together(turn),
-        pause: () => stream?.pause(),
-        resume: () => stream?.resume(),
+        pause: () => stream.pause(),
+        resume: () => stream.resume(),
       });
       const found: string[] = [];
       const lines = new OutputLines((line) => found.push(line.toString('utf8')));
       this.#lastWords.push(() => turns.finish());
-      stream?.on('data', (chunk: Buffer) => {
+      stream.on('data', (chunk: Buffer) => {
         lines.push(chunk);
         turns.push(found.splice(0));
       });
-      stream?.on('end', () => {
+      stream.on('end', () => {
         lines.end();
         turns.push(found.splice(0));
       });
-      stream?.on('error', () => {}); // the end of the process tells
+      stream.on('error', () => {}); // the end of the process tells
     }
   }
 
@@ -241,7 +195,7 @@ export class Zygote {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#end = { kind: 'broken protocol', reason: error.message };
-      this.#killGroup();
+      this.#process.killGroup();
     }
   }
 
@@ -249,8 +203,7 @@ export class Zygote {
     if (this.#isTold || this.#end === undefined) return;
     for (const deal of this.#lastWords) deal();
     this.#isTold = true;
-    this.#child?.stdout?.destroy();
-    this.#child?.stderr?.destroy();
+    for (const stream of this.#process.outputs) stream.destroy();
     this.#control?.destroy();
     this.#listener.onEnd(this.#end);
   }
