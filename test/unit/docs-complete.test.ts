@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -87,4 +87,13 @@ test('docs/logs.md describes every token of access.format, and every key of its 
     keys.filter((key) => !text.includes(`"${key}":`)),
     [],
   );
+});
+
+test('docs/benchmarks.md describes every scenario', () => {
+  const folder = 'test/bench/scenarios';
+  const names = readdirSync(join(ROOT, folder)).flatMap((file) =>
+    [...textOf(join(folder, file)).matchAll(/^ +name: '([a-z-]+)',$/gm)].map(([, name = '']) => name),
+  );
+  assert.ok(names.length >= 10);
+  assert.deepEqual(missingIn('docs/benchmarks.md', names), []);
 });
