@@ -13,7 +13,7 @@ import { suppressor } from './suppress.js';
 import { userOf } from './user.js';
 
 /** php-fpm's longest line, newline included. */
-export const LONGEST_LINE: Bytes = 1024;
+const LONGEST_LINE: Bytes = 1024;
 /** How much php-fpm keeps of a pool's name. */
 const POOL_BYTES: Bytes = 31;
 

@@ -15,7 +15,7 @@ import type { ControlOptions } from './options.js';
 /** EX_UNAVAILABLE: no master answers. */
 export const EXIT_UNAVAILABLE = 69;
 /** EX_TEMPFAIL: it began, and its end is not known. */
-export const EXIT_NO_OUTCOME = 75;
+const EXIT_NO_OUTCOME = 75;
 
 /** A new program that could not start answers nobody, while the former workers serve on. */
 const UPGRADE_PATIENCE_MS: Milliseconds = 60_000;

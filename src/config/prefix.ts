@@ -1,10 +1,10 @@
 /** Where relative paths start, as Debian's php-fpm has it compiled in. */
 export const PREFIX = '/usr';
-export const LOCALSTATEDIR = '/var';
-export const SYSCONFDIR = '/etc';
+const LOCALSTATEDIR = '/var';
+const SYSCONFDIR = '/etc';
 
 /** Name of the configuration file, in `/etc`, or in `DIR/etc` with `--prefix DIR`. */
-export const DEFAULT_FILE = 'tsfpm.conf';
+const DEFAULT_FILE = 'tsfpm.conf';
 
 /** The directories that relative paths start at, by what they are for. */
 export interface Bases {

@@ -17,7 +17,7 @@ const SOCKET_MODE = 0o600;
 const BACKLOG: Count = 16;
 
 /** The control socket cannot be had; the message is a line for the log. */
-export class ControlError extends Error {
+class ControlError extends Error {
   readonly code = 'CONTROL';
 
   constructor(message: string, cause?: unknown) {

@@ -16,13 +16,9 @@ export const FCGI_MAX_PADDING_LEN = 255;
 export const FCGI_FIXED_BODY_LEN = 8;
 /** Largest length of a name or value: 31 bits (section 3.4). */
 export const FCGI_MAX_PAIR_PART_LEN = 0x7fff_ffff;
-/** Request id of management records (section 3.3). */
-export const FCGI_NULL_REQUEST_ID = 0;
 
 /** Web server -> application: starts a request (section 5.1). */
 export const FCGI_BEGIN_REQUEST = 1;
-/** Web server -> application: gives a request up (section 5.4). PHP does not support it. */
-export const FCGI_ABORT_REQUEST = 2;
 /** Application -> web server: the request is over (section 5.5). */
 export const FCGI_END_REQUEST = 3;
 /** Stream of name-value pairs (section 5.2). */
@@ -33,47 +29,18 @@ export const FCGI_STDIN = 5;
 export const FCGI_STDOUT = 6;
 /** Stream of error messages (section 5.3). */
 export const FCGI_STDERR = 7;
-/** Second input stream of the filter role (section 5.3). */
-export const FCGI_DATA = 8;
-/** Management: asks for limits (section 4.1). */
-export const FCGI_GET_VALUES = 9;
-/** Management: the limits asked for (section 4.1). */
-export const FCGI_GET_VALUES_RESULT = 10;
-/** Management: a record type that the application does not know (section 4.2). */
-export const FCGI_UNKNOWN_TYPE = 11;
 
-/** Roles of BEGIN_REQUEST (section 5.1). */
+/** Role of BEGIN_REQUEST: the application answers the request (section 6.2). */
 export const FCGI_RESPONDER = 1;
-export const FCGI_AUTHORIZER = 2;
-export const FCGI_FILTER = 3;
 
 /** Flag of BEGIN_REQUEST: the application leaves the connection open afterwards (section 5.1). */
 export const FCGI_KEEP_CONN = 1;
 
 /** Protocol statuses of END_REQUEST (section 5.5). */
 export const FCGI_REQUEST_COMPLETE = 0;
-export const FCGI_CANT_MPX_CONN = 1;
-export const FCGI_OVERLOADED = 2;
-export const FCGI_UNKNOWN_ROLE = 3;
-
-/** Names that GET_VALUES may ask for (section 4.1). */
-export const FCGI_MAX_CONNS = 'FCGI_MAX_CONNS';
-export const FCGI_MAX_REQS = 'FCGI_MAX_REQS';
-export const FCGI_MPXS_CONNS = 'FCGI_MPXS_CONNS';
-
-const RECORD_TYPE_NAMES: Readonly<Record<number, string>> = {
-  [FCGI_BEGIN_REQUEST]: 'FCGI_BEGIN_REQUEST',
-  [FCGI_ABORT_REQUEST]: 'FCGI_ABORT_REQUEST',
-  [FCGI_END_REQUEST]: 'FCGI_END_REQUEST',
-  [FCGI_PARAMS]: 'FCGI_PARAMS',
-  [FCGI_STDIN]: 'FCGI_STDIN',
-  [FCGI_STDOUT]: 'FCGI_STDOUT',
-  [FCGI_STDERR]: 'FCGI_STDERR',
-  [FCGI_DATA]: 'FCGI_DATA',
-  [FCGI_GET_VALUES]: 'FCGI_GET_VALUES',
-  [FCGI_GET_VALUES_RESULT]: 'FCGI_GET_VALUES_RESULT',
-  [FCGI_UNKNOWN_TYPE]: 'FCGI_UNKNOWN_TYPE',
-};
+const FCGI_CANT_MPX_CONN = 1;
+const FCGI_OVERLOADED = 2;
+const FCGI_UNKNOWN_ROLE = 3;
 
 const PROTOCOL_STATUS_NAMES: Readonly<Record<number, string>> = {
   [FCGI_REQUEST_COMPLETE]: 'FCGI_REQUEST_COMPLETE',
@@ -81,11 +48,6 @@ const PROTOCOL_STATUS_NAMES: Readonly<Record<number, string>> = {
   [FCGI_OVERLOADED]: 'FCGI_OVERLOADED',
   [FCGI_UNKNOWN_ROLE]: 'FCGI_UNKNOWN_ROLE',
 };
-
-/** Name of a record type for messages: `FCGI_STDOUT`, or `type 99` where the specification has none. */
-export function recordTypeName(type: number): string {
-  return RECORD_TYPE_NAMES[type] ?? `type ${type}`;
-}
 
 /** Name of END_REQUEST's protocol status for messages: `FCGI_OVERLOADED`, or `protocol status 99`. */
 export function protocolStatusName(status: number): string {

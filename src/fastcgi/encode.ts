@@ -3,11 +3,9 @@ import {
   FCGI_BEGIN_REQUEST,
   FCGI_END_REQUEST,
   FCGI_FIXED_BODY_LEN,
-  FCGI_GET_VALUES,
   FCGI_HEADER_LEN,
   FCGI_MAX_CONTENT_LEN,
   FCGI_MAX_PADDING_LEN,
-  FCGI_NULL_REQUEST_ID,
   FCGI_PARAMS,
   FCGI_REQUEST_COMPLETE,
   FCGI_VERSION_1,
@@ -44,12 +42,7 @@ export interface EndRequest {
  *   PHP closes a connection on content and padding of more than 65535 bytes together
  * @throws RangeError a number that its field cannot hold
  */
-export function encodeHeader(
-  type: number,
-  requestId: number,
-  contentLength: number,
-  paddingLength = 0,
-): Buffer {
+function encodeHeader(type: number, requestId: number, contentLength: number, paddingLength = 0): Buffer {
   const header = Buffer.alloc(FCGI_HEADER_LEN);
   header.writeUInt8(FCGI_VERSION_1, 0);
   header.writeUInt8(type, 1);
@@ -150,16 +143,6 @@ export function* encodeStream(type: number, requestId: number, bytes: Uint8Array
 /** The empty record that ends a stream. */
 export function encodeStreamEnd(type: number, requestId: number): Buffer {
   return encodeHeader(type, requestId, 0);
-}
-
-/**
- * GET_VALUES: asks for limits, such as `FCGI_MAX_CONNS`.
- *
- * @throws RangeError more names than one record holds
- */
-export function encodeGetValues(names: Iterable<string>): Buffer {
-  const pairs = Array.from(names, (name) => encodePair(name, ''));
-  return encodeRecord(FCGI_GET_VALUES, FCGI_NULL_REQUEST_ID, Buffer.concat(pairs));
 }
 
 /** One name-value pair (section 3.4): both lengths, then name and value. */

@@ -11,10 +11,6 @@ const EFD_NONBLOCK = 0o4000;
 const OPERATIONS = { add: 1, remove: 2, change: 3 } as const;
 
 export const EPOLLIN = 0x1;
-export const EPOLLERR = 0x8;
-export const EPOLLHUP = 0x10;
-/** Reports once, then only again after a `change`. */
-export const EPOLLONESHOT = 0x40000000;
 /** Reports at each new arrival instead of while anything is there. */
 export const EPOLLET = 0x80000000;
 

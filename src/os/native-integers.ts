@@ -9,11 +9,6 @@ export function nativeInt32(value: number): Buffer {
   return Buffer.from(Int32Array.of(value).buffer);
 }
 
-/** A fresh `uint64_t`. */
-export function nativeUInt64(value: bigint): Buffer {
-  return Buffer.from(BigUint64Array.of(value).buffer);
-}
-
 export function writeUInt16(bytes: Buffer, value: number, offset: number): void {
   viewOf(bytes).setUint16(offset, value, IS_LITTLE_ENDIAN);
 }

@@ -5,7 +5,7 @@ const LOG_PID = 0x01;
 const LOG_CONS = 0x02;
 
 /** `<syslog.h>`, most urgent first. */
-export const SYSLOG_PRIORITIES = {
+const SYSLOG_PRIORITIES = {
   emerg: 0,
   alert: 1,
   crit: 2,

@@ -193,7 +193,7 @@ function sharedWords(ringSize: Bytes): Uint32Array<ArrayBuffer> {
 }
 
 /** A 64-bit number of native order as a double; exact below 2^53. */
-export function read64(words: Uint32Array, at: number): number {
+function read64(words: Uint32Array, at: number): number {
   const first = words[at] ?? 0;
   const second = words[at + 1] ?? 0;
   return IS_LITTLE_ENDIAN ? second * TWO_WORDS + first : first * TWO_WORDS + second;

@@ -149,16 +149,6 @@ export class Scoreboard {
     return undefined;
   }
 
-  /** Every slot in use, in slot order. */
-  snapshots(): SlotSnapshot[] {
-    const found: SlotSnapshot[] = [];
-    for (let slot = 0; slot < this.slotCount; slot++) {
-      const snapshot = this.snapshot(slot);
-      if (snapshot !== undefined) found.push(snapshot);
-    }
-    return found;
-  }
-
   /** Counts are what workers wrote: never below 0 or above the number of slots, but not to be trusted further. */
   header(): HeaderSnapshot {
     const bytes = this.#header;

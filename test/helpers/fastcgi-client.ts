@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import {
   FCGI_END_REQUEST,
-  FCGI_GET_VALUES_RESULT,
   FCGI_KEEP_CONN,
   FCGI_RESPONDER,
   FCGI_STDERR,
@@ -13,8 +12,9 @@ import { decodeEndRequest, type FcgiRecord, RecordDecoder } from '../../src/fast
 import {
   type EndRequest,
   encodeBeginRequest,
-  encodeGetValues,
+  encodePair,
   encodeParams,
+  encodeRecord,
   encodeStream,
   encodeStreamEnd,
   type ParamInput,
@@ -22,6 +22,7 @@ import {
 import { decodeParams, paramsByName } from '../../src/fastcgi/params.js';
 import { ResponseParser } from '../../src/fastcgi/response.js';
 import type { Milliseconds } from '../../src/units.js';
+import { FCGI_GET_VALUES, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID } from './record-types.js';
 
 /** Path of a unix socket, or a TCP address. */
 export type FcgiAddress = string | { readonly host: string; readonly port: number };
@@ -200,7 +201,8 @@ export class FastcgiConnection {
 
   /** Asks for limits: FCGI_MAX_CONNS and the like. */
   async getValues(names: readonly string[], timeoutMs?: Milliseconds): Promise<Map<string, string>> {
-    this.send(encodeGetValues(names));
+    const pairs = names.map((name) => encodePair(name, ''));
+    this.send(encodeRecord(FCGI_GET_VALUES, FCGI_NULL_REQUEST_ID, Buffer.concat(pairs)));
     const record = await this.nextRecord(timeoutMs);
     if (record?.type !== FCGI_GET_VALUES_RESULT) {
       throw new Error(`no FCGI_GET_VALUES_RESULT, but ${record === undefined ? 'the end' : record.type}`);

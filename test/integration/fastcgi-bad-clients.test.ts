@@ -1,14 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import {
-  FCGI_ABORT_REQUEST,
-  FCGI_BEGIN_REQUEST,
-  FCGI_DATA,
-  FCGI_GET_VALUES,
-  FCGI_PARAMS,
-  FCGI_RESPONDER,
-  FCGI_STDIN,
-} from '../../src/fastcgi/constants.js';
+import { FCGI_BEGIN_REQUEST, FCGI_PARAMS, FCGI_RESPONDER, FCGI_STDIN } from '../../src/fastcgi/constants.js';
 import {
   encodeBeginRequest,
   encodePair,
@@ -18,6 +10,7 @@ import {
 } from '../../src/fastcgi/encode.js';
 import type { Daemon } from '../helpers/daemon.js';
 import { PID_PHP } from '../helpers/probes.js';
+import { FCGI_ABORT_REQUEST, FCGI_DATA, FCGI_GET_VALUES } from '../helpers/record-types.js';
 import { requestBytes } from '../helpers/request-bytes.js';
 import {
   getParams,

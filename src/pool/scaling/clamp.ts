@@ -5,7 +5,7 @@ import type { IdleWorker, PoolSnapshot, ScalingSettings } from './types.js';
 const MOST = 2 ** 22;
 
 /** A whole number from 0 to {@link MOST}; what is not a number is 0. */
-export function clampCount(value: number): Count {
+function clampCount(value: number): Count {
   return Number.isNaN(value) ? 0 : Math.trunc(Math.min(Math.max(value, 0), MOST));
 }
 

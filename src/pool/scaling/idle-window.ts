@@ -21,7 +21,7 @@ export function emptyWindow(nowMs: Milliseconds): IdleWindow {
   return { fromMs: nowMs, low: 0, past: [] };
 }
 
-export function partMs(idleTimeoutMs: Milliseconds): Milliseconds {
+function partMs(idleTimeoutMs: Milliseconds): Milliseconds {
   return idleTimeoutMs / PARTS;
 }
 

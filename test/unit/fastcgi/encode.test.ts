@@ -7,7 +7,6 @@ import { RecordDecoder } from '../../../src/fastcgi/decode.js';
 import {
   encodeBeginRequest,
   encodeEndRequest,
-  encodeGetValues,
   encodeParams,
   encodeRecord,
   encodeStream,
@@ -60,7 +59,6 @@ describe('FastCGI encoder', () => {
       ],
     ],
     ['writes no params as the end alone', encodeParams(1, []), record(4, 1, [])],
-    ['asks for values', encodeGetValues(['FCGI_MAX_CONNS']), record(9, 0, pair('FCGI_MAX_CONNS', ''))],
     [
       'pads where asked to',
       encodeRecord(6, 1, Buffer.from('abc'), 5),
