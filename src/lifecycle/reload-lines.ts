@@ -1,6 +1,6 @@
 import type { InheritedSocket } from '../listen/inherited.js';
 import type { Logger } from '../log/levels.js';
-import type { ReloadReport } from '../reload/pool-set.js';
+import type { ReloadReport } from '../reload/report.js';
 
 // The lines by which tools tell, and count, php-fpm's reloads: its own, in its order. There they come from two programs,
 // one that is replaced and one that begins; here nothing is replaced. A reload that has changed nothing has none of them:

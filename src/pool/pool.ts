@@ -38,10 +38,6 @@ export interface PoolParts extends PoolPlan {
   readonly budget: ProcessBudget;
   /** What a worker is told that asks for a page of the pool, or for fpm_get_status(). */
   readonly answer: (question: Question, pool: Pool, generation: Generation) => Buffer;
-  /** A worker is missing and `process.max` allows none. */
-  readonly onBudgetSpent: () => void;
-  /** A worker is being forked: the next shortage is a new one. */
-  readonly onFork: () => void;
   /** A worker has ended in order, and nobody asked it to: its listening socket may be dead. */
   readonly onWorkerLeft: () => void;
 }

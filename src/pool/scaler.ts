@@ -25,9 +25,6 @@ export interface ScalerParts {
   readonly mayFork: () => boolean;
   /** A worker is wanted and there is no zygote: `pm = ondemand` starts it with the first client. */
   readonly startZygote: () => void;
-  readonly onBudgetSpent: () => void;
-  /** A worker is being forked: the next shortage is a new one. */
-  readonly onFork: () => void;
 }
 
 /**
@@ -118,7 +115,7 @@ export class Scaler {
   }
 
   #apply(decision: Decision, snapshot: PoolSnapshot, current: Generation | undefined): void {
-    const { config, log } = this.#parts;
+    const { config, log, budget } = this.#parts;
     const fields = { pool: config.name };
     if (decision.isMaxChildrenReached) {
       this.#maxChildrenReached++;
@@ -133,8 +130,8 @@ export class Scaler {
       );
     for (let i = 0; i < decision.fork; i++) current?.fork();
     // In this order: the forks of this round, or those that wait for a zygote, are not what makes the next shortage a new one.
-    if (decision.fork > 0 && current !== undefined) this.#parts.onFork();
-    if (decision.isRoomMissing && (decision.fork === 0 || current !== undefined)) this.#parts.onBudgetSpent();
+    if (decision.fork > 0 && current !== undefined) budget.onFork();
+    if (decision.isRoomMissing && (decision.fork === 0 || current !== undefined)) budget.tellSpent();
     for (const pid of decision.retire) current?.retire(pid);
     this.#attend(decision, snapshot, current);
   }

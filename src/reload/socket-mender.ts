@@ -83,13 +83,13 @@ export class SocketMender<P extends MendedPool> {
   /** @param pools to look at, of those of the configuration; default all */
   look(pools: readonly P[] = this.#parts.pools()): void {
     if (this.#isPaused || this.#timer === undefined) return;
-    const broken = this.#broken(pools);
+    const broken = new Set(this.#broken(pools));
     for (const pool of broken) {
       pool.setDeadSocket(true);
       this.#try(pool);
     }
     // Mended before a reload that could not renew them.
-    for (const pool of pools) if (pool.hasDeadSocket && !broken.includes(pool)) pool.setDeadSocket(false);
+    for (const pool of pools) if (pool.hasDeadSocket && !broken.has(pool)) pool.setDeadSocket(false);
   }
 
   #try(pool: P): void {

@@ -47,8 +47,6 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
               arrivals: new Arrivals(),
               budget: new ProcessBudget(0, () => 0),
               answer: answerQuestion,
-              onBudgetSpent: () => {},
-              onFork: () => {},
               onWorkerLeft: () => {},
             },
             { log, accessLogs, orphans: new Orphans(() => true), libraryFd, nowMs: () => performance.now() },

@@ -65,7 +65,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   live: [],
   top: ['status', 'text'],
   serve: ['fastcgi', 'text', 'os'],
-  listen: ['os', 'log'],
+  listen: ['config', 'os', 'log'],
   scoreboard: ['accesslog', 'os', 'log'],
   slowlog: ['text', 'os', 'log'],
   log: ['text', 'os'],

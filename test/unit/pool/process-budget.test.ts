@@ -12,3 +12,18 @@ for (const [max, workers, room] of [
   test(`process.max ${max} and ${workers} workers: room for ${room}`, () => {
     assert.equal(new ProcessBudget(max, () => workers).room, room);
   });
+
+test('that process.max is reached is told once until a worker is forked again', () => {
+  let told = 0;
+  const budget = new ProcessBudget(
+    3,
+    () => 3,
+    () => told++,
+  );
+  budget.tellSpent();
+  budget.tellSpent();
+  assert.equal(told, 1);
+  budget.onFork();
+  budget.tellSpent();
+  assert.equal(told, 2);
+});

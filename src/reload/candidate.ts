@@ -1,0 +1,135 @@
+import type { Config } from '../config/config.js';
+import { ConfigError } from '../errors.js';
+import { ListenError } from '../listen/listen-error.js';
+import { systemFailure } from '../os/libc.js';
+import type { Pool, PoolPlan, PreparedPool } from '../pool/pool.js';
+import type { Count } from '../units.js';
+import { blockedMoves } from './conflicts.js';
+import type { Fail } from './report.js';
+
+/** A pool of the configuration that is to come, before it goes over to that. */
+export interface Candidate {
+  readonly plan: PoolPlan;
+  /** The pool that is renewed, or a new one. */
+  readonly pool: Pool;
+  readonly isNew: boolean;
+}
+
+/** A candidate, and what came of starting its new generation. */
+export interface PreparedCandidate {
+  readonly candidate: Candidate;
+  /** A text says why it cannot be. */
+  readonly result: PreparedPool | string;
+}
+
+/** A candidate whose new generation is proven. */
+export interface ReadyCandidate extends Candidate {
+  readonly prepared: PreparedPool;
+}
+
+/** New zygotes started at the same time: each loads all of PHP. */
+const PREPARED_AT_ONCE: Count = 4;
+
+export function nameOf({ plan }: Candidate): string {
+  return plan.config.name;
+}
+
+/** What a candidate comes to whose new generation cannot be; the end of the message that says why. */
+export function consequence({ isNew }: Pick<Candidate, 'isNew'>): string {
+  return isNew ? 'it is left out' : 'it keeps its old generation';
+}
+
+/** `reload_unchanged = no`: pools for which nothing changes keep their generation. */
+export function splitUnchanged(
+  candidates: readonly Candidate[],
+  { global }: Config,
+): { unchanged: Candidate[]; toPrepare: Candidate[] } {
+  const unchanged: Candidate[] = [];
+  const toPrepare: Candidate[] = [];
+  for (const candidate of candidates) {
+    const { plan, pool, isNew } = candidate;
+    const mayStay = !(global.reloadUnchanged || isNew);
+    (mayStay && pool.isUnchangedBy(plan) ? unchanged : toPrepare).push(candidate);
+  }
+  return { unchanged, toPrepare };
+}
+
+/**
+ * Starts and proves a new generation of each, a few at a time.
+ *
+ * @param onMistake told of an exception that nobody foresaw; it concerns one pool alone
+ * @returns in the same order
+ */
+export async function prepareAll(
+  candidates: readonly Candidate[],
+  onMistake: (error: unknown) => void,
+): Promise<PreparedCandidate[]> {
+  const prepared: PreparedCandidate[] = [];
+  for (let at = 0; at < candidates.length; at += PREPARED_AT_ONCE) {
+    const batch = candidates.slice(at, at + PREPARED_AT_ONCE).map(async (candidate) => ({
+      candidate,
+      result: await candidate.pool.prepare(candidate.plan).catch((error: unknown) => {
+        onMistake(error);
+        return 'internal error';
+      }),
+    }));
+    prepared.push(...(await Promise.all(batch)));
+  }
+  return prepared;
+}
+
+/** Those that can go over. */
+export function readyOnes(prepared: readonly PreparedCandidate[], fail: Fail): ReadyCandidate[] {
+  return prepared.flatMap(({ candidate, result }) => {
+    if (typeof result !== 'string') return { ...candidate, prepared: result };
+    fail(nameOf(candidate), `${result}; ${consequence(candidate)}`);
+    return [];
+  });
+}
+
+/**
+ * An address changes hands only if the pool that has it lets go of it.
+ *
+ * @param pools as they are before the reload
+ */
+export function withoutConflicts(
+  ready: readonly ReadyCandidate[],
+  pools: readonly Pool[],
+  config: Config,
+  fail: Fail,
+): ReadyCandidate[] {
+  const moving = new Set(ready.map(({ pool }) => pool));
+  const listed = new Set(config.pools.map(({ name }) => name));
+  const staying = pools.filter((pool) => listed.has(pool.config.name) && !moving.has(pool));
+  const blocked = blockedMoves(
+    ready.map((candidate) => ({
+      pool: nameOf(candidate),
+      from: candidate.isNew ? undefined : candidate.pool.plan.listenFd,
+      to: candidate.plan.listenFd,
+    })),
+    new Map(staying.map(({ config: { name }, plan }) => [plan.listenFd, name])),
+  );
+  const byName = new Map(ready.map((candidate) => [nameOf(candidate), candidate]));
+  for (const [name, holder] of blocked) {
+    const candidate = byName.get(name);
+    if (candidate === undefined) continue;
+    candidate.prepared.abandon();
+    fail(
+      name,
+      `its address is still served by pool ${holder}, which could not be renewed; ${consequence(candidate)}`,
+    );
+  }
+  return ready.filter((candidate) => !blocked.has(nameOf(candidate)));
+}
+
+/**
+ * Why the machine or the file does not allow something, without the pool's name in front.
+ *
+ * @throws `error` again where it is neither
+ */
+export function refusalText(error: unknown): string {
+  const failure =
+    error instanceof ConfigError || error instanceof ListenError ? error.message : systemFailure(error);
+  if (failure === undefined) throw error;
+  return failure.replace(/^\[pool [^\]]*\] /, '');
+}
