@@ -19,6 +19,7 @@ import { InheritedStock } from './listen/inherited.js';
 import { AccessLogs } from './log/access-logs.js';
 import { isRoot } from './os/accounts.js';
 import { setProcessTitle } from './os/title.js';
+import { Fallback } from './upgrade/fallback.js';
 import { type Inheritance, NOTHING_INHERITED } from './upgrade/inheritance.js';
 import { Predecessor } from './upgrade/predecessor.js';
 import { provePools } from './upgrade/trial.js';
@@ -51,7 +52,10 @@ export async function runMaster(options: RunOptions): Promise<number> {
   const accessLogs = new AccessLogs(log);
   const predecessor =
     takeover && new Predecessor({ takeover, sockets, environment: process.env, notify, log, accessLogs });
-  const failed = (code = EXIT_CONFIG) => predecessor?.serveOn() ?? failStart(log, code);
+  const failed = (code = EXIT_CONFIG) =>
+    predecessor === undefined
+      ? failStart(log, code)
+      : new Fallback({ predecessor, log, accessLogs, notify }).serve();
   let checked: CheckedFile | undefined = options.checked;
   try {
     checked ??= readForStart(options, log);

@@ -29,12 +29,19 @@ import type { ErrorLog } from './error-log.js';
 import { httpSource } from './http-source.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { mistakeText, NO_RESTARTS, type RestartHistory, restartDelay, withRestart } from './mistakes.js';
-import { LAST_PATIENCE_MS, ZYGOTE_PATIENCE_MS } from './patience.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import type { CheckedFile } from './read-config.js';
 import { hasChangedPools, reloadSummary, tellReloaded, tellReloading } from './reload-lines.js';
 import { Servers } from './servers.js';
-import { MASTER_SIGNALS, type MasterSignal, type MasterState, TRANSITIONS } from './transitions.js';
+import {
+  LAST_PATIENCE_MS,
+  MASTER_SIGNALS,
+  type MasterSignal,
+  type MasterState,
+  STATE_NAMES,
+  TRANSITIONS,
+  ZYGOTE_PATIENCE_MS,
+} from './transitions.js';
 
 export interface MasterOptions {
   readonly config: Config;
@@ -78,16 +85,6 @@ interface ReloadOutcome extends MasterOutcome {
   /** Pools serve by the new file, if not all of them. */
   readonly isInForce: boolean;
 }
-
-/** php-fpm's names of the states, for debugging. */
-const STATE_NAMES: Readonly<Record<MasterState, string>> = {
-  starting: 'normal',
-  running: 'normal',
-  reloading: 'reloading',
-  finishing: 'finishing',
-  terminating: 'terminating',
-  killing: 'terminating',
-};
 
 /** What a stop opens: a socket for systemd, /proc for what is left of a predecessor. */
 const SPARE_FOR_STOP: Count = 8;

@@ -1,3 +1,5 @@
+import type { Milliseconds } from '../units.js';
+
 /**
  * The master's states. A later one is never left for an earlier one: terminating overrides finishing.
  *
@@ -9,6 +11,25 @@
  * - killing: nothing is waited for any more
  */
 export type MasterState = 'starting' | 'running' | 'reloading' | 'finishing' | 'terminating' | 'killing';
+
+/** php-fpm's names of the states, for its lines at level DEBUG. */
+export const STATE_NAMES: Readonly<Record<MasterState, string>> = {
+  starting: 'normal',
+  running: 'normal',
+  reloading: 'reloading',
+  finishing: 'finishing',
+  terminating: 'terminating',
+  killing: 'terminating',
+};
+
+/** How long killed workers may take to end. After that their zygote, which would tell of it, does not answer: it is killed too. */
+export const ZYGOTE_PATIENCE_MS: Milliseconds = 2000;
+
+/**
+ * How long killed zygotes may take to end. After that nothing is waited for: the kernel ends a killed process, unless it
+ * hangs in a driver. The end of a process without a zygote is known after two seconds at the latest.
+ */
+export const LAST_PATIENCE_MS: Milliseconds = 5000;
 
 /** Signals that mean something to the master. */
 export const MASTER_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const;

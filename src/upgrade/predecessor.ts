@@ -1,13 +1,10 @@
 import { closeSync } from 'node:fs';
-import { EXIT_OK, EXIT_SOFTWARE, errorText } from '../errors.js';
-import { ZYGOTE_PATIENCE_MS } from '../lifecycle/patience.js';
+import { errorText, type SystemError } from '../errors.js';
 import { removePidFile } from '../lifecycle/pid-file.js';
-import { MASTER_SIGNALS, type MasterSignal } from '../lifecycle/transitions.js';
 import { type InheritedSocket, InheritedStock } from '../listen/inherited.js';
 import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import { duplicateDescriptor } from '../os/descriptor.js';
-import { notify } from '../systemd/notify.js';
 import type { NotifyEnvironment } from '../systemd/notify-environment.js';
 import type { Milliseconds } from '../units.js';
 import type { Environment } from '../zygote/environment.js';
@@ -25,19 +22,16 @@ export interface PredecessorOptions {
   readonly accessLogs: AccessLogs;
 }
 
-/** Whatever kept the program from starting may have passed by then. */
-const RETRY_MS: Milliseconds = 10_000;
-
 /**
  * What is left of the program that this process ran before an upgrade in place: its zygotes, whose workers serve until
- * ours do. The installed program was tried before; should it fail to start all the same, this keeps the service up.
+ * those of this program do.
  */
 export class Predecessor {
   /** When none of its processes is left. */
   readonly ended: Promise<unknown>;
   readonly #options: PredecessorOptions;
   readonly #zygotes: readonly ForeignZygote[];
-  /** The master closes those that it takes over when it has to give up its start. */
+  /** Copies, since a master that gives up its start closes those that it has taken over. */
   readonly #spare: InheritedSocket[];
 
   constructor(options: PredecessorOptions) {
@@ -58,13 +52,18 @@ export class Predecessor {
   }
 
   /**
-   * Our workers serve from the same sockets: the others have done their duty.
+   * The workers of this program serve from the same sockets: the former ones finish, and no other start is tried.
    *
    * @param boundMs for what they have in hand; 0 is none
    */
   retire(boundMs: Milliseconds = 0): void {
     if (boundMs > 0) setTimeout(() => this.killWorkers(), boundMs).unref();
     for (const { fd } of this.#spare.splice(0)) closeSync(fd);
+    this.drain();
+  }
+
+  /** Workers finish what they have in hand, and end. */
+  drain(): void {
     for (const zygote of this.#zygotes) zygote.drain();
   }
 
@@ -73,78 +72,23 @@ export class Predecessor {
     for (const zygote of this.#zygotes) zygote.killWorkers();
   }
 
+  /** As a last resort, where workers have been killed and do not end. */
   killZygotes(): void {
     for (const zygote of this.#zygotes) zygote.kill();
   }
 
-  /**
-   * The start has failed, and the former workers serve on: as many as there are, without scaling, pages or reload. The start is tried
-   * again, as from the exec, every now and then and on USR2 or HUP.
-   *
-   * @returns the exit code after a stop: QUIT and TERM let requests in hand end, INT or a second TERM does not wait
-   */
-  serveOn(): Promise<number> {
-    const { log, accessLogs, notify: systemd } = this.#options;
-    log.error(
-      `the upgraded program could not start; the workers of the one before it serve on. Trying again in ${RETRY_MS / 1000} s, and at SIGUSR2`,
-    );
-    if (systemd !== undefined)
-      notify(systemd.socket, { ready: true, status: 'Upgrade failed; former workers serve' });
-    return new Promise((resolve) => {
-      let isStopping = false;
-      const retry = setInterval(() => this.#tryAgain(), RETRY_MS);
-      const end = (code: number) => {
-        clearInterval(retry);
-        clearTimeout(patience);
-        this.#cleanUp();
-        void accessLogs.close().then(() => {
-          log.notice('exiting, bye-bye!');
-          resolve(code);
-        });
-      };
-      let patience: NodeJS.Timeout | undefined;
-      const kill = () => {
-        isStopping = true;
-        clearInterval(retry);
-        this.killWorkers();
-        patience ??= setTimeout(() => this.killZygotes(), ZYGOTE_PATIENCE_MS);
-      };
-      const stop = () => {
-        if (isStopping) return kill();
-        isStopping = true;
-        clearInterval(retry);
-        log.notice('Finishing ...');
-        for (const zygote of this.#zygotes) zygote.drain();
-      };
-      const meaning: Readonly<Record<MasterSignal, () => void>> = {
-        SIGTERM: stop,
-        SIGQUIT: () => isStopping || stop(),
-        SIGINT: kill,
-        SIGUSR1: () => {},
-        SIGUSR2: () => isStopping || this.#tryAgain(),
-        SIGHUP: () => isStopping || this.#tryAgain(),
-      };
-      for (const signal of MASTER_SIGNALS) {
-        process.removeAllListeners(signal); // of the master that has given up
-        process.on(signal, meaning[signal]);
-      }
-      // Without its workers nothing is served any more: whoever supervises this process starts it anew.
-      void this.ended.then(() => end(isStopping ? EXIT_OK : EXIT_SOFTWARE));
-    });
-  }
-
-  /** @returns only if even the exec fails */
-  #tryAgain(): void {
-    const { takeover, environment, notify: systemd, log } = this.#options;
-    const failure = becomeNewProgram({
+  /** Runs the installed program in this process, which takes over once more. @returns only if that fails, why */
+  startAgain(): SystemError {
+    const { takeover, environment, notify } = this.#options;
+    return becomeNewProgram({
       ...takeover,
       sockets: this.#spare,
-      environment: { ...environment, ...systemd?.variables },
+      environment: { ...environment, ...notify?.variables },
     });
-    log.error(`${failure.message}; the workers of the program before serve on`);
   }
 
-  #cleanUp(): void {
+  /** When no other program comes: what it has left goes, the sockets and the pid file. */
+  close(): void {
     const { takeover, log } = this.#options;
     new InheritedStock(this.#spare).closeRest();
     try {

@@ -10,9 +10,9 @@ import type { ControlOptions } from '../../../src/cli/options.js';
 import { startControlServer } from '../../../src/control/server.js';
 import type { ControlResult, ControlTarget } from '../../../src/control/target.js';
 import { processLife } from '../../../src/os/process-life.js';
+import { FakeLog } from '../../helpers/fake-log.js';
 import { until } from '../../helpers/wait.js';
 import { DONE, fakeTarget, STATUS } from '../control/fake-target.js';
-import { FakeLog } from '../http/fake-source.js';
 
 function scratch(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'tsfpm-control-'));

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type AskOptions, askMaster } from '../../../src/control/client.js';
 import { startControlServer } from '../../../src/control/server.js';
+import { FakeLog } from '../../helpers/fake-log.js';
 import { until } from '../../helpers/wait.js';
-import { FakeLog } from '../http/fake-source.js';
 import { DONE, fakeTarget } from './fake-target.js';
 
 function scratchPath(t: TestContext): string {

@@ -17,8 +17,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type ControlServerOptions, startControlServer } from '../../../src/control/server.js';
 import type { ControlResult } from '../../../src/control/target.js';
+import { FakeLog } from '../../helpers/fake-log.js';
 import { until } from '../../helpers/wait.js';
-import { FakeLog } from '../http/fake-source.js';
 import { DONE, fakeTarget } from './fake-target.js';
 
 function scratch(t: TestContext): string {

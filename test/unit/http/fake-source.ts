@@ -1,5 +1,4 @@
 import type { HttpSource, Readiness } from '../../../src/http/source.js';
-import type { LogFields, Logger } from '../../../src/log/levels.js';
 import { HOSTILE_POOL, METRICS, POOL } from '../status/sample.js';
 
 export const READY: Readiness = { ready: true, reason: 'ready' };
@@ -11,17 +10,4 @@ export function fakeSource(readiness: () => Readiness = () => READY): HttpSource
     metrics: () => METRICS,
     readiness,
   };
-}
-
-/** Keeps what was logged. */
-export class FakeLog implements Logger {
-  readonly lines: string[] = [];
-  readonly #keep = (message: string, _fields?: LogFields): void => {
-    this.lines.push(message);
-  };
-  readonly debug = this.#keep;
-  readonly notice = this.#keep;
-  readonly warning = this.#keep;
-  readonly error = this.#keep;
-  readonly alert = this.#keep;
 }

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type HttpServer, type HttpServerLimits, startHttpServer } from '../../../src/http/server.js';
+import { FakeLog } from '../../helpers/fake-log.js';
 import { until } from '../../helpers/wait.js';
 import { METRICS, POOL, poolMetrics } from '../status/sample.js';
-import { FakeLog, fakeSource, READY } from './fake-source.js';
+import { fakeSource, READY } from './fake-source.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tsfpm-http-'));
 const servers: HttpServer[] = [];

@@ -9,7 +9,7 @@ import { hungUp } from '../../../src/os/poll.js';
 import { shutDownSocket } from '../../../src/os/socket.js';
 import { type MendedPool, SocketMender } from '../../../src/reload/socket-mender.js';
 import type { Fd } from '../../../src/units.js';
-import { FakeLog } from '../http/fake-source.js';
+import { FakeLog } from '../../helpers/fake-log.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tsfpm-mender-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { monotonicClockUs } from '../../../src/os/clock.js';
 import { SystemdService, type SystemdServiceOptions } from '../../../src/systemd/service.js';
 import { loadStatus, type ServiceLoad } from '../../../src/systemd/status-text.js';
-import { FakeLog } from '../http/fake-source.js';
+import { FakeLog } from '../../helpers/fake-log.js';
 import { NotifySocket } from './notify-socket.js';
 
 const IDLE: ServiceLoad = { active: 0, idle: 2, requests: 0n, slow: 0n };
