@@ -37,11 +37,7 @@ export interface FormatMistake {
   readonly reason: string;
 }
 
-/**
- * Takes the text of `access.format` apart. A single `%` at the end is nothing.
- *
- * @see logging.md section 5
- */
+/** Takes the text of `access.format` apart. A single `%` at the end is nothing. */
 export function parseAccessFormat(format: string): readonly FormatPiece[] | FormatMistake {
   const pieces: FormatPiece[] = [];
   let textFrom = 0;

@@ -5,9 +5,9 @@ import { paint } from '../top/paint.js';
 import { type Line, screenOf } from '../top/screen.js';
 import { keysOf, pressed, type View } from '../top/view.js';
 import type { Count, Milliseconds } from '../units.js';
-import type { Look, LookingGlass } from './top-look.js';
+import type { MasterReader, Reading } from './top-reader.js';
 
-/** The other screen, without a cursor, where lines that are too long do not wrap. */
+/** The alternate screen, without a cursor, where lines that are too long do not wrap. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 /** What a terminal sends for one key may come in two pieces. */
@@ -17,36 +17,36 @@ const HALF_KEY_MS: Milliseconds = 50;
 const SIGNAL_EXIT = 128;
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
-type Seen = Extract<Look, { kind: 'seen' }>;
+type Live = Extract<Reading, { kind: 'live' }>;
 
-/** The terminal while `tsfpm top` has it. */
+/** `tsfpm top` on a terminal: draws the screen, and follows the keys. */
 export class TopTerminal {
-  readonly #glass: LookingGlass;
+  readonly #reader: MasterReader;
   #view: View;
-  #before: Seen | undefined;
-  #now: Seen;
+  #before: Live | undefined;
+  #now: Live;
   #trouble: string | undefined;
   #page: Count = 0;
   #pending = '';
   #pendingTimer: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #isLooking = false;
+  #isReading = false;
   #isEntered = false;
   #end: (exitCode: number) => void = () => {};
   readonly #onExit = () => this.#leave();
 
-  constructor(view: View, glass: LookingGlass, first: Seen) {
+  constructor(view: View, reader: MasterReader, first: Live) {
     this.#view = view;
-    this.#glass = glass;
+    this.#reader = reader;
     this.#now = first;
   }
 
-  /** @returns the exit code, when the one who looks has had enough; the terminal is as before then */
+  /** @returns the exit code, once the user has quit; the terminal is then as it was before */
   async run(): Promise<number> {
     const ended = new Promise<number>((resolve) => {
       this.#end = resolve;
     });
-    // Whatever ends this process, short of SIGKILL.
+    // Runs whatever ends this process, but for SIGKILL.
     process.on('exit', this.#onExit);
     for (const [name, number] of Object.entries(SIGNALS))
       process.on(name, () => this.#end(SIGNAL_EXIT + number));
@@ -57,7 +57,7 @@ export class TopTerminal {
     process.stdin.on('end', () => this.#end(EXIT_OK)).on('error', () => this.#end(EXIT_OK));
     this.#enter();
     this.#draw();
-    this.#lookIn(Math.min(this.#view.intervalMs, FIRST_LOOK_MS));
+    this.#readAfter(Math.min(this.#view.intervalMs, SECOND_READING_MS));
     const exitCode = await ended;
     clearTimeout(this.#timer);
     clearTimeout(this.#pendingTimer);
@@ -72,7 +72,7 @@ export class TopTerminal {
     process.stdout.write(ENTER);
   }
 
-  /** At once, whatever is still on its way: nothing may come behind it. */
+  /** Written at once, past what waits in the stream: nothing may come after it. */
   #leave(): void {
     if (!this.#isEntered) return;
     this.#isEntered = false;
@@ -95,26 +95,26 @@ export class TopTerminal {
     this.#draw();
   }
 
-  #lookIn(ms: Milliseconds): void {
+  #readAfter(ms: Milliseconds): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#look(), ms);
+    this.#timer = setTimeout(() => void this.#read(), ms);
   }
 
-  async #look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    if (!this.#view.isPaused) this.#take(await this.#glass.look());
-    this.#isLooking = false;
+  async #read(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    if (!this.#view.isPaused) this.#take(await this.#reader.read());
+    this.#isReading = false;
     this.#draw();
-    this.#lookIn(this.#view.intervalMs);
+    this.#readAfter(this.#view.intervalMs);
   }
 
-  #take(look: Look): void {
-    if (look.kind === 'seen') {
+  #take(reading: Reading): void {
+    if (reading.kind === 'live') {
       this.#trouble = undefined;
       this.#before = this.#now;
-      this.#now = look;
-    } else this.#trouble = `${look.reason}; trying again`;
+      this.#now = reading;
+    } else this.#trouble = `${reading.reason}; trying again`;
   }
 
   #onInput(text: string): void {
@@ -142,12 +142,12 @@ export class TopTerminal {
       if (effect === 'suspend') this.#suspend();
       else this.#view = effect.view;
     }
-    if (intervalMs !== this.#view.intervalMs && !this.#isLooking) this.#lookIn(this.#view.intervalMs);
+    if (intervalMs !== this.#view.intervalMs && !this.#isReading) this.#readAfter(this.#view.intervalMs);
     if (keys.length > 0) this.#draw();
   }
 
   #draw(): void {
-    // A terminal that does not take what it has got gets the next one.
+    // A slow terminal gets the next drawing instead of this one.
     if (!this.#isEntered || process.stdout.writableNeedDrain) return;
     const { columns = 80, rows = 24 } = process.stdout;
     const { lines, page, scrolled } = screenOf({
@@ -164,14 +164,17 @@ export class TopTerminal {
   }
 }
 
-/** And nothing behind it of what stood there before. At the last column the cursor stands on what was written last. */
+/**
+ * The line, with what stood behind it before erased. A line as wide as the terminal needs no erasing, and would lose its
+ * last character: there the cursor still stands on it.
+ */
 function paintWhole(line: Line, columns: Count, hasColour: boolean): string {
   const isFull = line.reduce((sum, { text }) => sum + text.length, 0) >= columns;
   return `${isFull ? '' : '\x1b[2K'}${paint(line, hasColour)}`;
 }
 
-/** Rates need two looks: the second comes soon. */
-const FIRST_LOOK_MS: Milliseconds = 500;
+/** Rates need two readings: the second comes soon after the first. */
+const SECOND_READING_MS: Milliseconds = 500;
 
 /** `22:14:03` */
 export function clockText(): string {

@@ -8,7 +8,7 @@ import type { Milliseconds } from '../units.js';
 import { EXIT_UNAVAILABLE } from './control.js';
 import { findControlSocket, whyNoControlSocket } from './control-socket.js';
 import type { TopOptions } from './options.js';
-import { type Look, LookingGlass } from './top-look.js';
+import { MasterReader, type Reading } from './top-reader.js';
 import { clockText, TopTerminal } from './top-terminal.js';
 
 const INTERVAL_MS: Milliseconds = 2000;
@@ -24,14 +24,14 @@ const PIPE_COLUMNS = 132;
 export async function top(options: TopOptions): Promise<number> {
   const path = findControlSocket(options);
   if (path === undefined) return fail(whyNoControlSocket(options), EXIT_CONFIG);
-  // Whoever reads has had enough.
+  // A reader that closes its pipe has seen what it wanted: `tsfpm top | head`.
   process.stdout.on('error', () => process.exit(EXIT_OK));
-  const glass = new LookingGlass(path);
-  const first = await glass.look();
-  if (first.kind === 'nothing') return fail(first.reason, first.exitCode);
+  const reader = new MasterReader(path);
+  const first = await reader.read();
+  if (first.kind === 'failed') return fail(first.reason, first.exitCode);
   const isForPeople = !options.once && !options.json && process.stdout.isTTY === true;
-  if (!isForPeople) return new Stream(options, glass).run(first);
-  return new TopTerminal(firstView(options, INTERVAL_MS), glass, first).run();
+  if (!isForPeople) return new Stream(options, reader).run(first);
+  return new TopTerminal(firstView(options, INTERVAL_MS), reader, first).run();
 }
 
 function fail(reason: string, exitCode: number): number {
@@ -46,21 +46,21 @@ function firstView({ sort, filter, pool, intervalMs }: TopOptions, defaultMs: Mi
 /** A table or a line of JSON for each interval: for pipes and programs. */
 class Stream {
   readonly #options: TopOptions;
-  readonly #glass: LookingGlass;
+  readonly #reader: MasterReader;
   readonly #view: View;
 
-  constructor(options: TopOptions, glass: LookingGlass) {
+  constructor(options: TopOptions, reader: MasterReader) {
     this.#options = options;
-    this.#glass = glass;
+    this.#reader = reader;
     this.#view = firstView(options, options.once ? ONCE_INTERVAL_MS : INTERVAL_MS);
   }
 
-  async run(first: Extract<Look, { kind: 'seen' }>): Promise<number> {
+  async run(first: Extract<Reading, { kind: 'live' }>): Promise<number> {
     let before = first;
     for (;;) {
       await sleep(this.#view.intervalMs);
-      const now = await this.#glass.look();
-      if (now.kind === 'nothing') return fail(now.reason, EXIT_UNAVAILABLE);
+      const now = await this.#reader.read();
+      if (now.kind === 'failed') return fail(now.reason, EXIT_UNAVAILABLE);
       this.#write(figuresOf(now.live, before.live, now.usage));
       if (this.#options.once) return EXIT_OK;
       before = now;

@@ -3,11 +3,7 @@ import { type DirectiveRow, GLOBAL_DIRECTIVES, POOL_DIRECTIVES } from './directi
 import type { Setting } from './draft.js';
 import { dumpValueOf } from './values.js';
 
-/**
- * What `-tt` prints: one line per item, to be logged as NOTICE each.
- *
- * @see cli.md section 4
- */
+/** What `-tt` prints: one line per item, to be logged as NOTICE each. */
 export function dumpConfig(config: Config): string[] {
   const sections: [string, readonly DirectiveRow[], object][] = [
     ['global', GLOBAL_DIRECTIVES, config.global],

@@ -30,7 +30,6 @@ const EVENT_MECHANISMS: readonly string[] = ['epoll', 'poll', 'select'];
  * left out, since its other faults may come from that line.
  *
  * @returns a frozen Config, unless a problem is fatal or a line was refused
- * @see directives.md section 7
  */
 export function validate(draft: Draft, context: ValidationContext): { config?: Config; problems: Problem[] } {
   const bases = basesFor(context.prefix);

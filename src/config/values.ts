@@ -96,7 +96,7 @@ const CODECS: { readonly [K in ValueKind]: Codec<ValueTypes[K]> } = {
   },
 };
 
-/** Reads the text of a directive's value by php-fpm's rules, oddities included (directives.md section 2). */
+/** Reads the text of a directive's value by php-fpm's rules, oddities included. */
 export function parseValueOf<K extends ValueKind>(kind: K, text: string): Parsed<ValueTypes[K]> {
   return CODECS[kind].parse(text);
 }

@@ -51,7 +51,7 @@ export class AccessLogs {
   }
 
   /**
-   * Those of the configuration, which stay open and are opened anew after a rotation, also while nobody writes.
+   * Keeps the configuration's access logs open, and opens them anew after a rotation, also while nobody writes to them.
    *
    * @returns lines for the log of those that could not be opened
    */

@@ -80,7 +80,7 @@ export function readChain(memory: Memory, globals: number, layout: PhpLayout, de
   let isTorn = false;
   let address = memory.pointer(globals + layout.currentExecuteData);
   while (address !== 0 && frames.length < most) {
-    if (seen.has(address)) throw new BadMemory('a stack that bites its tail');
+    if (seen.has(address)) throw new BadMemory('a stack that leads back to itself');
     seen.add(address);
     const frame = readFrame(memory, address);
     const delegating = frame.func === 0 ? delegatingGenerators(memory, frame, layout) : undefined;

@@ -1,7 +1,7 @@
 import { readUInt32, readUInt64 } from '../os/native-integers.js';
 import type { Bytes, Count } from '../units.js';
 
-/** The process's memory does not hold what it should: it has changed meanwhile, or somebody plays with us. */
+/** The process's memory does not hold what it should: it has changed meanwhile, or the process has written something false on purpose. */
 export class BadMemory extends Error {
   readonly code = 'BAD_MEMORY';
 }
@@ -16,7 +16,7 @@ export interface Region {
 export type MemoryRead = (address: number, into: Buffer) => Bytes;
 
 export const PAGE_SIZE: Bytes = 4096;
-/** One stack is in a few dozen pages; no chain of pointers leads us through all of a process. */
+/** One stack is in a few dozen pages; a chain of pointers must not lead through all of a process. */
 const MOST_PAGES: Count = 4096;
 /** User space of a 64-bit Linux, and well within what a double counts exactly. */
 const HIGHEST_ADDRESS = 2 ** 48;

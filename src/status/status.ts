@@ -12,7 +12,7 @@ export type WorkerState =
   | 'Ending'
   | 'Finishing';
 
-/** php-fpm's word for each stage of the scoreboard; a kept-alive connection that waits is idle (DESIGN.md). */
+/** php-fpm's word for each stage of the scoreboard; a kept-alive connection that waits is idle, other than in php-fpm. */
 export const STATE_OF_STAGE: Readonly<Record<Exclude<Stage, 'free'>, WorkerState>> = {
   starting: 'Idle',
   accepting: 'Idle',

@@ -26,7 +26,7 @@ export interface ScreenInput {
   readonly size: ScreenSize;
   /** Instead of how it stands with the master: that it cannot be asked, and why. */
   readonly trouble?: string | undefined;
-  /** Of the wall, `22:14:03`. */
+  /** The local time of day, `22:14:03`. */
   readonly clock: string;
 }
 

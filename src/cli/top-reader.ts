@@ -7,20 +7,20 @@ import type { Usage } from '../top/figures.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
 import { EXIT_UNAVAILABLE } from './control.js';
 
-/** What there is to see at one moment. */
-export type Look =
-  | { readonly kind: 'seen'; readonly live: ControlLive; readonly usage: ReadonlyMap<Pid, Usage> }
-  | { readonly kind: 'nothing'; readonly reason: string; readonly exitCode: number };
+/** What one reading of the master has found. */
+export type Reading =
+  | { readonly kind: 'live'; readonly live: ControlLive; readonly usage: ReadonlyMap<Pid, Usage> }
+  | { readonly kind: 'failed'; readonly reason: string; readonly exitCode: number };
 
 const PATIENCE_MS: Milliseconds = 5000;
-/** pidusage keeps a descriptor open for each; the busiest workers come first. */
+/** pidusage keeps a descriptor open for each worker; the busiest come first. */
 const MOST_MEASURED: Count = 500;
 
-// It tells on the terminal that `getconf` is missing, and takes the usual numbers then.
+// Where `getconf` is missing, pidusage says so on the terminal, and takes the usual numbers.
 process.env.PIDUSAGE_SILENT = '1';
 
-/** Asks the master what it knows, and the kernel what the workers use. */
-export class LookingGlass {
+/** Asks the master for its live figures, and the kernel for the CPU and memory of the workers. */
+export class MasterReader {
   readonly #path: string;
 
   /** @param path of the control socket */
@@ -28,26 +28,26 @@ export class LookingGlass {
     this.#path = path;
   }
 
-  async look(): Promise<Look> {
+  async read(): Promise<Reading> {
     const answer = await askMaster({
       path: this.#path,
       request: { verb: 'live' },
       tell: () => {},
       timeoutMs: PATIENCE_MS,
     });
-    if (answer.kind === 'timeout') return nothing(`nobody answers at ${this.#path} in time`);
-    if (answer.kind !== 'answered') return nothing(`no master answers at ${this.#path}: ${answer.reason}`);
+    if (answer.kind === 'timeout') return failed(`nobody answers at ${this.#path} in time`);
+    if (answer.kind !== 'answered') return failed(`no master answers at ${this.#path}: ${answer.reason}`);
     const { ok, exitCode, lines, data } = answer.result;
-    if (!ok) return nothing(`the master does not tell: ${terminalText(lines.join('; '))}`, exitCode);
-    if (!isControlLive(data)) return nothing('the master is of another version');
+    if (!ok) return failed(`the master does not tell: ${terminalText(lines.join('; '))}`, exitCode);
+    if (!isControlLive(data)) return failed('the master is of another version');
     // In another pid namespace the numbers are those of other processes.
     const isHere = data.master.pid === answer.master.pid;
-    return { kind: 'seen', live: data, usage: isHere ? await usageOf(data) : new Map() };
+    return { kind: 'live', live: data, usage: isHere ? await usageOf(data) : new Map() };
   }
 }
 
-function nothing(reason: string, exitCode = EXIT_UNAVAILABLE): Look {
-  return { kind: 'nothing', reason, exitCode };
+function failed(reason: string, exitCode = EXIT_UNAVAILABLE): Reading {
+  return { kind: 'failed', reason, exitCode };
 }
 
 function isControlLive(data: unknown): data is ControlLive {
@@ -75,7 +75,7 @@ async function usageOf({ pools }: ControlLive): Promise<ReadonlyMap<Pid, Usage>>
   );
 }
 
-/** Since the last call; 0 at the first. A process that has ended is left out. */
+/** CPU time since the last call; 0 at the first. A process that has ended is left out. */
 async function cpuOf(pids: readonly Pid[]): Promise<Record<string, { readonly cpu: number } | undefined>> {
   if (pids.length === 0) return {};
   try {
