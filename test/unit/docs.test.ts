@@ -4,9 +4,12 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { COMMANDS } from '../../src/cli/program.js';
+import { usageText } from '../../src/cli/usage.js';
 import { DIRECTIVES } from '../../src/config/directives.js';
+import { DESCRIPTORS } from '../../src/zygote/control-frames.js';
 
-// What README.md and docs/ say must exist: links, commands, directives, metrics, tests and npm scripts.
+// What README.md and docs/ say must exist: links, commands, options, directives, metrics, messages, tests and npm scripts;
+// and whoever begins at README finds every page.
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const PAGES = [
@@ -30,9 +33,9 @@ function linksOf(text: string): string[] {
   return [...text.replace(FENCE, '').matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
 }
 
-/** As the common renderers make it of a heading. */
+/** As the common renderers make them of headings: a heading that stands there again gets a number. */
 function anchorsOf(page: string): string[] {
-  return [
+  const headings = [
     ...textOf(page)
       .replace(FENCE, '')
       .matchAll(/^#+ (.*)$/gm),
@@ -42,7 +45,28 @@ function anchorsOf(page: string): string[] {
       .replace(/[^\w\- ]/g, '')
       .replaceAll(' ', '-'),
   );
+  return headings.map((anchor, index) => {
+    const before = headings.slice(0, index).filter((other) => other === anchor).length;
+    return before === 0 ? anchor : `${anchor}-${before}`;
+  });
 }
+
+/** The page or file that a link leads to, from the root of the repository, and the heading in it. */
+function targetOf(page: string, link: string): { file: string; anchor: string | undefined } {
+  const [path = '', anchor] = link.split('#');
+  return { file: path === '' ? page : relative(ROOT, resolve(ROOT, dirname(page), path)), anchor };
+}
+
+/** Text of all files below a folder whose names end so. */
+function sourceOf(folder: string, ending: RegExp): string {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => ending.test(name))
+    .map((name) => textOf(join(folder, name)))
+    .join('\n');
+}
+
+/** Its functions have names that look like those of metrics. */
+const RUNTIME = sourceOf('src/runtime', /\.[ch]$/);
 
 for (const page of PAGES) {
   const text = textOf(page);
@@ -50,10 +74,9 @@ for (const page of PAGES) {
   test(`${page}: every link leads to a file of the repository, and to a heading in it`, () => {
     const broken = linksOf(text).filter((link) => {
       if (/^https?:/.test(link)) return false;
-      const [file = '', anchor] = link.split('#');
-      const target = file === '' ? page : relative(ROOT, resolve(ROOT, dirname(page), file));
-      if (!existsSync(join(ROOT, target))) return true;
-      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+      const { file, anchor } = targetOf(page, link);
+      if (!existsSync(join(ROOT, file))) return true;
+      return anchor !== undefined && !anchorsOf(file).includes(anchor);
     });
     assert.deepEqual(broken, []);
   });
@@ -66,6 +89,20 @@ for (const page of PAGES) {
     );
     assert.deepEqual(
       named.filter((command) => !COMMANDS.some((name) => name === command)),
+      [],
+    );
+  });
+
+  test(`${page}: every option of tsfpm that it shows exists`, () => {
+    const known = new Set(usageText('tsfpm').match(/--[a-z][a-z-]+/g));
+    const lines = codeOf(text).flatMap((code) => code.replaceAll('\\\n', ' ').split('\n'));
+    const named = lines.flatMap((line) =>
+      [...line.replace(/#.*/, '').matchAll(/(?:^|[\s;&|/])tsfpm ([^;&|>]*)/g)].flatMap(([, words = '']) => [
+        ...(words.match(/(?<=^|\s)--[a-z][a-z-]+/g) ?? []),
+      ]),
+    );
+    assert.deepEqual(
+      named.filter((option) => !known.has(option)),
       [],
     );
   });
@@ -90,10 +127,10 @@ for (const page of PAGES) {
   });
 
   test(`${page}: every metric that it names exists`, () => {
-    const golden = textOf('test/golden/status/metrics.openmetrics');
+    const known = textOf('test/golden/status/metrics.openmetrics') + RUNTIME;
     const named = [...text.matchAll(/\b(?:tsfpm|phpfpm)_[a-z_]+[a-z]\b/g)].map(([name]) => name);
     assert.deepEqual(
-      named.filter((name) => !golden.includes(name)),
+      named.filter((name) => !known.includes(name)),
       [],
     );
   });
@@ -138,4 +175,37 @@ test('docs/security.md names tests that exist', () => {
     ({ file, words }) => !existsSync(join(ROOT, file)) || !textOf(file).includes(words),
   );
   assert.deepEqual(missing, []);
+});
+
+test('whoever begins at README.md finds every page', () => {
+  const found = new Set(['README.md']);
+  for (const page of found) {
+    const links = page.endsWith('.md') ? linksOf(textOf(page)) : [];
+    for (const link of links) if (!/^https?:/.test(link)) found.add(targetOf(page, link).file);
+  }
+  assert.deepEqual(
+    PAGES.filter((page) => !found.has(page)),
+    [],
+  );
+});
+
+test('docs/troubles.md quotes messages that exist', () => {
+  const source = sourceOf('src', /\.(?:ts|c|h)$/);
+  const [, table = ''] = textOf('docs/troubles.md').split('| the error log says |');
+  const rows = table.split('\n\n')[0]?.split('\n| `') ?? [];
+  const quoted = rows.slice(1).map((row) => row.split('`')[0] ?? '');
+  assert.ok(quoted.length >= 10, `${quoted.length} messages`);
+  // `...` is what is filled in; the C library has the words for an errno.
+  const parts = quoted.flatMap((message) => message.replace(/: [A-Z][\w ]+ \(\d+\)$/, '').split('...'));
+  assert.deepEqual(
+    parts.filter((part) => !source.includes(part.trim())),
+    [],
+  );
+});
+
+test('CONTRIBUTING.md gives gdb the runtime under the number that the workers have it under', () => {
+  assert.match(
+    textOf('CONTRIBUTING.md'),
+    new RegExp(` ${DESCRIPTORS.LIBRARY}< dist/runtime/\\S+\\.so$`, 'm'),
+  );
 });
