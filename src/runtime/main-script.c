@@ -11,17 +11,14 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "environment.h"
 #include "finish.h"
 #include "libc.h"
 #include "messages.h"
 #include "php.h"
-#include "request-head.h"
 #include "request-ini.h"
 #include "worker.h"
 
@@ -33,9 +30,6 @@ static struct {
     int (*header)(int operation, void *line);
     size_t (*write)(const char *, size_t);
     char *(*param)(const char *, size_t);
-    long (*ini_long)(const char *, size_t, int);
-    char *(*ini_string)(const char *, size_t, int);
-    char *(*real_path)(const char *, char *);
 } php;
 
 static bool is_possible;
@@ -65,11 +59,8 @@ void tsfpm_main_script_prepare(void)
     *(void **)&php.header = dlsym(RTLD_DEFAULT, "sapi_header_op");
     *(void **)&php.write = dlsym(RTLD_DEFAULT, "php_output_write");
     *(void **)&php.param = dlsym(RTLD_DEFAULT, "sapi_getenv");
-    *(void **)&php.ini_long = dlsym(RTLD_DEFAULT, "zend_ini_long");
-    *(void **)&php.ini_string = dlsym(RTLD_DEFAULT, "zend_ini_string");
-    *(void **)&php.real_path = dlsym(RTLD_DEFAULT, "tsrm_realpath");
     is_possible = sapi != NULL && php.get_stat != NULL && php.header != NULL && php.write != NULL &&
-                  php.param != NULL && php.ini_long != NULL && tsfpm_finish_prepare() && path_is_where_expected();
+                  php.param != NULL && tsfpm_finish_prepare() && path_is_where_expected();
 }
 
 /* A path is the client's: it may not make lines of its own in a log. */
@@ -122,47 +113,9 @@ void tsfpm_main_script_configure(const char *extensions)
         open_stream = *stream_function;
         *stream_function = on_open_stream;
     }
-    tsfpm_environment_configure();
     if (extensions != NULL && !is_possible)
         dprintf(STDERR_FILENO, "this version of PHP hides which script it runs: security.limit_extensions is NOT in "
                                "force, files of any name run as PHP\n");
-}
-
-/* ---- what the rewriting of a head goes by ---- */
-
-static bool fixes_path_info(void)
-{
-    return php.ini_long == NULL || php.ini_long("cgi.fix_pathinfo", sizeof "cgi.fix_pathinfo" - 1, 0) != 0;
-}
-
-static const char *doc_root(void)
-{
-    const char *root = php.ini_string != NULL ? php.ini_string("doc_root", sizeof "doc_root" - 1, 0) : NULL;
-    return root != NULL ? root : "";
-}
-
-/* php-cgi asks the same function in a moment; what it found is then in its cache. */
-static bool exists(const char *path)
-{
-    char buffer[PATH_MAX];
-    return php.real_path != NULL ? php.real_path(path, buffer) != NULL : access(path, F_OK) == 0;
-}
-
-long tsfpm_main_script_content_length(void)
-{
-    return sapi->content_length;
-}
-
-const struct tsfpm_script_rules *tsfpm_main_script_rules(void)
-{
-    static const struct tsfpm_script_rules rules = {fixes_path_info, doc_root, exists};
-    return &rules;
-}
-
-void tsfpm_main_script_tell_too_long(void)
-{
-    dprintf(STDERR_FILENO, "ERROR: a request's params are more than %u bytes; its connection is closed\n",
-            TSFPM_HEAD_MOST);
 }
 
 /* ---- what may run ---- */

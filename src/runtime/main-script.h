@@ -10,9 +10,4 @@ void tsfpm_main_script_configure(const char *limit_extensions);
 void tsfpm_main_script_check(void);     /* PHP's request start-up: refuses what is not to run */
 void tsfpm_main_script_check_end(void); /* PHP's request shutdown: tells of a script that could not be opened */
 
-long tsfpm_main_script_content_length(void); /* of the present request, as PHP has read it */
-struct tsfpm_script_rules;
-const struct tsfpm_script_rules *tsfpm_main_script_rules(void);
-void tsfpm_main_script_tell_too_long(void); /* that a request's params are more than it may have */
-
 #endif

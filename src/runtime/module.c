@@ -14,7 +14,6 @@
 #include "environment.h"
 #include "error-header.h"
 #include "finish.h"
-#include "foreign-fork.h"
 #include "get-status.h"
 #include "libc.h"
 #include "locked-values.h"
@@ -24,6 +23,8 @@
 #include "request-body.h"
 #include "request-ini.h"
 #include "sapi-name.h"
+#include "script-child.h"
+#include "script-rules.h"
 #include "signals.h"
 #include "worker.h"
 
@@ -63,7 +64,7 @@ static int request_startup(int type, int module_number)
     (void)module_number;
     if (tsfpm_role != TSFPM_ROLE_WORKER) return 0;
     tsfpm_locked_values_set();
-    tsfpm_signals_watch();
+    tsfpm_signals_watch(tsfpm_finish_request);
     tsfpm_worker_request_starts();
     tsfpm_access_log_request_starts();
     tsfpm_error_header_request_starts();
@@ -174,6 +175,7 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     register_functions(&module, standard);
     tsfpm_sapi_name_set();
     tsfpm_access_log_prepare();
+    tsfpm_script_rules_prepare();
     tsfpm_main_script_prepare();
     tsfpm_request_ini_prepare();
     tsfpm_messages_prepare();

@@ -42,6 +42,9 @@ struct execute_data {
     uint32_t argument_count;
 };
 
+/* Zend/zend_compile.h zif_handler: a function that is written in C */
+typedef void tsfpm_php_function(struct execute_data *call, struct zval *result);
+
 /* main/SAPI.h, the start of sapi_module_struct: what php-cgi does for PHP, and the runtime here and there in its place. */
 struct sapi_headers;
 struct sapi_module {

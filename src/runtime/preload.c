@@ -29,6 +29,7 @@
 #include "output.h"
 #include "sapi-name.h"
 #include "scoreboard.h"
+#include "script-child.h"
 #include "signals.h"
 #include "title.h"
 #include "worker.h"
@@ -93,7 +94,7 @@ __attribute__((destructor)) static void finish(void)
 TSFPM_EXPORT pid_t setsid(void)
 {
     if (tsfpm_role == TSFPM_ROLE_STARTING) {
-        tsfpm_signals_chain();
+        tsfpm_signals_chain(tsfpm_worker_leave);
         tsfpm_worker_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
         tsfpm_role = TSFPM_ROLE_ARMED;
     }

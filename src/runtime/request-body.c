@@ -17,7 +17,6 @@
 
 #include "file-status.h"
 #include "libc.h"
-#include "main-script.h"
 #include "php.h"
 
 #define E_WARNING 2
@@ -27,6 +26,8 @@ static struct {
     char *(*param)(const char *, size_t);
     void (*error)(int type, const char *format, ...);
 } php;
+
+static const struct sapi_globals *sapi;
 
 static int body = -1;
 static enum { NOT_ASKED, IN_FILE, IN_STREAM, NOWHERE } where;
@@ -70,7 +71,7 @@ static void open_body(const char *path)
         complain(path, "not a regular file", EINVAL);
     } else {
         where = IN_FILE;
-        left = tsfpm_main_script_content_length();
+        left = sapi->content_length;
     }
 }
 
@@ -101,10 +102,11 @@ static size_t read_body(char *buffer, size_t size)
 
 void tsfpm_request_body_prepare(void)
 {
-    struct sapi_module *sapi = tsfpm_sapi_module();
-    if (sapi == NULL) return;
-    php.param = sapi->getenv; /* tells of the worker's environment, too */
+    struct sapi_module *module = tsfpm_sapi_module();
+    sapi = dlsym(RTLD_DEFAULT, "sapi_globals");
+    if (module == NULL || sapi == NULL) return;
+    php.param = module->getenv; /* tells of the worker's environment, too */
     *(void **)&php.error = dlsym(RTLD_DEFAULT, "zend_error");
-    php.read_post = sapi->read_post;
-    sapi->read_post = read_body;
+    php.read_post = module->read_post;
+    module->read_post = read_body;
 }

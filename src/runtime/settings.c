@@ -8,6 +8,7 @@
 #include "access-log.h"
 #include "allowed-clients.h"
 #include "control.h"
+#include "environment.h"
 #include "jail.h"
 #include "libc.h"
 #include "locked-values.h"
@@ -158,6 +159,7 @@ void tsfpm_settings_take(struct tsfpm_settings *settings, const uint8_t *payload
     read_lists(payload, end);
     tsfpm_relay_configure(given.status_path, given.ping_path);
     tsfpm_main_script_configure(given.limit_extensions);
+    tsfpm_environment_configure();
     if (given.allowed_clients != NULL) tsfpm_allowed_clients_configure(given.allowed_clients);
     /* Each worker tells of them, as under php-fpm; where nothing that it says is kept, they must not go unsaid. */
     if (!settings->catches_output) tsfpm_allowed_clients_tell_mistakes();

@@ -21,10 +21,8 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "finish.h"
 #include "libc.h"
 #include "php.h"
-#include "worker.h"
 
 static const int sent_to_everybody[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
@@ -59,6 +57,7 @@ void tsfpm_signals_release(void)
 
 /* ---- a worker's handlers ---- */
 
+static void (*leave)(void);
 static void (*php_term_handler)(int), (*php_usr1_handler)(int);
 
 /* As it would without us: a script's child has no request to finish. */
@@ -78,7 +77,7 @@ static void on_leave(int signal_number)
     int saved_errno = errno;
     if (tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD) die_of(signal_number);
     if (tsfpm_role == TSFPM_ROLE_WORKER) {
-        tsfpm_worker_leave();
+        leave();
         /* php-cgi's own handler makes its loop end. */
         void (*php_handler)(int) = signal_number == SIGUSR1 ? php_usr1_handler : php_term_handler;
         if (php_handler != NULL) php_handler(signal_number);
@@ -101,8 +100,9 @@ static void chain(int signal_number, void (*handler)(int), void (**previous)(int
     sigaction(signal_number, &ours, NULL);
 }
 
-void tsfpm_signals_chain(void)
+void tsfpm_signals_chain(void (*leave_worker)(void))
 {
+    leave = leave_worker;
     chain(SIGTERM, on_leave, &php_term_handler);
     chain(SIGUSR1, on_leave, &php_usr1_handler);
     chain(SIGQUIT, on_leave, NULL); /* php-fpm's workers finish their request on QUIT; php-cgi has no handler */
@@ -140,8 +140,7 @@ void tsfpm_signals_restore(void)
     tsfpm_signals_release();
 }
 
-typedef void php_function(struct execute_data *call, struct zval *result);
-static php_function *php_signal, *php_sigprocmask, *php_alarm;
+static tsfpm_php_function *php_signal, *php_sigprocmask, *php_alarm;
 
 static void watched_signal(struct execute_data *call, struct zval *result)
 {
@@ -164,19 +163,19 @@ static void watched_alarm(struct execute_data *call, struct zval *result)
 /* Zend/zend_compile.h: where zend_internal_function has its handler depends on PHP's version. */
 #define WORDS_LOOKED_AT 12
 
-typedef php_function **find_function(const char *name, size_t length);
+typedef tsfpm_php_function **find_function(const char *name, size_t length);
 
 /* As found in a function whose handler is known. Returns 0 where it is not there: the administrator can disable any. */
-static size_t handler_place(find_function *find)
+static size_t handler_place(find_function *find, tsfpm_php_function *finish_request)
 {
     static const char name[] = "fastcgi_finish_request";
-    php_function **words = find(name, sizeof name - 1);
+    tsfpm_php_function **words = find(name, sizeof name - 1);
     for (size_t i = 1; words != NULL && i < WORDS_LOOKED_AT; i++)
-        if (words[i] == tsfpm_finish_request) return i;
+        if (words[i] == finish_request) return i;
     return 0;
 }
 
-void tsfpm_signals_watch(void)
+void tsfpm_signals_watch(tsfpm_php_function *finish_request)
 {
     static bool is_done;
     if (is_done) return;
@@ -184,7 +183,7 @@ void tsfpm_signals_watch(void)
     static const struct {
         const char *name;
         size_t length;
-        php_function **original, *watched;
+        tsfpm_php_function **original, *watched;
     } functions[] = {
         {"pcntl_signal", sizeof "pcntl_signal" - 1, &php_signal, watched_signal},
         {"pcntl_sigprocmask", sizeof "pcntl_sigprocmask" - 1, &php_sigprocmask, watched_sigprocmask},
@@ -192,9 +191,9 @@ void tsfpm_signals_watch(void)
     };
     find_function *find;
     *(void **)&find = dlsym(RTLD_DEFAULT, "zend_fetch_function_str");
-    size_t place = find != NULL ? handler_place(find) : 0;
+    size_t place = find != NULL ? handler_place(find, finish_request) : 0;
     for (size_t i = 0; place != 0 && i < sizeof functions / sizeof *functions; i++) {
-        php_function **words = find(functions[i].name, functions[i].length);
+        tsfpm_php_function **words = find(functions[i].name, functions[i].length);
         if (words == NULL) continue;
         *functions[i].original = words[place];
         words[place] = functions[i].watched;

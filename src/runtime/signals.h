@@ -5,9 +5,17 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "php.h"
+
 void tsfpm_signals_hold(void);    /* in the constructor: those that may be sent to everybody wait from here on */
 void tsfpm_signals_release(void); /* back to the mask from before that. Async-signal-safe */
-void tsfpm_signals_chain(void);   /* in the zygote, before php-cgi keeps its own handlers for the workers */
+
+/*
+ * In the zygote, before php-cgi keeps its own handlers for the workers. `leave` is called in a worker that is told to end
+ * after what it has in hand; only async-signal-safe calls.
+ */
+void tsfpm_signals_chain(void (*leave)(void));
+
 void tsfpm_signals_hold_all(sigset_t *held); /* in the zygote, for good: all but faults */
 
 /*
@@ -16,7 +24,11 @@ void tsfpm_signals_hold_all(sigset_t *held); /* in the zygote, for good: all but
  */
 void tsfpm_signals_obey(void);
 
-void tsfpm_signals_watch(void); /* PHP's request start-up */
+/*
+ * PHP's request start-up. `finish_request` is the handler of fastcgi_finish_request(): where PHP keeps that, it keeps
+ * those of the functions that are watched.
+ */
+void tsfpm_signals_watch(tsfpm_php_function *finish_request);
 extern bool tsfpm_signals_are_changed; /* by the script of a request that is over, or by the present one */
 void tsfpm_signals_restore(void);      /* with nothing in hand: as they were when the worker was ready */
 

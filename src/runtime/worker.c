@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,9 +23,7 @@
 #include "ask.h"
 #include "control.h"
 #include "fastcgi.h"
-#include "foreign-fork.h"
 #include "libc.h"
-#include "main-script.h"
 #include "messages.h"
 #include "output.h"
 #include "relay.h"
@@ -32,6 +31,8 @@
 #include "request-head.h"
 #include "request-phase.h"
 #include "scoreboard.h"
+#include "script-child.h"
+#include "script-rules.h"
 #include "signals.h"
 #include "timeout.h"
 
@@ -552,7 +553,7 @@ static bool answer_page(void)
     if (match != TSFPM_RELAY_YES) return false;
     tsfpm_access_log_page_starts(input + input_start, request.length);
     /* Only the page tells of it, which names a script that is there, as php-fpm's does. */
-    bool has_script = tsfpm_finds_script(request.script, request.script_length, tsfpm_main_script_rules());
+    bool has_script = tsfpm_finds_script(request.script, request.script_length, tsfpm_script_rules());
     follow(input + input_start, request.length, true);
     input_start += request.length;
     connection_used = true;
@@ -593,13 +594,15 @@ static bool prepare_head(void)
     size_t taken;
     enum tsfpm_head_verdict verdict;
     head_start = head_end = 0;
-    do verdict = tsfpm_head_look(input + input_start, input_end - input_start, tsfpm_main_script_rules(), head,
-                                 sizeof head, &taken, &head_end);
+    do verdict = tsfpm_head_look(input + input_start, input_end - input_start, tsfpm_script_rules(), head, sizeof head,
+                                 &taken, &head_end);
     while (verdict == TSFPM_HEAD_INCOMPLETE && receive_more());
     if (verdict == TSFPM_HEAD_REWRITTEN) input_start += taken;
     else head_end = 0;
     bool is_too_long = verdict == TSFPM_HEAD_REFUSED || (verdict == TSFPM_HEAD_INCOMPLETE && !input_eof);
-    if (is_too_long) tsfpm_main_script_tell_too_long();
+    if (is_too_long)
+        dprintf(STDERR_FILENO, "ERROR: a request's params are more than %u bytes; its connection is closed\n",
+                TSFPM_HEAD_MOST);
     return !is_too_long;
 }
 

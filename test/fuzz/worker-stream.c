@@ -80,11 +80,7 @@ void tsfpm_access_log_request_ends(uint64_t start, uint64_t duration, uint64_t m
     (void)start, (void)duration, (void)memory;
     abort();
 }
-const struct tsfpm_script_rules *tsfpm_main_script_rules(void)
-{
-    abort();
-}
-void tsfpm_main_script_tell_too_long(void)
+const struct tsfpm_script_rules *tsfpm_script_rules(void)
 {
     abort();
 }

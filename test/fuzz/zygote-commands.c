@@ -91,6 +91,10 @@ void tsfpm_main_script_configure(const char *limit_extensions)
     free((char *)limit_extensions);
 }
 
+void tsfpm_environment_configure(void)
+{
+}
+
 void tsfpm_allowed_clients_configure(const char *list)
 {
     free((char *)list);

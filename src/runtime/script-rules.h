@@ -1,0 +1,10 @@
+/* What PHP says about finding a script: its settings, and its own look at the file system. */
+#ifndef TSFPM_SCRIPT_RULES_H
+#define TSFPM_SCRIPT_RULES_H
+
+#include "script-path.h"
+
+void tsfpm_script_rules_prepare(void); /* once PHP is there */
+const struct tsfpm_script_rules *tsfpm_script_rules(void);
+
+#endif
