@@ -49,7 +49,8 @@ static void in_child(void)
     case TSFPM_ROLE_SCRIPT_CHILD: return; /* has nothing */
     case TSFPM_ROLE_STARTING:
     case TSFPM_ROLE_ARMED:
-        give_up_start(); /* signals stay held: one that ended this child would end the start of its pool */
+        give_up_start();
+        tsfpm_signals_survive(); /* one that ended opcache's child would end the start of its pool */
         tsfpm_role = TSFPM_ROLE_NONE;
         break;
     case TSFPM_ROLE_ZYGOTE:

@@ -2,6 +2,9 @@
  * Signals, which may be sent to everybody: `systemctl kill -s USR2`, a supervisor's stop of a whole group.
  *
  *   zygote   none, from its constructor on: it takes orders through its channel alone, and ends with the master
+ *   children forked while it starts (opcache's preloading, a daemon of an extension): a handler that does nothing, and
+ *            nothing is blocked, so that a program that they execute has the default actions and can be told to end. One
+ *            that is started by posix_spawn() inherits what the zygote blocks
  *   worker   TERM, QUIT, INT, USR1: finishes what it has in hand, then leaves. USR2, HUP: meant for the master
  *   programs and children of scripts: their default actions. So a worker has a handler that does nothing where it could
  *            ignore a signal: a program would inherit that.
@@ -98,6 +101,16 @@ static void chain(int signal_number, void (*handler)(int), void (**previous)(int
     if (previous != NULL && !(old.sa_flags & SA_SIGINFO) && old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)
         *previous = old.sa_handler;
     sigaction(signal_number, &ours, NULL);
+}
+
+void tsfpm_signals_survive(void)
+{
+    const struct sigaction ours = {.sa_handler = on_nothing, .sa_flags = SA_RESTART};
+    struct sigaction now;
+    for (size_t i = 0; i < sizeof sent_to_everybody / sizeof *sent_to_everybody; i++)
+        if (sigaction(sent_to_everybody[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            sigaction(sent_to_everybody[i], &ours, NULL);
+    tsfpm_signals_release();
 }
 
 void tsfpm_signals_chain(void (*leave_worker)(void))

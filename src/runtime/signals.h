@@ -11,6 +11,12 @@ void tsfpm_signals_hold(void);    /* in the constructor: those that may be sent 
 void tsfpm_signals_release(void); /* back to the mask from before that. Async-signal-safe */
 
 /*
+ * In a child that is forked while the zygote starts: it survives what is sent to everybody, and what it executes can be
+ * told to end. Async-signal-safe.
+ */
+void tsfpm_signals_survive(void);
+
+/*
  * In the zygote, before php-cgi keeps its own handlers for the workers. `leave` is called in a worker that is told to end
  * after what it has in hand; only async-signal-safe calls.
  */

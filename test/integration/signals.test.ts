@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
@@ -147,6 +148,27 @@ for (const [signal, timeout] of [
     assert.deepEqual(await tsfpm.ended(), { code: 0, signal: null });
     assert.deepEqual(tsfpm.family(), []);
   });
+
+test('programs that are started while PHP loads can be told to end', { skip: unlessRoot }, async (t) => {
+  // No shell: some of them begin by unblocking all.
+  const preload = `<?php $grep = proc_open(['grep', 'Sig', '/proc/self/status'], [1 => ['pipe', 'w']], $pipes);
+    file_put_contents(__DIR__ . '/../marks/signals', stream_get_contents($pipes[1]));`;
+  const tsfpm = await startTsfpm(t, {
+    pools: {
+      www: {
+        'php_admin_value[opcache.enable]': '1',
+        'php_admin_value[opcache.preload]': '{folder}/www/preload.php',
+        'php_admin_value[opcache.preload_user]': WORKER_USER,
+      },
+    },
+    files: { ...files, 'preload.php': preload },
+  });
+  const signals = readFileSync(tsfpm.folder.at('marks/signals'), 'utf8');
+  assert.match(signals, /^SigBlk:\t0{16}$/m);
+  const ignored = /^SigIgn:\t([0-9a-f]+)$/m.exec(signals)?.[1] ?? '';
+  for (const signal of [...HARMLESS, ...FATAL])
+    assert.equal((BigInt(`0x${ignored}`) >> BigInt(constants.signals[signal] - 1)) & 1n, 0n, signal);
+});
 
 test('signals while a zygote loads PHP change nothing', { skip: unlessRoot }, async (t) => {
   const preload = `<?php touch(__DIR__ . '/../marks/loading'); usleep(400000);`;
