@@ -78,6 +78,8 @@ void tsfpm_channel_close(uint32_t slot)
 {
     struct channel *channel = &channels[slot];
     if (channel->fd < 0) return;
+    /* A worker that was forked just now may still hold it: then closing it does not take it out. */
+    tsfpm_events_unwatch(channel->fd);
     close(channel->fd);
     channel->fd = -1;
     forget_answer(channel);

@@ -94,7 +94,9 @@ int tsfpm_forward_open(uint32_t slot, pid_t pid, int out, int err)
 static void close_pipe(uint32_t slot, int stream)
 {
     if (sources[slot].pipes[stream] < 0) return;
-    close(sources[slot].pipes[stream]); /* leaves the epoll set by that */
+    /* A worker that was forked just now may still hold it: then closing it does not take it out. */
+    epoll_ctl(pipes_epoll, EPOLL_CTL_DEL, sources[slot].pipes[stream], NULL);
+    close(sources[slot].pipes[stream]);
     sources[slot].pipes[stream] = -1;
 }
 

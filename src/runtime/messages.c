@@ -7,6 +7,7 @@
 #include "messages.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -68,10 +69,18 @@ static struct iovec piece(const char *text)
     return (struct iovec){.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
 }
 
-static void write_line(const struct iovec *pieces, size_t count)
+/* A signal may end a call in the middle of a long line. */
+static void write_line(struct iovec *pieces, size_t count)
 {
-    ssize_t written = writev(STDERR_FILENO, pieces, (int)count);
-    (void)written; /* nobody is left to tell */
+    while (count > 0) {
+        ssize_t written = writev(STDERR_FILENO, pieces, (int)count);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return; /* nobody is left to tell */
+        for (; count > 0 && (size_t)written >= pieces->iov_len; pieces++, count--) written -= (ssize_t)pieces->iov_len;
+        if (count == 0) return;
+        pieces->iov_base = (char *)pieces->iov_base + written;
+        pieces->iov_len -= (size_t)written;
+    }
 }
 
 void tsfpm_messages_configure(enum tsfpm_level lowest)
@@ -87,8 +96,8 @@ void tsfpm_message_from(enum tsfpm_level level, const char *function, const char
         [TSFPM_LEVEL_ERROR] = "ERROR: ", [TSFPM_LEVEL_ALERT] = "ALERT: ",
     };
     bool with_place = log_level == TSFPM_LEVEL_DEBUG;
-    const struct iovec pieces[] = {piece(words[level]), piece(with_place ? function : ""), piece(with_place ? line : ""),
-                                   piece(front), piece(text), piece("\n")};
+    struct iovec pieces[] = {piece(words[level]), piece(with_place ? function : ""), piece(with_place ? line : ""),
+                             piece(front), piece(text), piece("\n")};
     if (level >= log_level) write_line(pieces, sizeof pieces / sizeof *pieces);
     tsfpm_message_to_client(front, text);
 }
@@ -102,7 +111,7 @@ static void on_log(const char *message, int syslog_priority)
     tsfpm_message(TSFPM_LEVEL_NOTICE, PHP_MESSAGE, message);
     if (log_level <= TSFPM_LEVEL_NOTICE) return;
     /* php-fpm hides the level then, and nothing else. */
-    const struct iovec pieces[] = {piece(PHP_MESSAGE), piece(message), piece("\n")};
+    struct iovec pieces[] = {piece(PHP_MESSAGE), piece(message), piece("\n")};
     write_line(pieces, sizeof pieces / sizeof *pieces);
 }
 

@@ -151,6 +151,8 @@ void tsfpm_workers_tend(void)
 int tsfpm_workers_patience_ms(void)
 {
     int output_ms = tsfpm_forward_wait_ms();
+    /* The pause is over: what an ended worker printed can be read, and nothing may be left that tells of it. */
+    if (output_ms < 0 && ended > 0) return 0;
     if (!any_leaving()) return output_ms;
     return output_ms >= 0 && output_ms < LEAVE_CHECK_MS ? output_ms : LEAVE_CHECK_MS;
 }
