@@ -24,7 +24,8 @@ export function quantileS({ boundsS, counts }: Buckets, share: number): Seconds 
     const count = counts[index] ?? 0;
     if (count > 0 && below + count >= wanted) {
       const lowerS = boundsS[index - 1] ?? 0;
-      return lowerS + ((upperS - lowerS) * (wanted - below)) / count;
+      // Rounding must not lead out of the bucket.
+      return Math.min(upperS, lowerS + ((upperS - lowerS) * (wanted - below)) / count);
     }
     below += count;
   }

@@ -6,7 +6,7 @@ import { definedPhpCgi, type PhpOptions, phpOptionArguments, quoteIni } from './
 import { findPhpCgi, PhpBinaryError } from './php-binary.js';
 
 /** Prints one setting of php.ini; dist/src/pool/ -> src/pool/. */
-const SCRIPT = fileURLToPath(new URL('./php-ini.php', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../../../src/zygote/php-ini.php', import.meta.url));
 const PATIENCE_MS: Milliseconds = 10_000;
 
 /**

@@ -11,7 +11,7 @@ import { until } from '../helpers/wait.js';
 // Backtraces read from outside, beside the one that PHP gives at the same place. TSFPM_PHP_CGI names another php-cgi.
 
 /** dist/test/integration/ -> test/fixtures/ */
-const SCRIPT = fileURLToPath(new URL('../fixtures/backtrace/nested.php', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../../../test/fixtures/backtrace/nested.php', import.meta.url));
 const BINARY = findPhpCgi(process.env.TSFPM_PHP_CGI || undefined, process.env.PATH);
 const VERSION = execFileSync(BINARY, ['-n', '-v'], { encoding: 'utf8' }).split(' ')[1] ?? '';
 
