@@ -1,10 +1,9 @@
 import type { Count, Milliseconds } from '../units.js';
+import { varied } from './back-off.js';
 
 const FIRST_DELAY_MS: Milliseconds = 100;
 /** Clients may be waiting for the first process that is allowed. */
 const LONGEST_DELAY_MS: Milliseconds = 2000;
-/** Share of a delay by which it varies: pools that were refused together do not try together. */
-const JITTER = 0.25;
 /** Without a refusal. Where a limit is reached some forks succeed now and then: that is no end of it yet. */
 const EPISODE_END_MS: Milliseconds = 10_000;
 
@@ -34,7 +33,7 @@ export class ForkRefusals {
    */
   nextDelay(random: number): Milliseconds {
     const delayMs = Math.min(FIRST_DELAY_MS * 2 ** Math.min(this.#rounds++, 10), LONGEST_DELAY_MS);
-    return delayMs * (1 - JITTER + 2 * JITTER * random);
+    return varied(delayMs, random);
   }
 
   onForked(): void {

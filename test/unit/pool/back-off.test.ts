@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  failuresAfter,
-  replacementDelay,
-  type UnexpectedEnd,
-} from '../../../../src/pool/scaling/back-off.js';
+import { failuresAfter, replacementDelay, type UnexpectedEnd } from '../../../src/pool/back-off.js';
 
 const MIDDLE = 0.5;
 const end = (more: Partial<UnexpectedEnd>): UnexpectedEnd => ({
