@@ -17,7 +17,7 @@
 #include "libc.h"
 #include "log-ring.h"
 #include "php.h"
-#include "relay.h"
+#include "page-request.h"
 #include "scoreboard.h"
 
 #define FIELDS_MOST 64
@@ -262,7 +262,7 @@ void tsfpm_access_log_page_starts(const uint8_t *records, size_t length)
         if (field->kind == TSFPM_LOG_PEER) {
             add_peer(field);
         } else if (field->kind != TSFPM_LOG_HEADER) {
-            value = tsfpm_relay_param(records, length, name, &value_length);
+            value = tsfpm_page_param(records, length, name, &value_length);
             add_text(field, value, value_length);
         }
     }

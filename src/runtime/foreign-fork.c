@@ -16,13 +16,15 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "control.h"
 #include "descriptors.h"
+#include "leave.h"
 #include "libc.h"
+#include "request-phase.h"
 #include "scoreboard.h"
 #include "script-child.h"
 #include "signals.h"
-#include "worker.h"
 
 bool tsfpm_is_forking_worker;
 
@@ -37,7 +39,7 @@ static void give_up_start(void)
 
 static void before(void)
 {
-    if (tsfpm_role == TSFPM_ROLE_WORKER) tsfpm_script_child_before_fork(tsfpm_worker_has_answered_early());
+    if (tsfpm_role == TSFPM_ROLE_WORKER) tsfpm_script_child_before_fork(tsfpm_phase_is(TSFPM_PHASES_ANSWERED_EARLY));
 }
 
 /* Only async-signal-safe calls: PHP may have threads. */
@@ -59,7 +61,8 @@ static void in_child(void)
         tsfpm_role = TSFPM_ROLE_NONE;
         break;
     case TSFPM_ROLE_WORKER:
-        tsfpm_worker_close_descriptors();
+        tsfpm_stop_listening();
+        tsfpm_ask_end();
         tsfpm_script_child_begin();
         break;
     }

@@ -15,12 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "finish.h"
 #include "libc.h"
 #include "messages.h"
+#include "own-slot.h"
 #include "php.h"
 #include "request-ini.h"
-#include "worker.h"
 
 #define TEXT_MOST 4096
 
@@ -138,7 +139,7 @@ static bool may_run(const char *path)
 /* `status` NULL leaves it at 200. */
 static void answer(const char *status, const char *body)
 {
-    tsfpm_worker_hide_broken_connection(true); /* the end of a request that has not started would end the worker */
+    tsfpm_client_may_be_gone = true; /* the end of a request that has not started would end the worker */
     if (status != NULL) {
         struct header_line line = {.line = status, .length = strlen(status)};
         php.header(SAPI_HEADER_REPLACE, &line);
@@ -178,7 +179,7 @@ void tsfpm_main_script_check(void)
     if (sapi->request_method == NULL && php.param("REQUEST_METHOD", sizeof "REQUEST_METHOD" - 1) == NULL) {
         answer(NULL, "");
     } else if (sapi->path_translated == NULL) {
-        tsfpm_worker_has_no_script();
+        tsfpm_own_slot_has_no_script();
         tsfpm_message(TSFPM_LEVEL_DEBUG, "", "Primary script unknown");
         answer("HTTP/1.1 404 Not Found", "File not found.\n");
     } else if (!may_run(sapi->path_translated)) {

@@ -12,10 +12,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "fastcgi.h"
 #include "libc.h"
 #include "php.h"
-#include "worker.h"
 
 static long (*ini_long)(const char *, size_t, int);
 static void (*log_elsewhere)(const char *, int);
@@ -40,7 +40,7 @@ void tsfpm_messages_send(void)
 {
     size_t length = waiting_length;
     waiting_length = 0; /* first: sending is writing, which comes here */
-    if (length > 0) tsfpm_worker_write_stderr(waiting.header, length);
+    if (length > 0) tsfpm_client_write_stderr(waiting.header, length);
 }
 
 static void wait_to_be_sent(const char *text)

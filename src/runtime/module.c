@@ -22,11 +22,11 @@
 #include "php.h"
 #include "request-body.h"
 #include "request-ini.h"
+#include "request.h"
 #include "sapi-name.h"
 #include "script-child.h"
 #include "script-rules.h"
 #include "signals.h"
-#include "worker.h"
 
 /* Zend/zend_modules.h, builds without thread safety */
 struct module_entry {
@@ -65,7 +65,7 @@ static int request_startup(int type, int module_number)
     if (tsfpm_role != TSFPM_ROLE_WORKER) return 0;
     tsfpm_locked_values_set();
     tsfpm_signals_watch(tsfpm_finish_request);
-    tsfpm_worker_request_starts();
+    tsfpm_request_starts();
     tsfpm_access_log_request_starts();
     tsfpm_error_header_request_starts();
     tsfpm_main_script_check();
@@ -79,7 +79,7 @@ static int request_shutdown(int type, int module_number)
     if (tsfpm_role != TSFPM_ROLE_WORKER) return 0;
     tsfpm_main_script_check_end();
     tsfpm_request_body_ends();
-    tsfpm_worker_request_ends(memory_peak_usage(true));
+    tsfpm_request_ends(memory_peak_usage(true));
     return 0;
 }
 

@@ -22,9 +22,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "control.h"
 #include "descriptors.h"
 #include "foreign-fork.h"
+#include "input.h"
+#include "leave.h"
 #include "libc.h"
 #include "output.h"
 #include "sapi-name.h"
@@ -94,8 +97,8 @@ __attribute__((destructor)) static void finish(void)
 TSFPM_EXPORT pid_t setsid(void)
 {
     if (tsfpm_role == TSFPM_ROLE_STARTING) {
-        tsfpm_signals_chain(tsfpm_worker_leave);
-        tsfpm_worker_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
+        tsfpm_signals_chain(tsfpm_leave);
+        tsfpm_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
         tsfpm_role = TSFPM_ROLE_ARMED;
     }
     return tsfpm_libc()->setsid();
@@ -130,7 +133,7 @@ TSFPM_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 TSFPM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-    if (count == 1 && is_client(fds[0].fd) && !is_script_child()) return tsfpm_worker_poll(fds, timeout_ms);
+    if (count == 1 && is_client(fds[0].fd) && !is_script_child()) return tsfpm_input_poll(fds, timeout_ms);
     return tsfpm_libc()->poll(fds, count, timeout_ms);
 }
 #pragma GCC diagnostic pop
@@ -143,7 +146,7 @@ TSFPM_EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout_ms, si
 
 TSFPM_EXPORT ssize_t read(int fd, void *buffer, size_t size)
 {
-    if (is_client(fd)) return tsfpm_worker_read(buffer, size);
+    if (is_client(fd)) return tsfpm_input_read(buffer, size);
     return tsfpm_libc()->read(fd, buffer, size);
 }
 

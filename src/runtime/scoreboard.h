@@ -31,7 +31,7 @@
 #define TSFPM_HEADER_SIZE 4096u
 #define TSFPM_SLOT_SIZE 8192u
 #define TSFPM_PARAMS_SIZE 7680u
-#define TSFPM_DURATION_BUCKETS 16u /* upper bounds in worker.c and src/scoreboard/layout.ts; the last has none */
+#define TSFPM_DURATION_BUCKETS 16u /* upper bounds in own-slot.c and src/scoreboard/layout.ts; the last has none */
 
 /* Stages of a worker; php-fpm's, and one for a kept-alive connection that waits, which there counts as running. */
 enum tsfpm_stage {

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "client.h"
 #include "libc.h"
 #include "php.h"
-#include "worker.h"
 
 /* A child that says so much means it: it is not kept until a flush. Bytes. */
 #define KEPT_MOST (8u * 1024 * 1024)

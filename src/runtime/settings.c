@@ -14,7 +14,7 @@
 #include "locked-values.h"
 #include "main-script.h"
 #include "messages.h"
-#include "relay.h"
+#include "page-request.h"
 #include "title.h"
 
 /* What is used up once all settings are read. */
@@ -157,7 +157,7 @@ void tsfpm_settings_take(struct tsfpm_settings *settings, const uint8_t *payload
     struct rlimit *files = &settings->identity.files;
     if (given.soft_files >= 0 && (rlim_t)given.soft_files < files->rlim_cur) files->rlim_cur = (rlim_t)given.soft_files;
     read_lists(payload, end);
-    tsfpm_relay_configure(given.status_path, given.ping_path);
+    tsfpm_pages_configure(given.status_path, given.ping_path);
     tsfpm_main_script_configure(given.limit_extensions);
     tsfpm_environment_configure();
     if (given.allowed_clients != NULL) tsfpm_allowed_clients_configure(given.allowed_clients);

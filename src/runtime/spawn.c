@@ -18,6 +18,7 @@
 #include "descriptors.h"
 #include "foreign-fork.h"
 #include "forward.h"
+#include "leave.h"
 #include "libc.h"
 #include "output.h"
 #include "scoreboard.h"
@@ -66,7 +67,7 @@ static void become_worker(const struct plan *plan)
     if (settings->worker_title != NULL) tsfpm_title_set(settings->worker_title);
     /* Up to here what goes wrong is told in any case: php-fpm then shows nothing but an exit code. */
     tsfpm_output_begin(plan->slot, settings->catches_output);
-    if (plan->is_probe) tsfpm_worker_limit_requests(NULL); /* the master ends it, once it has its answer */
+    if (plan->is_probe) tsfpm_limit_requests(NULL); /* the master ends it, once it has its answer */
     else tsfpm_allowed_clients_tell_mistakes();
     if (!plan->is_probe) tsfpm_access_log_begin(plan->slot);
     tsfpm_worker_begin(plan->slot, listen_fd, channel);

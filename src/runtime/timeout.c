@@ -15,17 +15,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "control.h"
 #include "fastcgi.h"
+#include "input.h"
 #include "libc.h"
 #include "request-phase.h"
-#include "worker.h"
 
 /* How long a client that is still sending its request is listened to, so that it sees the answer; the master waits 1 s. */
 #define LISTEN_MS 300
 #define PAUSE_MS 5
-
-volatile sig_atomic_t tsfpm_response_has_begun;
 
 static const char page[] = "Status: 504 Gateway Timeout\r\n"
                            "Content-Type: text/plain;charset=UTF-8\r\n"
@@ -57,7 +56,7 @@ static void on_time_out(int signal_number, siginfo_t *info, void *context)
             tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
             /* A connection that is closed with something unread takes its answer back. */
             const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000l};
-            for (int waited_ms = 0; waited_ms < LISTEN_MS && !tsfpm_worker_take_rest(); waited_ms += PAUSE_MS)
+            for (int waited_ms = 0; waited_ms < LISTEN_MS && !tsfpm_input_take_rest(); waited_ms += PAUSE_MS)
                 nanosleep(&pause, NULL);
         }
         /* Programs that the script started may hold the connection as well: for the client it ends now. */

@@ -10,8 +10,8 @@
 #include "channels.h"
 #include "control.h"
 #include "forward.h"
+#include "kept-connection.h"
 #include "scoreboard.h"
-#include "worker.h"
 
 /* How often workers that are to leave are looked at: ms. */
 #define LEAVE_CHECK_MS 20

@@ -11,7 +11,7 @@ export const PARAMS_SIZE = 7680;
 
 /**
  * Upper bounds of the buckets that requests are counted in by duration, in seconds; one more has no bound.
- * `duration_bounds` in runtime/worker.c
+ * `duration_bounds` in runtime/own-slot.c
  */
 export const DURATION_BOUNDS_S = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,

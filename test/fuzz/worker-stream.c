@@ -4,88 +4,29 @@
  *
  * The slot is a heap block of its own, so that the address sanitizer sees a write one byte beside it.
  */
-#include "../../src/runtime/worker.c"
+#define _GNU_SOURCE
+#include "../../src/runtime/own-slot.c"
 
+#include <stdlib.h>
+
+#include "../../src/runtime/client.h"
+#include "../../src/runtime/page-request.h"
+#include "../../src/runtime/request-phase.h"
+#include "../../src/runtime/stream.h"
 #include "fuzz.h"
 
-enum tsfpm_role tsfpm_role = TSFPM_ROLE_WORKER;
+/* What the linked files need of others. None of it is called but what a request's start calls. */
 struct tsfpm_scoreboard_header *tsfpm_scoreboard;
-
-/* What worker.c needs of the other files; none of it is called here, but for the relay's parser, which is linked. */
-const struct tsfpm_libc *tsfpm_libc(void)
-{
-    abort();
-}
 struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index)
 {
     (void)index;
     abort();
 }
-_Noreturn void tsfpm_die(const char *format, ...)
-{
-    (void)format;
-    abort();
-}
 volatile sig_atomic_t tsfpm_response_has_begun;
-void tsfpm_timeout_begin(void)
-{
-    abort();
-}
-bool tsfpm_client_is_shared;
-void tsfpm_script_children_lose_client(void) {}
 bool tsfpm_signals_are_changed;
 void tsfpm_signals_restore(void)
 {
     abort();
-}
-void tsfpm_signals_obey(void)
-{
-    abort();
-}
-void tsfpm_ask_end(void) {}
-void tsfpm_ask_begin(int channel)
-{
-    (void)channel;
-    abort();
-}
-void tsfpm_ask_tell(enum tsfpm_question_kind what)
-{
-    (void)what;
-    abort();
-}
-bool tsfpm_ask(enum tsfpm_question_kind kind, bool is_head, const char *text, size_t length,
-               tsfpm_ask_receiver receiver, void *context)
-{
-    (void)kind, (void)is_head, (void)text, (void)length, (void)receiver, (void)context;
-    abort();
-}
-
-void tsfpm_access_log_client(const struct sockaddr_storage *client)
-{
-    (void)client;
-    abort();
-}
-void tsfpm_access_log_page_starts(const uint8_t *records, size_t size)
-{
-    (void)records, (void)size;
-    abort();
-}
-void tsfpm_access_log_page_answer(const uint8_t *piece, size_t size)
-{
-    (void)piece, (void)size;
-    abort();
-}
-void tsfpm_access_log_request_ends(uint64_t start, uint64_t duration, uint64_t memory)
-{
-    (void)start, (void)duration, (void)memory;
-    abort();
-}
-const struct tsfpm_script_rules *tsfpm_script_rules(void)
-{
-    abort();
-}
-void tsfpm_messages_send(void)
-{
 }
 void tsfpm_messages_request_starts(void)
 {
@@ -93,9 +34,17 @@ void tsfpm_messages_request_starts(void)
 void tsfpm_request_body_starts(void)
 {
 }
-
+void tsfpm_count_request(void)
+{
+    abort();
+}
 void tsfpm_output_request_ends(void)
 {
+    abort();
+}
+void tsfpm_access_log_request_ends(uint64_t start, uint64_t duration, uint64_t memory)
+{
+    (void)start, (void)duration, (void)memory;
     abort();
 }
 
@@ -131,7 +80,7 @@ static void make_stream(void)
     if (fuzz_below(3) == 0) length = fuzz_below(length + 1);
 }
 
-/* The same, by reading all of the first `count` bytes anew. */
+/* What the first `count` bytes say, by reading all of them anew. */
 struct naive {
     bool stdin_ended, in_record;
     uint64_t begun;
@@ -173,8 +122,9 @@ static void compare(size_t count, bool is_scribbled)
 {
     static struct naive naive;
     read_naively(count, &naive);
-    if (stream.stdin_ended != naive.stdin_ended) fuzz_fail("after %zu bytes: stdin_ended is wrong", count);
-    if (at_record_start() == naive.in_record) fuzz_fail("after %zu bytes: at_record_start is wrong", count);
+    if (tsfpm_stream.is_complete != naive.stdin_ended) fuzz_fail("after %zu bytes: is_complete is wrong", count);
+    if (tsfpm_stream_is_between_records() == naive.in_record)
+        fuzz_fail("after %zu bytes: whether a record is under way is wrong", count);
     if (params_length != naive.params_length)
         fuzz_fail("after %zu bytes: %u bytes of params, not %zu", count, params_length, naive.params_length);
     if (is_scribbled) return;
@@ -186,22 +136,22 @@ static void compare(size_t count, bool is_scribbled)
     if (slot->sequence % 2 != 0) fuzz_fail("after %zu bytes: the slot is left odd", count);
 }
 
-static void try_relay(void)
+static void try_page(void)
 {
     /* A copy of the exact size: the parser may not read beside it. */
     uint8_t *copy = malloc(length + 1);
     memcpy(copy, bytes, length);
-    struct tsfpm_relay_request request;
-    if (tsfpm_relay_match(copy, length, &request) == TSFPM_RELAY_YES) {
-        if (request.length > length) fuzz_fail("the relay took %zu of %zu bytes", request.length, length);
+    struct tsfpm_page_request request;
+    if (tsfpm_page_match(copy, length, &request) == TSFPM_PAGE_YES) {
+        if (request.length > length) fuzz_fail("a page took %zu of %zu bytes", request.length, length);
         const uint8_t *query = (const uint8_t *)request.query;
         if (query != NULL && (query < copy || query + request.query_length > copy + length))
-            fuzz_fail("the relay's query lies outside of the bytes");
+            fuzz_fail("a page's query lies outside of the bytes");
     }
     free(copy);
 }
 
-/* A usual request, whose damage is likelier to get far into the relay's parser than noise is. */
+/* A usual request, whose damage is likelier to get far into the parser than noise is. */
 static void make_page_request(void)
 {
     static const char params[] = "\013\007SCRIPT_NAME/status\016\003REQUEST_METHODGET\017\001SCRIPT_FILENAMEx\014\004QUERY_STRINGjson";
@@ -221,12 +171,12 @@ static void make_page_request(void)
 static void fuzz_round(void)
 {
     make_page_request();
-    try_relay();
+    try_page();
     make_stream();
-    try_relay();
+    try_page();
     free(slot);
     slot = calloc(1, sizeof *slot);
-    memset(&stream, 0, sizeof stream);
+    tsfpm_stream_begin();
     tsfpm_request_phase = TSFPM_PHASE_CONNECTED;
     params_length = params_kept = 0;
     bool is_scribbled = fuzz_below(3) == 0;
@@ -236,7 +186,7 @@ static void fuzz_round(void)
         if (step > length - at) step = length - at;
         if (is_scribbled) fuzz_fill((uint8_t *)slot + fuzz_below(sizeof *slot - 200), 200);
         if (is_scribbled) slot->params_length = (uint32_t)fuzz_next();
-        follow(bytes + at, step, true);
+        tsfpm_stream_follow(bytes + at, step);
         at += step;
         if (piece % compare_every == 0 || at == length) compare(at, is_scribbled);
     }
@@ -244,6 +194,6 @@ static void fuzz_round(void)
 
 int main(int argc, char **argv)
 {
-    tsfpm_relay_configure("/status", "/ping");
+    tsfpm_pages_configure("/status", "/ping");
     return fuzz_main(argc, argv, fuzz_round);
 }

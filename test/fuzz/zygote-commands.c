@@ -65,7 +65,7 @@ bool tsfpm_php_is_exposed(void)
 {
     return false;
 }
-void tsfpm_worker_limit_requests(const char *most)
+void tsfpm_limit_requests(const char *most)
 {
     (void)most;
 }
@@ -80,7 +80,7 @@ void tsfpm_signals_hold_all(sigset_t *held)
     (void)held;
     abort();
 }
-void tsfpm_relay_configure(const char *status, const char *ping)
+void tsfpm_pages_configure(const char *status, const char *ping)
 {
     free((char *)status);
     free((char *)ping);

@@ -45,11 +45,10 @@ test("the worker follows any client's stream as a naive reader does, and writes 
   skip,
 }, (t) => {
   const { status, stderr } = fuzz(t, 'worker-stream', [
-    'relay.c',
-    'request-head.c',
-    'script-path.c',
+    'stream.c',
+    'request.c',
     'request-phase.c',
-    'allowed-clients.c',
+    'page-request.c',
   ]);
   assert.equal(status, 0, stderr);
 });

@@ -1,4 +1,4 @@
-#include "relay.h"
+#include "page-request.h"
 
 #include <string.h>
 
@@ -7,13 +7,13 @@
 
 static const char *status_path, *ping_path;
 
-void tsfpm_relay_configure(const char *status, const char *ping)
+void tsfpm_pages_configure(const char *status, const char *ping)
 {
     status_path = status;
     ping_path = ping;
 }
 
-bool tsfpm_relay_is_wanted(void)
+bool tsfpm_pages_are_wanted(void)
 {
     return status_path != NULL || ping_path != NULL;
 }
@@ -43,46 +43,46 @@ static bool read_params(const uint8_t *at, size_t length, struct params *params)
     return at == end;
 }
 
-static enum tsfpm_relay_match decide(const struct params *params, struct tsfpm_relay_request *request)
+static enum tsfpm_page_match decide(const struct params *params, struct tsfpm_page_request *request)
 {
-    if (params->script.start == NULL || params->method.length == 0) return TSFPM_RELAY_NO;
+    if (params->script.start == NULL || params->method.length == 0) return TSFPM_PAGE_NO;
     if (equals(params->script_name, ping_path)) request->kind = TSFPM_QUESTION_PING;
     else if (equals(params->script_name, status_path)) request->kind = TSFPM_QUESTION_STATUS;
-    else return TSFPM_RELAY_NO;
+    else return TSFPM_PAGE_NO;
     request->is_head = equals(params->method, "HEAD");
     request->query = params->query.start;
     request->query_length = params->query.length;
     request->script = params->script.start;
     request->script_length = params->script.length;
-    return TSFPM_RELAY_YES;
+    return TSFPM_PAGE_YES;
 }
 
-enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, struct tsfpm_relay_request *request)
+enum tsfpm_page_match tsfpm_page_match(const uint8_t *bytes, size_t length, struct tsfpm_page_request *request)
 {
     struct params params = {0};
     bool has_begun = false;
     memset(request, 0, sizeof *request);
     for (size_t at = 0;;) {
-        if (length - at < FCGI_HEADER_LEN) return TSFPM_RELAY_INCOMPLETE;
+        if (length - at < FCGI_HEADER_LEN) return TSFPM_PAGE_INCOMPLETE;
         const uint8_t *header = bytes + at;
         size_t content = tsfpm_record_content(header), padding = tsfpm_record_padding(header);
-        if (tsfpm_record_version(header) != FCGI_VERSION_1) return TSFPM_RELAY_NO;
+        if (tsfpm_record_version(header) != FCGI_VERSION_1) return TSFPM_PAGE_NO;
         /* Such as the end of the last request's body: php-cgi reads it, and what follows is a start again. */
-        if (!has_begun && tsfpm_record_type(header) != FCGI_BEGIN_REQUEST) return TSFPM_RELAY_NO;
+        if (!has_begun && tsfpm_record_type(header) != FCGI_BEGIN_REQUEST) return TSFPM_PAGE_NO;
         at += FCGI_HEADER_LEN;
-        if (length - at < content + padding) return TSFPM_RELAY_INCOMPLETE;
+        if (length - at < content + padding) return TSFPM_PAGE_INCOMPLETE;
         if (!has_begun) {
-            if (content != FCGI_BEGIN_REQUEST_BODY_LEN) return TSFPM_RELAY_NO;
+            if (content != FCGI_BEGIN_REQUEST_BODY_LEN) return TSFPM_PAGE_NO;
             has_begun = true;
             request->id = tsfpm_record_id(header);
             request->keeps_connection = (bytes[at + FCGI_FLAGS_AT] & FCGI_KEEP_CONN) != 0;
         } else if (tsfpm_record_type(header) != FCGI_PARAMS) {
-            return TSFPM_RELAY_NO;
+            return TSFPM_PAGE_NO;
         } else if (content == 0) {
             request->length = at + padding;
             return decide(&params, request);
         } else if (!read_params(bytes + at, content, &params)) {
-            return TSFPM_RELAY_NO;
+            return TSFPM_PAGE_NO;
         }
         at += content + padding;
     }
@@ -100,7 +100,7 @@ static const char *find_param(const uint8_t *at, size_t length, const char *want
     return found;
 }
 
-const char *tsfpm_relay_param(const uint8_t *bytes, size_t length, const char *name, size_t *value_length)
+const char *tsfpm_page_param(const uint8_t *bytes, size_t length, const char *name, size_t *value_length)
 {
     const char *found = NULL;
     for (size_t at = 0; length - at >= FCGI_HEADER_LEN;) {

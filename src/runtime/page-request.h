@@ -1,6 +1,6 @@
 /* Recognises requests for the status and ping pages, which the master answers, before php-cgi reads them. */
-#ifndef TSFPM_RELAY_H
-#define TSFPM_RELAY_H
+#ifndef TSFPM_PAGE_REQUEST_H
+#define TSFPM_PAGE_REQUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,17 +9,17 @@
 #include "control.h"
 
 /* Paths that stay; NULL where the pool has none. */
-void tsfpm_relay_configure(const char *status_path, const char *ping_path);
+void tsfpm_pages_configure(const char *status_path, const char *ping_path);
 
-bool tsfpm_relay_is_wanted(void);
+bool tsfpm_pages_are_wanted(void);
 
-enum tsfpm_relay_match {
-    TSFPM_RELAY_INCOMPLETE, /* more of the request is needed */
-    TSFPM_RELAY_NO,         /* php-cgi's to answer, or to refuse */
-    TSFPM_RELAY_YES,
+enum tsfpm_page_match {
+    TSFPM_PAGE_INCOMPLETE, /* more of the request is needed */
+    TSFPM_PAGE_NO,         /* php-cgi's to answer, or to refuse */
+    TSFPM_PAGE_YES,
 };
 
-struct tsfpm_relay_request {
+struct tsfpm_page_request {
     enum tsfpm_question_kind kind;
     bool is_head;
     bool keeps_connection;
@@ -32,9 +32,9 @@ struct tsfpm_relay_request {
 };
 
 /* Looks at a client's bytes from the start of a request on. */
-enum tsfpm_relay_match tsfpm_relay_match(const uint8_t *bytes, size_t length, struct tsfpm_relay_request *request);
+enum tsfpm_page_match tsfpm_page_match(const uint8_t *bytes, size_t length, struct tsfpm_page_request *request);
 
 /* The value of a param in bytes that matched, or NULL; of one sent twice the last. Not terminated. */
-const char *tsfpm_relay_param(const uint8_t *bytes, size_t length, const char *name, size_t *value_length);
+const char *tsfpm_page_param(const uint8_t *bytes, size_t length, const char *name, size_t *value_length);
 
 #endif

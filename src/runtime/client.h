@@ -1,0 +1,28 @@
+/* The client in hand: its connection, and what the runtime itself writes to it. */
+#ifndef TSFPM_CLIENT_H
+#define TSFPM_CLIENT_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+extern int tsfpm_connection; /* the client that this worker serves, or -1 */
+
+/* A byte of the answer of the present request was handed to the kernel, or may be. For the handler of the time-out, too. */
+extern volatile sig_atomic_t tsfpm_response_has_begun;
+
+/* PHP's writes succeed, whatever the client did: that it has gone is not PHP's business for now. */
+extern bool tsfpm_client_may_be_gone;
+
+/* Nothing more is read from this client: the connection ends with what it has been sent. */
+extern bool tsfpm_client_is_let_go;
+void tsfpm_client_let_go(void); /* and the client is told that nothing follows */
+
+/* Writes all of it, waiting for the client. Returns false where the client has gone. */
+bool tsfpm_client_write(const uint8_t *bytes, size_t length);
+
+/* A text for the web server's log, behind room for a record's header; nothing outside of a request. */
+void tsfpm_client_write_stderr(uint8_t record[], size_t length);
+
+#endif

@@ -1,0 +1,19 @@
+/* A connection between two requests, and when its client is let go. FastCGI allows that at any time between requests. */
+#ifndef TSFPM_KEPT_CONNECTION_H
+#define TSFPM_KEPT_CONNECTION_H
+
+#include <stdbool.h>
+
+/* How long a kept-alive client must have been idle before its worker lets it go for others, or is told to leave: ns. */
+#define TSFPM_KEPT_ALIVE_GRACE_NS 250000000ull
+
+void tsfpm_kept_connection_prepare(unsigned slot_index); /* once, in a new worker */
+void tsfpm_kept_connection_begin(void);                  /* a new client */
+
+/* Idle until the client sends something. Returns false where it is let go, or does not send any more. */
+bool tsfpm_wait_for_next_request(void);
+
+/* At the end of an answer: whether the client is let go rather than waited for. */
+bool tsfpm_is_time_to_part(void);
+
+#endif

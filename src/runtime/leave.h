@@ -1,0 +1,22 @@
+/* When this worker is to end: told by a signal or on the scoreboard, or after pm.max_requests. And what it accepts on. */
+#ifndef TSFPM_LEAVE_H
+#define TSFPM_LEAVE_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+extern int tsfpm_listen_fd; /* -1: it accepts no more */
+extern volatile sig_atomic_t tsfpm_is_leaving;          /* told to end after the present request */
+extern volatile sig_atomic_t tsfpm_waits_for_next_request; /* nothing in hand, on a kept connection */
+extern bool tsfpm_is_spent; /* it has had all the requests that it may have */
+
+void tsfpm_leave(void); /* the worker ends after what it has in hand. Async-signal-safe */
+bool tsfpm_must_leave(void);
+
+/* pm.max_requests, in the zygote; NULL or "0": none. php-cgi counts for itself, and does not see the pages. */
+void tsfpm_limit_requests(const char *most);
+void tsfpm_count_request(void); /* one has ended */
+
+void tsfpm_stop_listening(void); /* in a script's child: the socket is not its business. Async-signal-safe */
+
+#endif
