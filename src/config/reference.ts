@@ -20,14 +20,30 @@ export function referencePage(): string {
   const lines = [
     ...HEAD,
     '',
-    '## Of the section `[global]`',
+    '## In the section `[global]`',
+    '',
+    ...links(GLOBAL_DIRECTIVES, []),
     '',
     ...GLOBAL_DIRECTIVES.flatMap(entry),
-    '## Of each pool',
+    '## In each pool',
+    '',
+    ...links(POOL_DIRECTIVES, GLOBAL_DIRECTIVES),
     '',
     ...POOL_DIRECTIVES.flatMap(entry),
   ];
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/**
+ * A link to each entry, one a line.
+ *
+ * @param before entries that stand before these on the page: the second heading of one name gets a number in its anchor
+ */
+function links(rows: readonly DirectiveRow[], before: readonly DirectiveRow[]): string[] {
+  return rows.map(({ name }, index) => {
+    const anchor = `${name.replaceAll('.', '')}${before.some((row) => row.name === name) ? '-1' : ''}`;
+    return `[${name}](#${anchor})${index === rows.length - 1 ? '' : ','}`;
+  });
 }
 
 function entry(row: DirectiveRow): string[] {
