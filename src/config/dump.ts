@@ -3,7 +3,11 @@ import { type DirectiveRow, GLOBAL_DIRECTIVES, POOL_DIRECTIVES } from './directi
 import type { Setting } from './draft.js';
 import { dumpValueOf } from './values.js';
 
-/** What `-tt` prints: one line per item, to be logged as NOTICE each. */
+/**
+ * What `-tt` prints: one line per item, to be logged as NOTICE each.
+ *
+ * @see docs/architecture.md#php-fpms-rules-that-are-kept
+ */
 export function dumpConfig(config: Config): string[] {
   const sections: [string, readonly DirectiveRow[], object][] = [
     ['global', GLOBAL_DIRECTIVES, config.global],

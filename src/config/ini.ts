@@ -8,6 +8,8 @@ export type IniItem = IniStatement & { readonly line: number };
 /**
  * Reads php-fpm's INI dialect: each physical line is parsed on its own, so that a quote left open
  * spoils one line only. Never throws: what cannot be parsed is an item of kind `syntax`.
+ *
+ * @see docs/architecture.md#php-fpms-rules-that-are-kept
  */
 export function readIni(text: string, lookups: IniLookups): IniItem[] {
   return withoutByteOrderMark(text)

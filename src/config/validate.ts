@@ -30,6 +30,7 @@ const EVENT_MECHANISMS: readonly string[] = ['epoll', 'poll', 'select'];
  * left out, since its other faults may come from that line.
  *
  * @returns a frozen Config, unless a problem is fatal or a line was refused
+ * @see docs/architecture.md#php-fpms-rules-that-are-kept
  */
 export function validate(draft: Draft, context: ValidationContext): { config?: Config; problems: Problem[] } {
   const bases = basesFor(context.prefix);

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { compileAccessFormat } from '../../src/accesslog/access-format.js';
 import { accessFormatMistake } from '../../src/accesslog/parse-format.js';
+import { COMMANDS } from '../../src/cli/program.js';
 import { MEMORY_PEAK_FIELD, POOL_FIELDS, WORKER_FIELDS } from '../../src/status/fields.js';
 import { STATE_OF_STAGE } from '../../src/status/status.js';
 
-// What the pages must not leave out; docs.test.ts checks the other direction, that what they name exists.
+// What the pages must not leave out, and what the code cites; docs.test.ts checks that what they name exists.
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -27,6 +28,16 @@ function subjectsOf(page: string): string[] {
 function missingIn(page: string, names: Iterable<string>): string[] {
   const subjects = subjectsOf(page);
   return [...new Set(names)].filter((name) => !subjects.includes(name));
+}
+
+/** As links name them. */
+function headingsOf(page: string): string[] {
+  return [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
 }
 
 test('docs/observing.md describes every metric', () => {
@@ -96,4 +107,44 @@ test('docs/benchmarks.md describes every scenario', () => {
   );
   assert.ok(names.length >= 10);
   assert.deepEqual(missingIn('docs/benchmarks.md', names), []);
+});
+
+test('docs/architecture.md describes every room of src/ and every hook of the runtime', () => {
+  const rooms = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  const hooks = [...textOf('src/runtime/preload.c').matchAll(/^TSFPM_EXPORT \w+ (\w+)\(/gm)].map(
+    ([, name = '']) => name,
+  );
+  assert.ok(rooms.length >= 20 && hooks.length >= 10);
+  assert.deepEqual(missingIn('docs/architecture.md', [...rooms, ...hooks]), []);
+});
+
+test('every page that the code cites is in the repository, and has that heading', () => {
+  const sources = ['src', 'test', 'bin', 'conf'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter(
+        (path) => /\.(?:[chm]?[tj]?s|[ch]|conf|service)$/.test(path) && !/docs[\w-]*\.test\.ts$/.test(path),
+      )
+      .map((path) => join(folder, path)),
+  );
+  const broken = sources.flatMap((source) =>
+    [...textOf(source).matchAll(/([\w./-]*\w\.md)\b(?:#([\w-]+))?/g)]
+      .filter(([, path = '', anchor]) => {
+        const page = path.replace(/^(?:\.\.\/)+/, '');
+        if (!existsSync(join(ROOT, page))) return true;
+        return anchor !== undefined && !headingsOf(page).includes(anchor);
+      })
+      .map(([cited]) => `${source}: ${cited}`),
+  );
+  assert.deepEqual(broken, []);
+});
+
+test('every command of tsfpm is shown in README.md or in docs/', () => {
+  const pages = ['README.md', ...readdirSync(join(ROOT, 'docs')).map((name) => join('docs', name))];
+  const text = pages.map(textOf).join('\n');
+  assert.deepEqual(
+    COMMANDS.filter((name) => !new RegExp(`\\btsfpm ${name}\\b`).test(text)),
+    [],
+  );
 });
