@@ -1,10 +1,11 @@
 import { realpathSync } from 'node:fs';
-import type { GlobalConfig } from './config/config.js';
-import { EXIT_CONFIG, EXIT_OK } from './errors.js';
+import type { Config, GlobalConfig } from './config/config.js';
+import { createMaster } from './create-master.js';
+import { EXIT_OK, StartFailure } from './errors.js';
 import { createStartLog, ErrorLog } from './lifecycle/error-log.js';
 import { checkFacilities } from './lifecycle/facilities.js';
 import { applyMasterLimits } from './lifecycle/limits.js';
-import { Master, type MasterOptions } from './lifecycle/master.js';
+import type { Master } from './lifecycle/master.js';
 import {
   type CheckedFile,
   type ReadOptions,
@@ -15,15 +16,14 @@ import {
   tellProblems,
 } from './lifecycle/read-config.js';
 import { failStart, tellFailure } from './lifecycle/start-failure.js';
-import { InheritedStock } from './listen/inherited.js';
 import { AccessLogs } from './log/access-logs.js';
+import type { MasterLog } from './log/master-log.js';
 import { isRoot } from './os/accounts.js';
 import { setProcessTitle } from './os/title.js';
 import { Fallback } from './upgrade/fallback.js';
 import { type Inheritance, NOTHING_INHERITED } from './upgrade/inheritance.js';
-import { Predecessor } from './upgrade/predecessor.js';
+import { predecessorOf } from './upgrade/predecessor.js';
 import { provePools } from './upgrade/trial.js';
-import { ownVersion } from './version.js';
 import { type Environment, SOFT_FILES_VARIABLE } from './zygote/environment.js';
 
 /** What the command line asks for, once it is clear that the master is to run in this process. */
@@ -46,61 +46,43 @@ export interface RunOptions extends ReadOptions {
  * @returns the exit code
  */
 export async function runMaster(options: RunOptions): Promise<number> {
+  const { inheritance = NOTHING_INHERITED } = options;
   const log = createStartLog();
-  setProcessTitle(`tsfpm: master process (${shownPath(options.file)})`);
-  const { takeover, sockets, notify } = options.inheritance ?? NOTHING_INHERITED;
   const accessLogs = new AccessLogs(log);
-  const predecessor =
-    takeover && new Predecessor({ takeover, sockets, environment: process.env, notify, log, accessLogs });
-  const failed = (code = EXIT_CONFIG) =>
-    predecessor === undefined
-      ? failStart(log, code)
-      : new Fallback({ predecessor, log, accessLogs, notify }).serve();
-  let checked: CheckedFile | undefined = options.checked;
-  try {
-    checked ??= readForStart(options, log);
-  } catch (error) {
-    return failed(tellFailure(error, log));
-  }
-  const { config, problems } = checked;
-  // Whoever started this process in the background has read the file before, and told.
-  const isTold = options.checked !== undefined || (!options.isForeground && predecessor === undefined);
-  if (config === undefined || !isTold) tellProblems(problems, log);
-  if (config === undefined) return failed();
+  setProcessTitle(`tsfpm: master process (${shownPath(options.file)})`);
+  const predecessor = predecessorOf(inheritance, { environment: process.env, log, accessLogs });
   const errorLog = new ErrorLog(log, options);
-  const master = createMaster({
-    config,
-    log,
-    errorLog,
-    accessLogs,
-    pidFile: options.pidFile,
-    php: options.php,
-    environment: poolEnvironment(config.global),
-    isRoot: isRoot(),
-    allowRoot: options.allowRoot,
-    version: ownVersion(),
-    configFile: options.file,
-    readConfig: () => readConfigAgain(options, log),
-    testConfig: () => readForTest(options),
-    isForeground: options.isForeground,
-    inherited: new InheritedStock(sockets),
-    predecessor,
-    restarts: takeover?.restarts,
-    notify,
-  });
-  if (master === undefined) return failed();
+  let master: Master | undefined;
   try {
+    const { config, problems } = startConfig(options, log, predecessor !== undefined);
+    const privilege = { isRoot: isRoot(), allowRoot: options.allowRoot };
+    const environment = poolEnvironment(config.global);
+    master = createMaster({
+      ...options,
+      configFile: options.file,
+      config,
+      environment,
+      privilege,
+      log,
+      errorLog,
+      accessLogs,
+      inheritance,
+      predecessor,
+      readConfig: () => readConfigAgain(options, log),
+      readForTest: () => readForTest(options),
+    });
     errorLog.open(config.global, predecessor === undefined ? problems : []);
     if (predecessor !== undefined) errorLog.settle(); // stderr is the log already
-    applyMasterLimits(config.global, isRoot());
+    applyMasterLimits(config.global, privilege.isRoot);
     checkFacilities(config, log);
     master.takeSignals();
     await master.start();
     if (!master.isStopping) errorLog.settle();
   } catch (error) {
     const code = tellFailure(error, log);
-    await master.abandon();
-    return failed(code);
+    await master?.abandon();
+    if (predecessor === undefined) return failStart(log, code);
+    return new Fallback({ predecessor, log, accessLogs, notify: inheritance.notify }).serve();
   }
   if (!master.isStopping) {
     log.notice(`fpm is running, pid ${process.pid}`);
@@ -109,6 +91,20 @@ export async function runMaster(options: RunOptions): Promise<number> {
     options.onUp?.();
   }
   return master.untilStopped();
+}
+
+/** @throws StartFailure where something is fatal; it has been logged */
+function startConfig(
+  options: RunOptions,
+  log: MasterLog,
+  isUpgrade: boolean,
+): CheckedFile & { config: Config } {
+  const { config, problems } = options.checked ?? readForStart(options, log);
+  // Whoever started this process in the background has read the file before, and told.
+  const isTold = options.checked !== undefined || (!options.isForeground && !isUpgrade);
+  if (config === undefined || !isTold) tellProblems(problems, log);
+  if (config === undefined) throw new StartFailure('the configuration is not good');
+  return { config, problems };
 }
 
 /**
@@ -133,16 +129,6 @@ export async function proveMaster(options: ReadOptions): Promise<number> {
 /** The global `rlimit_files` takes the place of the limit that tsfpm was started with, for workers too. */
 function poolEnvironment({ rlimitFiles }: GlobalConfig): Environment {
   return { ...process.env, ...(rlimitFiles > 0 ? { [SOFT_FILES_VARIABLE]: undefined } : {}) };
-}
-
-/** @returns undefined where there is no runtime to run with; that has been told */
-function createMaster(options: MasterOptions): Master | undefined {
-  try {
-    return new Master(options);
-  } catch (error) {
-    tellFailure(error, options.log);
-    return undefined;
-  }
 }
 
 function shownPath(file: string): string {

@@ -5,7 +5,8 @@ import { type ReadOptions, readConfig } from '../lifecycle/read-config.js';
 import { failStart } from '../lifecycle/start-failure.js';
 import { proveMaster, runMaster } from '../main.js';
 import { takeInheritance } from '../upgrade/inheritance.js';
-import { TAKEOVER_MARK, takeTrialMark } from '../upgrade/takeover.js';
+import { takeTrialMark } from '../upgrade/installed-program.js';
+import { TAKEOVER_MARK } from '../upgrade/takeover.js';
 import { daemonize, tellLauncher } from './daemonize.js';
 import type { MasterOptions } from './options.js';
 

@@ -9,7 +9,8 @@ import type {
 import { EXIT_CONFIG, EXIT_OK } from '../errors.js';
 import { liveSnapshot, poolStatus } from '../pages/pool-status.js';
 import { traceWorkers } from '../pages/trace-workers.js';
-import type { Master, MasterOutcome } from './master.js';
+import type { MasterFacts } from './master-facts.js';
+import type { Outcome } from './outcome.js';
 import type { CheckedFile } from './read-config.js';
 import { readinessOf } from './readiness.js';
 import type { MasterSignal } from './transitions.js';
@@ -23,38 +24,48 @@ const STOP_SIGNALS: Readonly<Record<StopKind, MasterSignal>> = {
   kill: 'SIGINT',
 };
 
+/** What the control socket asks a master to do. */
+export interface MasterCommands {
+  reload(): Promise<Outcome>;
+  upgrade(): Promise<Outcome>;
+  reopenLogs(): Outcome;
+  onSignal(signal: MasterSignal): void;
+  /** How the last upgrade ended, here or in the program before this one. */
+  lastUpgrade(): Outcome | undefined;
+  /** What `-t` would find in the file. */
+  readForTest(): CheckedFile;
+}
+
 /** The master, for its control socket. */
-export function controlTarget(master: Master): ControlTarget {
+export function controlTarget(facts: MasterFacts, commands: MasterCommands): ControlTarget {
+  const { pools } = facts;
   return {
-    status: async () => status(master),
-    live: async () => ({
-      ...liveSnapshot(master.pools.pools(), { withMemory: false }),
-      master: masterStatus(master),
-    }),
+    status: async () => status(facts),
+    live: async () => ({ ...liveSnapshot(pools(), { withMemory: false }), master: masterStatus(facts) }),
     reload: async (tell) => {
       tell('reloading: a new generation has to prove itself first');
-      return result(await master.reload());
+      return result(await commands.reload());
     },
-    reopen: async () => result(master.reopenLogs()),
+    reopen: async () => result(commands.reopenLogs()),
     stop: async (kind) => {
-      master.onSignal(STOP_SIGNALS[kind]);
+      commands.onSignal(STOP_SIGNALS[kind]);
       return { ok: true, exitCode: EXIT_OK, lines: ['stopping'] };
     },
     upgrade: async (tell) => {
       tell('upgrading: the installed program has to prove itself first');
-      return result(await master.upgrade());
+      return result(await commands.upgrade());
     },
     upgraded: async () =>
-      result(master.lastUpgrade ?? { isComplete: false, summary: 'there was no upgrade' }),
+      result(commands.lastUpgrade() ?? { isComplete: false, summary: 'there was no upgrade' }),
     trace: async (request, tell, isWanted) => {
-      const outcome = await traceWorkers(master.pools.pools(), request, tell, isWanted);
+      const outcome = await traceWorkers(pools(), request, tell, isWanted);
       return { ...outcome, exitCode: outcome.ok ? EXIT_OK : EXIT_NOT_DONE };
     },
-    test: async () => testResult(master.testConfig(), master.configFile),
+    test: async () => testResult(commands.readForTest(), facts.configFile),
   };
 }
 
-function result({ isComplete, summary }: MasterOutcome): ControlResult {
+function result({ isComplete, summary }: Outcome): ControlResult {
   return { ok: isComplete, exitCode: isComplete ? EXIT_OK : EXIT_NOT_DONE, lines: [summary] };
 }
 
@@ -70,25 +81,27 @@ function testResult({ config, problems }: CheckedFile, file: string): ControlRes
   };
 }
 
-function masterStatus(master: Master): ControlMasterStatus {
-  const { ready, reason } = readinessOf(master.pools.pools(), master.state);
-  const { succeeded, failed, isLastComplete } = master.reloads;
+function masterStatus(facts: MasterFacts): ControlMasterStatus {
+  const { version, configFile, startEpochMs } = facts;
+  const state = facts.state();
+  const { ready, reason } = readinessOf(facts.pools(), state);
+  const { succeeded, failed, isLastComplete } = facts.reloads();
   return {
-    version: master.version,
+    version,
     pid: process.pid,
-    state: master.state,
-    configFile: master.configFile,
-    startSinceS: Math.floor((Date.now() - master.startEpochMs) / 1000),
+    state,
+    configFile,
+    startSinceS: Math.floor((Date.now() - startEpochMs) / 1000),
     ready,
     reason,
     reloads: { succeeded, failed, isLastSuccessful: isLastComplete },
   };
 }
 
-function status(master: Master): ControlStatus {
+function status(facts: MasterFacts): ControlStatus {
   return {
-    master: masterStatus(master),
-    pools: master.pools.pools().map((pool) =>
+    master: masterStatus(facts),
+    pools: facts.pools().map((pool) =>
       poolSummary(poolStatus(pool, performance.now()), {
         listen: pool.config.listen,
         maxChildren: pool.config.pmMaxChildren,

@@ -1,23 +1,9 @@
 import type { HttpSource } from '../http/source.js';
 import { liveSnapshot, poolMetrics, poolStatus } from '../pages/pool-status.js';
-import type { Pool } from '../pool/pool.js';
+import type { MasterFacts } from './master-facts.js';
 import { readinessOf } from './readiness.js';
-import type { MasterState } from './transitions.js';
 
-/** What the HTTP server shows of a master. */
-export interface MasterFacts {
-  readonly version: string;
-  readonly startEpochMs: number;
-  readonly pools: () => readonly Pool[];
-  readonly state: () => MasterState;
-  readonly reloads: () => {
-    readonly succeeded: number;
-    readonly failed: number;
-    readonly lastEpochMs: number;
-    readonly isLastComplete: boolean;
-  };
-}
-
+/** The master, for its HTTP server. */
 export function httpSource({ version, startEpochMs, pools, state, reloads }: MasterFacts): HttpSource {
   const startEpochS = startEpochMs / 1000;
   return {

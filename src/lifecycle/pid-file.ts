@@ -1,6 +1,47 @@
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { asSystemError, hasCode } from '../os/libc.js';
 
+/** The master's pid file, if it has one. */
+export class PidFile {
+  readonly #fallback: string | undefined;
+  #path: string | undefined;
+
+  /** @param fallback `--pid`, for a configuration that names none */
+  constructor(fallback: string | undefined) {
+    this.#fallback = fallback;
+  }
+
+  /** Of the file that is there; undefined for none. */
+  get path(): string | undefined {
+    return this.#path;
+  }
+
+  /**
+   * Writes the new file before the old one goes.
+   *
+   * @param configured `pid`
+   * @throws Error with php-fpm's words
+   */
+  use(configured: string | undefined): void {
+    const path = configured ?? this.#fallback;
+    if (path === this.#path) return;
+    if (path !== undefined) writePidFile(path);
+    const old = this.#path;
+    this.#path = path;
+    if (old !== undefined) removePidFile(old);
+  }
+
+  /** @throws Error with php-fpm's words */
+  remove(): void {
+    if (this.#path !== undefined) removePidFile(this.#path);
+  }
+
+  /** Leaves the file to another program of this process. */
+  leave(): void {
+    this.#path = undefined;
+  }
+}
+
 /**
  * Replaces what is there, as php-fpm does: a file that an earlier master left behind never keeps one from starting.
  *

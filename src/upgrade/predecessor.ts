@@ -5,21 +5,29 @@ import { type InheritedSocket, InheritedStock } from '../listen/inherited.js';
 import type { AccessLogs } from '../log/access-logs.js';
 import type { MasterLog } from '../log/master-log.js';
 import { duplicateDescriptor } from '../os/descriptor.js';
-import type { NotifyEnvironment } from '../systemd/notify-environment.js';
 import type { Milliseconds } from '../units.js';
 import type { Environment } from '../zygote/environment.js';
 import { ForeignZygote } from './foreign-zygote.js';
-import { becomeNewProgram, type Takeover } from './takeover.js';
+import type { Inheritance } from './inheritance.js';
+import { INSTALLED_PROGRAM } from './installed-program.js';
+import type { Takeover } from './takeover.js';
 
-export interface PredecessorOptions {
-  readonly takeover: Takeover;
-  /** All that it has handed over. */
-  readonly sockets: readonly InheritedSocket[];
+export interface PredecessorParts {
+  /** Of this process. */
   readonly environment: Environment;
-  readonly notify: NotifyEnvironment | undefined;
   readonly log: MasterLog;
   /** The master's: what both write to the same file is in order there. */
   readonly accessLogs: AccessLogs;
+}
+
+/** @returns undefined where this process has run no other program before */
+export function predecessorOf(inheritance: Inheritance, parts: PredecessorParts): Predecessor | undefined {
+  const { takeover } = inheritance;
+  return takeover && new Predecessor({ ...inheritance, ...parts, takeover });
+}
+
+interface PredecessorOptions extends Inheritance, PredecessorParts {
+  readonly takeover: Takeover;
 }
 
 /**
@@ -80,7 +88,7 @@ export class Predecessor {
   /** Runs the installed program in this process, which takes over once more. @returns only if that fails, why */
   startAgain(): SystemError {
     const { takeover, environment, notify } = this.#options;
-    return becomeNewProgram({
+    return INSTALLED_PROGRAM.takeOver({
       ...takeover,
       sockets: this.#spare,
       environment: { ...environment, ...notify?.variables },

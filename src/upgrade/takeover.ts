@@ -1,24 +1,14 @@
-import type { SystemError } from '../errors.js';
-import type { InheritedSocket } from '../listen/inherited.js';
-import { keepStderr, keptStderr } from '../log/starting-stderr.js';
+import type { RestartHistory } from '../lifecycle/mistakes.js';
+import { keepStderr } from '../log/starting-stderr.js';
 import { setCloseOnExec } from '../os/descriptor.js';
-import { executeInstead } from '../os/exec.js';
 import type { ZygoteHandle } from '../pool/hand-over.js';
-import type { Count, Fd, Milliseconds } from '../units.js';
-import type { Environment } from '../zygote/environment.js';
-import { encodeSockets } from './inherited-sockets.js';
-import { runTrial } from './trial-child.js';
+import type { Fd } from '../units.js';
 
 // Upgrade in place: the master replaces its own program, with the same pid and the same listening sockets, while the
-// workers of the old one serve. First the new program is started beside it and has to prove that it can do the job.
+// workers of the old one serve. Here is what the one leaves for the other, in an environment variable.
 
-/** Tells the new program that it is on trial: start every pool, prove it, and end. */
-const TRIAL_MARK = 'TSFPM_TRIAL';
 /** Tells the new program that it takes over, and from whom: control channels of the old zygotes. */
 export const TAKEOVER_MARK = 'TSFPM_TAKEOVER';
-const TRIAL_PATIENCE_MS: Milliseconds = 60_000;
-
-const STANDARD_FDS: readonly Fd[] = [0, 1, 2];
 
 /** What the program before this one has left, beside its listening sockets. */
 export interface Takeover {
@@ -31,14 +21,7 @@ export interface Takeover {
   /** What descriptor 2 was at the start of the service, where it is something else now. */
   readonly stderrFd: Fd | undefined;
   /** How often this process had to restart in place for a mistake of its program, and when last. */
-  readonly restarts: { readonly count: Count; readonly lastMs: Milliseconds } | undefined;
-}
-
-/** To be asked once, first of all: the mark leaves the environment. */
-export function takeTrialMark(environment: Record<string, string | undefined>): boolean {
-  const isTrial = environment[TRIAL_MARK] !== undefined;
-  delete environment[TRIAL_MARK];
-  return isTrial;
+  readonly restarts: RestartHistory | undefined;
 }
 
 /** To be asked once, first of all: the mark leaves the environment, the descriptors are closed on exec again. */
@@ -66,7 +49,8 @@ export function decodeTakeover(text: string): Takeover {
   };
 }
 
-function descriptorsOf({ zygotes, stderrFd }: Pick<Takeover, 'zygotes' | 'stderrFd'>): Fd[] {
+/** Those that stay open over the exec. */
+export function descriptorsOf({ zygotes, stderrFd }: Pick<Takeover, 'zygotes' | 'stderrFd'>): Fd[] {
   const ofZygotes = zygotes.flatMap(({ controlFd, requestLog }) =>
     requestLog === undefined ? [controlFd] : [controlFd, requestLog.scoreboardFd],
   );
@@ -83,8 +67,8 @@ function isZygote(value: unknown): value is ZygoteHandle {
   );
 }
 
-function decodeRestarts(value: unknown): Takeover['restarts'] {
-  const { count, lastMs } = { ...(value as Partial<NonNullable<Takeover['restarts']>> | null) };
+function decodeRestarts(value: unknown): RestartHistory | undefined {
+  const { count, lastMs } = { ...(value as Partial<RestartHistory> | null) };
   return Number.isInteger(count) && Number.isFinite(lastMs)
     ? { count: Number(count), lastMs: Number(lastMs) }
     : undefined;
@@ -101,45 +85,4 @@ function asRecord(json: string): Record<string, unknown> {
   } catch {
     return {};
   }
-}
-
-/**
- * Runs the program that is installed now, on trial.
- *
- * @param stop ends it
- * @returns undefined when it can take over, else why not
- */
-export function tryNewProgram(environment: Environment, stop: AbortSignal): Promise<string | undefined> {
-  const [program = process.execPath, ...argv] = ownCommand();
-  return runTrial(
-    { program, argv, environment: { ...environment, [TRIAL_MARK]: '1' } },
-    { patienceMs: TRIAL_PATIENCE_MS, stop },
-  );
-}
-
-export interface HandOver extends Omit<Takeover, 'lentFds' | 'stderrFd'> {
-  readonly sockets: readonly InheritedSocket[];
-  readonly environment: Environment;
-}
-
-/** The command line that this process was started with. */
-export function ownCommand(): string[] {
-  return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-}
-
-/** @returns only if the program could not be replaced; then everything is as before */
-export function becomeNewProgram(handOver: HandOver): SystemError {
-  const { sockets, zygotes, isBackground, pidFile, restarts, environment } = handOver;
-  const lentFds = sockets.filter(({ isLent }) => isLent).map(({ fd }) => fd);
-  const takeover: Takeover = { isBackground, zygotes, lentFds, pidFile, stderrFd: keptStderr(), restarts };
-  // Node closes its own standard streams on exec, too.
-  const passed = [...STANDARD_FDS, ...sockets.map(({ fd }) => fd), ...descriptorsOf(takeover)];
-  for (const fd of passed) setCloseOnExec(fd, false);
-  const failure = executeInstead(process.execPath, ownCommand(), {
-    ...environment,
-    ...encodeSockets(sockets),
-    [TAKEOVER_MARK]: JSON.stringify(takeover),
-  });
-  for (const fd of passed) setCloseOnExec(fd, true);
-  return failure;
 }

@@ -7,27 +7,11 @@ import { fileURLToPath } from 'node:url';
 // Which room may import which: the map of the house as data. `errors`, `units` and types are free everywhere.
 
 const SOURCE = fileURLToPath(new URL('../../../src', import.meta.url));
-const WIRING = ['main.ts', 'cli'];
+const WIRING = ['main.ts', 'create-master.ts', 'cli'];
 const FREE = ['errors.ts', 'units.ts', 'version.ts'];
 
 /** Room -> rooms it may import from, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  lifecycle: [
-    ...[
-      'upgrade',
-      'reload',
-      'pages',
-      'pool',
-      'zygote',
-      'systemd',
-      'control',
-      'http',
-      'listen',
-      'config',
-      'log',
-      'os',
-    ],
-  ],
   upgrade: [
     'lifecycle',
     'pages',
@@ -38,6 +22,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'listen',
     'config',
     'accesslog',
+    'log',
+    'os',
+  ],
+  lifecycle: [
+    'reload',
+    'pages',
+    'pool',
+    'zygote',
+    'systemd',
+    'control',
+    'http',
+    'status',
+    'listen',
+    'config',
     'log',
     'os',
   ],

@@ -1,0 +1,25 @@
+import type { Pool } from '../pool/pool.js';
+import type { Count, Milliseconds } from '../units.js';
+import type { MasterState } from './transitions.js';
+
+/** What the master's servers tell of it; what may change is asked anew each time. */
+export interface MasterFacts {
+  /** Of tsfpm. */
+  readonly version: string;
+  /** As given on the command line. */
+  readonly configFile: string;
+  readonly startEpochMs: Milliseconds;
+  readonly pools: () => readonly Pool[];
+  readonly state: () => MasterState;
+  readonly reloads: () => ReloadCounts;
+}
+
+/** How reloads of this program went. */
+export interface ReloadCounts {
+  readonly succeeded: Count;
+  readonly failed: Count;
+  /** The last one that succeeded, or the start. */
+  readonly lastEpochMs: Milliseconds;
+  /** Also before the first one. */
+  readonly isLastComplete: boolean;
+}

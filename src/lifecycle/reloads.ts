@@ -1,0 +1,133 @@
+import type { Config } from '../config/config.js';
+import { errorText } from '../errors.js';
+import type { Logger } from '../log/levels.js';
+import { systemFailure } from '../os/libc.js';
+import type { PoolSet } from '../reload/pool-set.js';
+import type { SystemdService } from '../systemd/service.js';
+import type { ErrorLog } from './error-log.js';
+import type { ReloadCounts } from './master-facts.js';
+import type { Outcome } from './outcome.js';
+import type { PidFile } from './pid-file.js';
+import { hasChangedPools, reloadSummary, tellReloaded, tellReloading } from './reload-lines.js';
+import type { Servers } from './servers.js';
+import { systemdInterval } from './service-facts.js';
+
+export interface ReloadParts {
+  /** What the master starts with. */
+  readonly config: Config;
+  readonly log: Logger;
+  readonly pools: Pick<PoolSet, 'reload' | 'handOver'>;
+  readonly errorLog: Pick<ErrorLog, 'change'>;
+  readonly pidFile: Pick<PidFile, 'use' | 'path'>;
+  readonly servers: Pick<Servers, 'openHttp' | 'openControl'>;
+  readonly systemd: Pick<SystemdService, 'configure'>;
+  /**
+   * Reads the file again and tells what is wrong with it; undefined where something is fatal.
+   *
+   * @throws what the system refuses
+   */
+  readonly readConfig: () => Config | undefined;
+  /** Told of an exception that nobody foresaw. */
+  readonly onMistake: (error: unknown) => void;
+}
+
+interface ReloadOutcome extends Outcome {
+  /** Pools serve by the new file, if not all of them. */
+  readonly isInForce: boolean;
+}
+
+/** From one configuration to the next; what is in force stays where the next one is refused. */
+export class Reloads {
+  readonly #parts: ReloadParts;
+  #config: Config;
+  #counts: ReloadCounts = { succeeded: 0, failed: 0, lastEpochMs: Date.now(), isLastComplete: true };
+
+  constructor(parts: ReloadParts) {
+    this.#parts = parts;
+    this.#config = parts.config;
+  }
+
+  /** The one that is in force. */
+  get config(): Config {
+    return this.#config;
+  }
+
+  get counts(): ReloadCounts {
+    return this.#counts;
+  }
+
+  /**
+   * One reload, told in the log. Never throws.
+   *
+   * @param isStopping whether a stop has come meanwhile
+   */
+  async perform(isStopping: () => boolean): Promise<Outcome> {
+    const { log, pools, onMistake } = this.#parts;
+    log.notice('Reloading in progress ...');
+    const { sockets } = pools.handOver();
+    const outcome = await this.#goOver(isStopping).catch((error: unknown): ReloadOutcome => {
+      onMistake(error);
+      return { isComplete: false, isInForce: false, summary: 'reload failed: internal error' };
+    });
+    this.#count(outcome.isComplete);
+    if (outcome.isInForce && !isStopping()) tellReloaded(log, sockets);
+    if (outcome.isComplete) log.debug(outcome.summary);
+    else log.error(outcome.summary);
+    return outcome;
+  }
+
+  #count(isComplete: boolean): void {
+    const { succeeded, failed, lastEpochMs } = this.#counts;
+    this.#counts = isComplete
+      ? { succeeded: succeeded + 1, failed, lastEpochMs: Date.now(), isLastComplete: true }
+      : { succeeded, failed: failed + 1, lastEpochMs, isLastComplete: false };
+  }
+
+  /** The file is read and checked whole before anything changes. */
+  async #goOver(isStopping: () => boolean): Promise<ReloadOutcome> {
+    const refused = { isComplete: false, isInForce: false };
+    const next = this.#readConfig();
+    if (next === undefined)
+      return { ...refused, summary: 'reload refused: the configuration in force stays' };
+    const report = await this.#parts.pools.reload(next);
+    if (isStopping()) return { ...refused, summary: 'reload given up: the master is stopping' };
+    const isInForce = hasChangedPools(report);
+    if (isInForce) tellReloading(this.#parts.log, process.argv.slice(1));
+    const problems = [...report.failed.map(({ pool }) => `pool ${pool}`), ...(await this.#applyGlobal(next))];
+    this.#config = next;
+    return { isComplete: problems.length === 0, isInForce, summary: reloadSummary(report, problems) };
+  }
+
+  /** @returns undefined where it is not good, or cannot be read now; that has been told */
+  #readConfig(): Config | undefined {
+    try {
+      return this.#parts.readConfig();
+    } catch (error) {
+      const failure = systemFailure(error);
+      if (failure === undefined) throw error;
+      this.#parts.log.error(failure);
+      return undefined;
+    }
+  }
+
+  /** @returns the directives that could not be applied */
+  async #applyGlobal(config: Config): Promise<string[]> {
+    const { log, errorLog, pidFile, servers, systemd } = this.#parts;
+    const { global } = config;
+    systemd.configure(systemdInterval(config));
+    const problems: string[] = [];
+    const attempt = async (directive: string, apply: () => unknown) => {
+      try {
+        await apply();
+      } catch (error) {
+        log.error(errorText(error));
+        problems.push(directive);
+      }
+    };
+    await attempt('error_log', () => errorLog.change(global));
+    await attempt('pid', () => pidFile.use(global.pid));
+    await attempt('http.listen', () => servers.openHttp(global.httpListen, global.httpHosts));
+    await attempt('control.listen', () => servers.openControl(global.controlListen, pidFile.path));
+    return problems;
+  }
+}
