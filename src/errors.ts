@@ -4,7 +4,7 @@ import type { Fd, Pid } from './units.js';
 export const EXIT_OK = 0;
 /** The command line was wrong. */
 export const EXIT_USAGE = 64;
-/** Past the start, or a daemonized start that failed. */
+/** A failure after the start, or a daemonized start that failed. */
 export const EXIT_SOFTWARE = 70;
 /** The configuration or the start in the foreground failed. */
 export const EXIT_CONFIG = 78;
@@ -21,7 +21,7 @@ export class UsageError extends Error {
   }
 }
 
-/** Where in the configuration a problem is; every part that is known. */
+/** Where in the configuration a problem is, as far as known. */
 export interface ConfigPlace {
   readonly file?: string | undefined;
   readonly line?: number | undefined;
@@ -47,7 +47,7 @@ export class ConfigError extends Error {
 
 /** What a failed system call was about. */
 export interface SystemErrorDetail {
-  /** As in Node's own errors: `EADDRINUSE`. */
+  /** The name of the errno, as in Node's errors: `EADDRINUSE`. */
   readonly code: string;
   /** Positive, as in C. */
   readonly errno: number;
@@ -61,7 +61,7 @@ export interface SystemErrorDetail {
   readonly reason: string;
 }
 
-/** The machine refused: the shape of Node's own system errors, so that one check serves both. */
+/** A system call failed. Has the fields of Node's own system errors, so that one check serves both. */
 export class SystemError extends Error {
   readonly code: string;
   readonly errno: number;

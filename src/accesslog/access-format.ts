@@ -52,7 +52,7 @@ export function compileAccessFormat({ format, pool, suppressPaths }: AccessForma
 function plainLine(format: string, pool: string, fields: FieldList): (record: RequestRecord) => AccessLine {
   const pieces = parseAccessFormat(format);
   if ('reason' in pieces) throw new Error(pieces.reason);
-  // The configuration's bytes, as Latin-1 like the rest.
+  // The bytes of the configuration, as Latin-1 like those of requests.
   const asBytes = (text: string) => Buffer.from(text).toString('latin1');
   const values = pieces.map((piece): Value => {
     if (typeof piece !== 'string') return tokenValue(piece, asBytes(pool), fields);
@@ -133,7 +133,7 @@ function tokenValue({ letter, modifier }: FormatToken, pool: string, fields: Fie
   }
 }
 
-/** php-fpm tells a param that is there and empty from one that is not. */
+/** An empty param is written as it is; only one that the request does not have is `-`, as in php-fpm. */
 function presentOrDash(text: TextOf): Value {
   return (record) => escapedControls(text(record) ?? '-');
 }

@@ -4,12 +4,15 @@ import type { LogField, LogFieldKind, RequestRecord } from './record.js';
 /** A text of a request, as it was noted; `undefined` where it has none. */
 export type TextOf = (record: RequestRecord) => string | undefined;
 
-/** Collects what a format needs of each request: every text once, as long as the longest use of it wants. */
+/**
+ * Collects the texts that a format needs of each request: each text once, cut to the longest that any use of it
+ * needs.
+ */
 export class FieldList {
   wantsCpu = false;
   readonly #fields: { kind: LogFieldKind; name: string; most: Bytes; places: { index: number } }[] = [];
 
-  /** @returns how to get at it, once {@link finish} was called */
+  /** @returns how to read the text from a record, once {@link finish} was called */
   add(kind: LogFieldKind, most: Bytes, name = ''): TextOf {
     const there = this.#fields.find((field) => field.kind === kind && field.name === name);
     if (there === undefined) {
@@ -21,12 +24,12 @@ export class FieldList {
     return this.#reader(there.places, most);
   }
 
-  /** Another use of the same text may want more of it. */
+  /** Cuts the text for this use: another use of it may need more. */
   #reader(places: { readonly index: number }, most: Bytes): TextOf {
     return (record) => record.texts[places.index]?.slice(0, most);
   }
 
-  /** In the order of a record: response headers are known last. */
+  /** The fields in the order of a record: response headers come last. */
   finish(): LogField[] {
     const isHeader = ({ kind }: LogField) => kind === 'HEADER';
     const sorted = [

@@ -9,10 +9,10 @@ import { userOf } from './user.js';
 const LONG: Bytes = 2048;
 const USUAL: Bytes = 512;
 
-/** ASCII that JSON takes as it is. */
+/** ASCII that JSON writes without an escape. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
-/** A JSON string of bytes that should be UTF-8; those that are not become U+FFFD. `null` where there is nothing. */
+/** A JSON string of bytes that should be UTF-8; bytes that are not become U+FFFD. `null` for no text. */
 function text(bytes: string | undefined): string {
   if (bytes === undefined || bytes === '') return 'null';
   if (PLAIN.test(bytes)) return `"${bytes}"`;

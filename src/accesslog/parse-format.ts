@@ -20,7 +20,7 @@ const LONGEST_MODIFIER = 128;
 
 /** The value of `access.format` that stands for one JSON object a line. */
 export const JSON_FORMAT = 'json';
-/** What a line holds where the file does not say. */
+/** The default of `access.format`. */
 export const DEFAULT_FORMAT = '%R - %u %t "%m %r" %s';
 
 /** A piece of `access.format`: text as it is, or a value. */
@@ -28,16 +28,16 @@ export type FormatPiece = string | FormatToken;
 
 export interface FormatToken {
   readonly letter: string;
-  /** `''` where there is none, which `%{}t` says as well. */
+  /** `''` for none, and for an empty one as in `%{}t`. */
   readonly modifier: string;
 }
 
-/** The format is no good; `reason` is php-fpm's words for the first mistake. */
+/** The format has a mistake; `reason` says the first one, in php-fpm's words. */
 export interface FormatMistake {
   readonly reason: string;
 }
 
-/** Takes the text of `access.format` apart. A single `%` at the end is nothing. */
+/** Splits the text of `access.format` into pieces. A single `%` at its end is ignored. */
 export function parseAccessFormat(format: string): readonly FormatPiece[] | FormatMistake {
   const pieces: FormatPiece[] = [];
   let textFrom = 0;
@@ -81,7 +81,7 @@ function readToken(format: string, start: number): TokenAt | string {
   return { letter, modifier, end: close + 1 + letter.length };
 }
 
-/** Whole characters, so that a message never shows half of one. */
+/** The character there, with both halves of a surrogate pair. */
 function characterAt(text: string, position: number): string {
   return String.fromCodePoint(text.codePointAt(position) ?? 0);
 }

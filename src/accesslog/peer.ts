@@ -7,13 +7,13 @@ let lastBytes = '';
 let lastText = '';
 
 /**
- * The text of an IP address, as inet_ntop(3) writes it; a mapped IPv4 one as IPv4.
+ * The text of an IP address, as inet_ntop(3) writes it; an IPv4 address mapped to IPv6 is written as IPv4.
  *
  * @param bytes 4 or 16 of them, as Latin-1
  */
 export function peerText(bytes: string | undefined): string | undefined {
   if (bytes === undefined) return undefined;
-  // A web server or two, request after request.
+  // Most requests come from the same one or two web servers.
   if (bytes === lastBytes) return lastText;
   const text = addressText(bytes);
   if (text === undefined) return undefined;
@@ -32,7 +32,7 @@ function dotted(bytes: string): string {
   return [...bytes].map((byte) => byte.charCodeAt(0)).join('.');
 }
 
-/** RFC 5952: the longest row of two zeros or more, the first of equals, is `::`. */
+/** RFC 5952: the longest run of two or more zero groups, the first of equally long ones, becomes `::`. */
 function colons(bytes: string): string {
   const groups = Array.from({ length: 8 }, (_, i) =>
     ((bytes.charCodeAt(2 * i) << 8) | bytes.charCodeAt(2 * i + 1)).toString(16),

@@ -8,13 +8,13 @@ export type LogFieldKind = keyof typeof LOG_FIELD_KINDS;
 /** One text of a request that the worker is to note. */
 export interface LogField {
   readonly kind: LogFieldKind;
-  /** Of the param or header. */
+  /** Name of the param or header. */
   readonly name: string;
   /** Bytes of it that are kept. */
   readonly most: Bytes;
 }
 
-/** What a worker tells of a request that has ended. All of it is hostile but pid and parent. */
+/** What a worker writes of a request that has ended. All of it is hostile but `pid` and `parentPid`. */
 export interface RequestRecord {
   readonly pid: Pid;
   readonly parentPid: Pid;
@@ -25,7 +25,7 @@ export interface RequestRecord {
   readonly memoryPeak: Bytes;
   readonly cpuUserUs: number;
   readonly cpuSystemUs: number;
-  /** By the place of their field; Latin-1, so that no byte is lost. `undefined`: the request has none. */
+  /** In the order of the fields; Latin-1, so that no byte is lost. `undefined` for what the request does not have. */
   readonly texts: readonly (string | undefined)[];
 }
 

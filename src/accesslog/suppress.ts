@@ -3,7 +3,7 @@ import { LENGTH_BYTES, METHOD_BYTES, QUERY_BYTES, URI_BYTES } from '../request/l
 import type { FieldList } from './fields.js';
 import type { RequestRecord } from './record.js';
 
-/** `access.suppress_path`: whether a request is left out, by php-fpm's rule, of which all must hold. */
+/** `access.suppress_path`: whether a request is left out. All conditions must hold, as in php-fpm. */
 export function suppressor(paths: readonly string[], fields: FieldList): (record: RequestRecord) => boolean {
   if (paths.length === 0) return () => false;
   const asBytes = new Set(paths.map((path) => Buffer.from(path).toString('latin1')));

@@ -8,11 +8,11 @@ import type { ControlOptions } from './options.js';
 type Where = Pick<ControlOptions, 'socket' | 'configFile' | 'prefix' | 'pidFile'>;
 
 /**
- * The socket of the master that is meant: the one given, else what the configuration says, else the one beside the
- * pid file. Where only a pid file is given, no configuration is read. A file that is broken by now still tells where
- * its master is.
+ * Path of the master's control socket: the one given, else the one in the configuration, else the one beside the pid
+ * file. If only a pid file is given, no configuration is read. A configuration with errors is read all the same, for
+ * the sake of the path.
  *
- * @returns undefined where nothing names a socket
+ * @returns undefined if no path is known
  */
 export function findControlSocket({ socket, configFile, prefix, pidFile }: Where): string | undefined {
   if (socket !== undefined) return socket;
@@ -28,7 +28,7 @@ export function findControlSocket({ socket, configFile, prefix, pidFile }: Where
   );
 }
 
-/** Why {@link findControlSocket} has found none: one sentence for the administrator. */
+/** Why {@link findControlSocket} knows no path: one sentence for the administrator. */
 export function whyNoControlSocket({ configFile, prefix }: Where): string {
   const file = configFile || defaultConfigFile(prefix);
   try {

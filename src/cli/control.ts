@@ -14,12 +14,12 @@ import type { ControlOptions } from './options.js';
 
 /** EX_UNAVAILABLE: no master answers. */
 export const EXIT_UNAVAILABLE = 69;
-/** EX_TEMPFAIL: it began, and its end is not known. */
+/** EX_TEMPFAIL: the command began, and its result is not known. */
 const EXIT_NO_OUTCOME = 75;
 
-/** A new program that could not start answers nobody, while the former workers serve on. */
+/** How long to wait for the new program: one that could not start answers nobody, while the old workers serve on. */
 const UPGRADE_PATIENCE_MS: Milliseconds = 60_000;
-/** EX_CANTCREAT: it has happened, and there is no file of it. */
+/** EX_CANTCREAT: the command succeeded, but its output file could not be written. */
 const EXIT_CANNOT_WRITE = 73;
 
 const LOOK_EVERY_MS: Milliseconds = 50;
@@ -36,9 +36,9 @@ const STANDARD_OUTPUT: ControlOutput = {
 };
 
 /**
- * `tsfpm reload` and its like: tells the master, and waits for how it ended.
+ * The commands for a running master, such as `tsfpm reload`: sends the command and waits for its result.
  *
- * @returns the exit code, 0 only where it has truly happened
+ * @returns the exit code, 0 only if the command was carried out
  */
 export async function control(options: ControlOptions, output = STANDARD_OUTPUT): Promise<number> {
   const path = findControlSocket(options);
@@ -96,7 +96,7 @@ class Command {
     });
   }
 
-  /** What two verbs do on purpose, and what is a crash for all others. */
+  /** The connection ended without a result: expected after `stop` and `upgrade`, a crash for all others. */
   #lost(reason: string, master: Pid): Promise<number> | number {
     if (this.#request.verb === 'stop') return this.#untilEnded(master);
     if (this.#request.verb === 'upgrade') return this.#untilUpgraded(master);
@@ -104,9 +104,9 @@ class Command {
     return EXIT_UNAVAILABLE;
   }
 
-  /** The master stops: it is watched, since it cannot tell of its own end. */
+  /** Watches the master until it has ended, which it cannot tell itself. */
   async #untilEnded(pid: Pid): Promise<number> {
-    // 0 is a master in another pid namespace: its socket goes first, and that is all that is seen of it from here.
+    // 0 is a master in another pid namespace: all that can be seen from here is that its socket is removed.
     const life = pid === 0 ? undefined : processLife(pid);
     while (await this.#isStillThere(pid, life)) {
       if (this.#remainingMs === 0) return this.#outOfTime(true);
@@ -127,7 +127,7 @@ class Command {
     return answer.kind !== 'unavailable';
   }
 
-  /** The old code is gone: the new one says whether it serves, unless it could not start. */
+  /** The old program is replaced: asks the new one whether it serves, unless it could not start. */
   async #untilUpgraded(pid: Pid): Promise<number> {
     const deadlineMs = Math.min(this.#deadlineMs, performance.now() + UPGRADE_PATIENCE_MS);
     const life = pid === 0 ? undefined : processLife(pid);
@@ -143,14 +143,14 @@ class Command {
     }
   }
 
-  /** undefined where there is no limit. */
+  /** Time left until the timeout; undefined without a timeout. */
   get #remainingMs(): Milliseconds | undefined {
     const remaining = this.#deadlineMs - performance.now();
     return remaining === Number.POSITIVE_INFINITY ? undefined : Math.max(0, remaining);
   }
 
   #tell(line: string): void {
-    // What is counted is the output; how it goes on is beside it.
+    // The counted stacks go to stdout, lines about progress to stderr.
     if (this.#request.verb === 'trace' && !this.#isJson) this.#output.error(terminalText(line));
     else this.#output.out(this.#isJson ? JSON.stringify({ line }) : terminalText(line));
   }

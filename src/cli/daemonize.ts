@@ -4,10 +4,10 @@ import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
 import type { Logger } from '../log/levels.js';
 import type { Milliseconds } from '../units.js';
 
-/** Marks the background process for itself; leaves the environment before anything else sees it. */
+/** Variable that tells the background process that it is one; removed from the environment at once. */
 const MARK = 'TSFPM_DAEMON';
 const STATUS_FD = 3;
-/** A zygote is given 10 s to be ready; the master tells of that itself. */
+/** Longer than a zygote may take to be ready (10 s): the master reports such a failure itself. */
 const PATIENCE_MS: Milliseconds = 20_000;
 
 /** Whether this process is the one that {@link daemonize} started; to be asked once, first of all. */
@@ -28,9 +28,9 @@ export function tellLauncher(): void {
 }
 
 /**
- * Starts this very command again in the background, in a session of its own, and waits for its word. Node cannot
- * fork; the second process reads the configuration again. It keeps the current directory, the umask and, until the
- * service is up, stderr.
+ * Starts this command again in the background, in a session of its own, and waits until it tells that it serves. Node
+ * cannot fork, so the second process reads the configuration again. It keeps the current directory, the umask and,
+ * until the service is up, stderr.
  *
  * @returns the exit code for this process: 0 once the service is up, 70 if it will not be
  */

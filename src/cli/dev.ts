@@ -18,7 +18,7 @@ import { hasCode } from '../os/libc.js';
 import type { DevServer } from '../serve/dev-server.js';
 import { startDevServer } from '../serve/dev-server.js';
 
-/** dist/src/cli/ -> the checkout */
+/** The checkout, seen from dist/src/cli/. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const WEB_USER = 'www-data';
 const WORKERS = 4;
@@ -55,7 +55,7 @@ export function demo(port: number): Promise<number> {
   return withScratchFolder((folder) => {
     const docroot = join(folder, 'htdocs');
     mkdirSync(docroot);
-    // A copy: the pool's user may not be able to read the folder that the checkout is in.
+    // The page is copied, since the pool's user may not be able to read the checkout.
     const page = join(docroot, 'index.php');
     copyFileSync(join(ROOT, 'conf/demo/index.php'), page);
     chmodSync(page, 0o644);
@@ -79,7 +79,7 @@ export function demo(port: number): Promise<number> {
   });
 }
 
-/** The pool runs as whom the directory belongs to; where that is root, as the usual web user. */
+/** The pool runs as the owner of the directory; if that is root, as the usual web user. */
 function identityLines(docroot: string): string[] {
   if (!isRoot()) return [];
   const { uid, gid } = statSync(docroot, { throwIfNoEntry: false }) ?? { uid: 0, gid: 0 };
@@ -106,7 +106,7 @@ async function withScratchFolder(work: (folder: string) => Promise<number>): Pro
 interface Development {
   readonly docroot: string;
   readonly port: number;
-  /** Otherwise any free port will do where this one is taken. */
+  /** If false and the port is taken, any free port is used. */
   readonly isPortFixed: boolean;
   readonly socket: string;
   readonly file: string;

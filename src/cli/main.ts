@@ -4,7 +4,7 @@ import { takeDaemonMark } from './daemonize.js';
 import { type CommandLine, parseCommandLine } from './options.js';
 import { usageText } from './usage.js';
 
-/** The rooms behind a verb are loaded when it is asked for: `-v` needs neither log nor system calls. */
+/** Modules are loaded when a verb needs them: `-v` needs neither the log nor system calls. */
 async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
   switch (command.verb) {
     case 'help':
@@ -55,6 +55,6 @@ async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
 
 const [, script = 'tsfpm', ...argv] = process.argv;
 process.exitCode = await obey(parseCommandLine(argv, basename(script)), takeDaemonMark());
-// Nothing is left to do, whatever handles are still open; what was written to pipes has arrived before.
+// The command is done, even if handles are still open. Waits first until everything written to stdout has left.
 await new Promise((resolve) => process.stdout.write('', resolve));
 process.exit();

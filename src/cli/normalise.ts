@@ -31,7 +31,7 @@ export function normaliseArguments(argv: readonly string[], options: readonly Op
   return normal;
 }
 
-/** php-fpm looks at words that follow its options last, after it has obeyed --info. */
+/** php-fpm checks words behind its options last, after it has obeyed --info. */
 function refuseWord(word: string | undefined, before: readonly string[]): void {
   if (word !== undefined && !before.includes('--info')) {
     throw new UsageError(`unexpected argument '${word}'`);

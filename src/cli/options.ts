@@ -19,7 +19,7 @@ import {
   refuseCommand,
 } from './program.js';
 
-/** What of the command line is meant for the master. */
+/** Options for the master. */
 export interface MasterOptions {
   /** `-y`, or `-d fpm.config=FILE`; `undefined` for the default file. */
   readonly configFile: string | undefined;
@@ -36,7 +36,7 @@ export interface MasterOptions {
   readonly php: PhpOptions;
 }
 
-/** A command for the master that runs, and where that one is found. */
+/** A command for a running master, and where its control socket is. */
 export interface ControlOptions {
   readonly request: ControlRequest;
   /** `--control`: the socket itself. */
@@ -44,24 +44,24 @@ export interface ControlOptions {
   /** `-y`; `undefined` for the default file. */
   readonly configFile: string | undefined;
   readonly prefix: string | undefined;
-  /** `-g`; before the default file, after a file that is named. */
+  /** `-g`; counts if no configuration file is named. */
   readonly pidFile: string | undefined;
   readonly json: boolean;
-  /** Of `trace --sample`: the file for the stacks. */
+  /** `trace --sample`: the file for the stacks. */
   readonly output?: string;
   /** `undefined` waits for ever. */
   readonly timeoutMs: Milliseconds | undefined;
 }
 
-/** `tsfpm top`, and where its master is found. */
+/** `tsfpm top`, and where its master's control socket is. */
 export interface TopOptions
   extends Pick<ControlOptions, 'socket' | 'configFile' | 'prefix' | 'pidFile' | 'json'> {
   readonly once: boolean;
-  /** Between two looks; `undefined` for the default. */
+  /** Time between two readings; `undefined` for the default. */
   readonly intervalMs: Milliseconds | undefined;
   readonly sort: SortKey;
   readonly filter: string;
-  /** Only this one. */
+  /** Show this pool only. */
   readonly pool: string | undefined;
 }
 
@@ -73,8 +73,8 @@ export type CommandLine =
   | { readonly verb: 'version' | 'modules' | 'info'; readonly php: PhpOptions }
   | { readonly verb: 'help'; readonly progName: string }
   /**
-   * Exit 64. Of php-fpm's own options the usage is all that is printed, as php-fpm does; of a command, or of a word that
-   * is none, the reason.
+   * Exit 64. Of php-fpm's own options the usage is all that is printed, as php-fpm does; of a command, or of a word
+   * that is none, the reason.
    */
   | {
       readonly verb: 'usage-error';
@@ -287,7 +287,7 @@ function stopKind({ kill, terminate }: ParsedControlOptions): StopKind {
   return terminate ? 'terminate' : 'finish';
 }
 
-/** 0 is no limit; nor has a stop one by itself, since it waits for requests. */
+/** 0 is no limit. The default of `stop` is none, since it waits for requests. */
 function timeoutMs(text: string | undefined, name: ControlVerb): Milliseconds | undefined {
   if (text === undefined) return name === 'stop' ? undefined : DEFAULT_TIMEOUT_MS;
   const seconds = /^[0-9]+(?:\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN;

@@ -8,15 +8,15 @@ import { phpinfoText } from './phpinfo-text.js';
 /** What is asked of PHP, and the options of `php-cgi` that answer it; -q leaves out the HTTP header. */
 const QUESTIONS = { version: ['-v'], modules: ['-m'], info: ['-q', '-i'] } as const;
 
-/** Loading all extensions takes a fraction of this on the slowest machine. */
+/** Far longer than php-cgi takes to load all extensions. */
 const PATIENCE: Milliseconds = 30_000;
 const LONGEST_ANSWER = 64 * 1024 * 1024;
 
-/** How a program ended that was run to its end. */
+/** The result of a program. */
 export interface ProgramRun {
   readonly stdout: string;
   readonly stderr: string;
-  /** `undefined` where it could not be run or did not end by itself; `failure` says why. */
+  /** `undefined` if it could not be run or was killed; `failure` says why. */
   readonly status: number | undefined;
   readonly failure?: string;
 }
@@ -27,7 +27,7 @@ export type RunProgram = (
   environment: NodeJS.ProcessEnv,
 ) => ProgramRun;
 
-/** Where the answer comes from and goes to. */
+/** How PHP is asked, and where its answer goes. */
 export interface PhpInfoContext {
   readonly environment: NodeJS.ProcessEnv;
   readonly writeOut: (text: string) => void;
@@ -37,8 +37,8 @@ export interface PhpInfoContext {
 }
 
 /**
- * `-v`, `-m` and `-i`: asks the php-cgi of PATH, or the one of `-d php_cgi=FILE`, and prints the answer
- * as php-fpm's.
+ * `-v`, `-m` and `-i`: asks php-cgi (from PATH, or `-d php_cgi=FILE`), and prints the answer as php-fpm
+ * would.
  *
  * @returns the exit code
  */
@@ -59,7 +59,7 @@ export function showPhp(question: keyof typeof QUESTIONS, php: PhpOptions, conte
 function asFpm(question: keyof typeof QUESTIONS, answer: string): string {
   switch (question) {
     case 'version':
-      // Tools compare all of it: our own version is told by -h and `status`.
+      // Tools compare the whole answer, so the version of tsfpm is not in it; -h and `status` tell that.
       return answer.replace('(cgi-fcgi)', '(fpm-fcgi)');
     case 'modules':
       return answer;
@@ -68,7 +68,7 @@ function asFpm(question: keyof typeof QUESTIONS, answer: string): string {
   }
 }
 
-/** The two places of the page in which php-fpm tells that it is php-fpm. */
+/** Puts php-fpm's name in the two places where the page has it. */
 function asFpmInfo(text: string): string {
   return text
     .replace(/^Server API => .*$/m, 'Server API => FPM/FastCGI')

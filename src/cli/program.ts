@@ -16,7 +16,7 @@ export interface ParsedOptions {
   readonly prefix?: string;
   readonly pid?: string;
   readonly fpmConfig?: string;
-  /** How often it was given. */
+  /** How often `-t` was given. */
   readonly test?: number;
   readonly daemonize?: true;
   readonly nodaemonize?: true;
@@ -24,11 +24,11 @@ export interface ParsedOptions {
   readonly allowToRunAsRoot?: true;
 }
 
-/** The commands for a master that runs. */
+/** The commands for a running master. */
 export const CONTROL_VERBS = ['status', 'reload', 'stop', 'reopen', 'upgrade', 'test', 'trace'] as const;
 export type ControlVerb = (typeof CONTROL_VERBS)[number];
 
-/** Option values of these commands, as commander keeps them. */
+/** Option values of the commands for a running master, as commander keeps them. */
 export interface ParsedControlOptions {
   readonly config?: string;
   readonly prefix?: string;
@@ -81,7 +81,7 @@ export function createProgram(): Command {
   }
   let tests = 0;
   program.on('option:test', () => program.setOptionValue('test', ++tests));
-  // The last of the two wins, so each takes back the other.
+  // The last of -D and -F counts, so each removes the other.
   program.on('option:daemonize', () => program.setOptionValue('nodaemonize', undefined));
   program.on('option:nodaemonize', () => program.setOptionValue('daemonize', undefined));
   return program;
@@ -93,7 +93,7 @@ export function createServerCommand(name: 'serve' | 'demo'): Command {
   return name === 'serve' ? command.argument('[docroot]', 'directory to serve', '.') : command;
 }
 
-/** One of the commands for a master that runs. */
+/** One of the commands for a running master. */
 export function createControlCommand(name: ControlVerb): Command {
   const command = quiet(new Command(name)).helpOption(false);
   for (const option of controlOptions()) {
@@ -118,7 +118,7 @@ export function traceOptions(): Option[] {
   ];
 }
 
-/** The command that goes on looking. */
+/** `tsfpm top`. */
 export function createTopCommand(): Command {
   const command = quiet(new Command('top')).helpOption(false);
   for (const option of [...whereOptions(), ...topOptions()]) {
@@ -137,7 +137,7 @@ export function topOptions(): Option[] {
   ];
 }
 
-/** What all commands for a master that runs take. */
+/** Options of all commands for a running master. */
 export function controlOptions(): Option[] {
   return [
     ...whereOptions(),
@@ -145,7 +145,7 @@ export function controlOptions(): Option[] {
   ];
 }
 
-/** Which master. */
+/** Options that say which master is meant. */
 function whereOptions(): Option[] {
   return [
     new Option('-y, --config <file>', 'configuration file of the master (default: /etc/tsfpm.conf)'),
@@ -156,7 +156,7 @@ function whereOptions(): Option[] {
   ];
 }
 
-/** Nothing is printed and nothing ends the process: the caller decides on both. */
+/** Keeps commander from printing and from ending the process: the caller decides on both. */
 function quiet(command: Command): Command {
   const ignore = () => {};
   return command.exitOverride().configureOutput({ writeOut: ignore, writeErr: ignore });
@@ -184,7 +184,7 @@ function daemonOptions(): Option[] {
   ];
 }
 
-/** commander takes `--no-x` for the opposite of `--x`; here it is a name like any other. */
+/** commander takes `--no-x` for the opposite of `--x`; here it is an option of its own. */
 function notNegated(option: Option): Option {
   option.negate = false;
   return option;

@@ -15,7 +15,7 @@ export function configFile(options: Pick<MasterOptions, 'configFile' | 'prefix'>
   return options.configFile ?? defaultConfigFile(options.prefix);
 }
 
-/** What of the command line says how the configuration is read. */
+/** The options that say how the configuration is read. */
 export function readOptions(options: MasterOptions): ReadOptions {
   return {
     file: configFile(options),
@@ -54,7 +54,7 @@ export async function run(options: MasterOptions, isDaemon: boolean): Promise<nu
   });
 }
 
-/** The process is the same as before, and so is its place in the foreground or background. */
+/** After an upgrade in place: the process is the same, so it stays in the foreground or background. */
 function runAfterAnother(options: MasterOptions): Promise<number> {
   const inheritance = takeInheritance(process.env);
   const isForeground = inheritance.takeover?.isBackground !== true;

@@ -165,8 +165,8 @@ export class TopTerminal {
 }
 
 /**
- * The line, with what stood behind it before erased. A line as wide as the terminal needs no erasing, and would lose its
- * last character: there the cursor still stands on it.
+ * The line, with what stood behind it before erased. A line as wide as the terminal needs no erasing, and would lose
+ * its last character: there the cursor still stands on it.
  */
 function paintWhole(line: Line, columns: Count, hasColour: boolean): string {
   const isFull = line.reduce((sum, { text }) => sum + text.length, 0) >= columns;

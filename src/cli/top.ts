@@ -13,7 +13,7 @@ import { clockText, TopTerminal } from './top-terminal.js';
 
 const INTERVAL_MS: Milliseconds = 2000;
 const ONCE_INTERVAL_MS: Milliseconds = 1000;
-/** Of a table that goes into a pipe; COLUMNS says otherwise. */
+/** Width of a table that goes into a pipe; COLUMNS overrides it. */
 const PIPE_COLUMNS = 132;
 
 /**
@@ -43,7 +43,7 @@ function firstView({ sort, filter, pool, intervalMs }: TopOptions, defaultMs: Mi
   return { ...FIRST_VIEW, sort, filter, pool, intervalMs: intervalMs ?? defaultMs };
 }
 
-/** A table or a line of JSON for each interval: for pipes and programs. */
+/** Writes a table or a line of JSON at each interval, for pipes and programs. */
 class Stream {
   readonly #options: TopOptions;
   readonly #reader: MasterReader;
@@ -81,7 +81,7 @@ class Stream {
   }
 }
 
-/** The same figures, each pool with its workers. */
+/** The figures as an object, each pool with its workers. */
 function forPrograms(figures: Figures, view: View): object {
   const { master, pools, active, maxChildren, listenQueue, requestsPerS, p50Ms, p99Ms, privateBytes } =
     figures;

@@ -5,10 +5,10 @@ import { controlOptions, createProgram, topOptions, traceOptions } from './progr
 const SYNOPSIS =
   '[-n] [-e] [-h] [-i] [-m] [-v] [-t] [-p <prefix>] [-g <pid>] [-c <file>] [-d foo[=bar]] [-y <file>] [-D] [-F [-O]]';
 
-/** php-fpm puts the text of an option there, on a line of its own where the name is too long for it. */
+/** Column where php-fpm puts the text of an option, on a line of its own if the name is too long. */
 const TEXT_COLUMN = 19;
 
-/** What `-h` prints, and every wrong command line: php-fpm's options in our words. */
+/** The usage text of `-h` and of a wrong command line. */
 export function usageText(progName: string): string {
   const options = createProgram().options.filter((option) => !option.hidden);
   return [

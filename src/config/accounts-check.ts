@@ -2,22 +2,22 @@ import type { Config, PoolConfig } from './config.js';
 import { isUnixAddress } from './prefix.js';
 import { fatal, type Problem } from './problem.js';
 
-/** Finds a user or a group by name; `undefined` where the machine does not know it. */
+/** Finds a user or a group by name; `undefined` for one that the machine does not have. */
 export interface AccountLookup {
   readonly uidOf: (user: string) => number | undefined;
   readonly gidOf: (group: string) => number | undefined;
 }
 
-/** The directives that name an account of the machine, but for access lists: php-fpm's `-t` does not look at those. */
+/** The directives that name an account of the machine, but for access lists: php-fpm's `-t` does not check those. */
 export type AccountDirective = 'user' | 'group' | 'listen.owner' | 'listen.group';
 
-/** Whether a name has a meaning; others may be any text. */
+/** Whether a directive is used at all; an unused one may be any text. */
 export type AccountUse = (pool: PoolConfig, directive: AccountDirective) => boolean;
 
-/** As `-t` takes it, whoever calls it. */
+/** For `-t`: every directive is checked, whichever user runs it. */
 export const everyAccount: AccountUse = () => true;
 
-/** At a start: only root gives processes away, and an access list takes the place of a socket's owner and group. */
+/** For a start: only root can change the user of processes, and an access list replaces a socket's owner and group. */
 export function accountsOfStart(isRoot: boolean): AccountUse {
   return (pool, directive) =>
     directive === 'user' || directive === 'group'
@@ -25,7 +25,7 @@ export function accountsOfStart(isRoot: boolean): AccountUse {
       : isUnixAddress(pool.listen) && !pool.listenAclUsers && !pool.listenAclGroups;
 }
 
-/** Every user and group that the file names has to exist. Digits are taken as they are. */
+/** Checks that every user and group in the file exists. Numbers are not checked. */
 export function checkAccounts(config: Config, lookup: AccountLookup, isUsed: AccountUse): Problem[] {
   return config.pools.flatMap((pool) => {
     const owner = pool.listenOwner || undefined;
@@ -71,7 +71,7 @@ function unknown(pool: PoolConfig, directive: string, value: string, text: strin
   return fatal(`[pool ${pool.name}] ${text}`, { section: pool.name, directive, value });
 }
 
-/** An empty name counts as number 0, which a start refuses as root. */
+/** True for an empty name too: it counts as number 0, which a start refuses as root. */
 function isNumber(name: string): boolean {
   return /^[0-9]*$/.test(name);
 }

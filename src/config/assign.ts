@@ -8,7 +8,7 @@ const POOL_VARIABLE = '$pool';
  * Puts `name = value` into the section that is open.
  *
  * @param pool the open pool, or `undefined` in the global section
- * @returns php-fpm's words for why not, without the `[file:line]` prefix
+ * @returns why it is refused, in php-fpm's words, without the `[file:line]` prefix; undefined if it is not
  */
 export function assignScalar(
   draft: Draft,
@@ -30,7 +30,7 @@ export function assignScalar(
   return undefined;
 }
 
-/** Puts `name[key] = value` into the open pool; as {@link assignScalar}. */
+/** Puts `name[key] = value` into the open pool; see {@link assignScalar}. */
 export function assignArrayEntry(
   draft: Draft,
   pool: PoolDraft | undefined,
@@ -86,7 +86,7 @@ function assignListEntry(
 
 const NO_POOL = { reason: "Can't use '$pool' when the pool is not defined" } as const;
 
-/** Only texts know `$pool`. @returns `undefined` where there is a `$pool` but no pool */
+/** Replaces `$pool`, in texts only. @returns `undefined` if there is a `$pool` but no pool */
 function expandPool(row: DirectiveRow, pool: PoolDraft | undefined, text: string): string | undefined {
   if ((row.type !== 'string' && row.type !== 'mode') || !text.includes(POOL_VARIABLE)) {
     return text;

@@ -26,7 +26,7 @@ type SettingOf<R extends Row> = R extends { readonly array: string }
     ? ValueTypes[R['type']]
     : ValueTypes[R['type']] | undefined;
 
-/** Flags live in the list of their values, so they are no settings of their own. */
+/** Flags are kept in the list of their values, so they are no settings of their own. */
 type Settings<Rows extends readonly Row[]> = {
   readonly [R in Exclude<Rows[number], { readonly storedIn: string }> as SettingName<
     R['name']
@@ -45,7 +45,7 @@ export type PoolConfig = Settings<typeof POOL_DIRECTIVES> & {
 
 /** A file that has passed every check; frozen. */
 export interface Config {
-  /** As it was given on the command line. */
+  /** The path as it was given on the command line. */
   readonly file: string;
   /** `--prefix`, where one was given. */
   readonly prefix: string | undefined;
@@ -59,7 +59,7 @@ export interface Config {
 type RequiredRow = Extract<(typeof POOL_DIRECTIVES)[number], { readonly required: true }>;
 type RequiredSetting = SettingName<RequiredRow['name']>;
 
-/** A pool that is still being checked: what has no default may be missing. */
+/** A pool that is still being checked: a setting without a default may be missing. */
 export type UncheckedPool = { -readonly [K in Exclude<keyof PoolConfig, RequiredSetting>]: PoolConfig[K] } & {
   -readonly [K in RequiredSetting]: PoolConfig[K] | undefined;
 };

@@ -17,12 +17,12 @@ export interface DirectiveRow {
   readonly type: ValueKind;
   /**
    * `keyed` is `name[key] = value`, `list` is `name[] = value`. Entries keep the order of the file;
-   * php-fpm applies them backwards, see `inOrderOfApplication` in array-entries.ts.
+   * php-fpm applies them backwards, see `inOrderOfApplication` in config.ts.
    */
   readonly array?: 'keyed' | 'list';
   /** The array directive whose list takes the entries of this one too. */
   readonly storedIn?: string;
-  /** The value when the file is silent; without one the setting is `undefined`. */
+  /** The value if the file does not set it; without one the setting is `undefined`. */
   readonly default?: ValueTypes[ValueKind];
   /** A checked configuration always has a value, though there is no default. */
   readonly required?: true;
@@ -30,13 +30,13 @@ export interface DirectiveRow {
   readonly unit?: 'seconds' | 'bytes';
   /** A relative value starts at this directory: see prefix.ts. */
   readonly path?: 'state' | 'pool';
-  /** How `-tt` departs from "name = value": not shown, without its unit, or what it shows when not set. */
+  /** How `-tt` differs from "name = value": not shown, without its unit, or what it shows if not set. */
   readonly dump?: 'hidden' | 'bare' | 'unknown value';
   /** One sentence for the sample file. */
   readonly summary: string;
   /** More for the sample file, one line each. */
   readonly details?: readonly string[];
-  /** What the sample file says is the default, where `default` does not tell. */
+  /** The default as the sample file tells it, if it is not `default`. */
   readonly defaultText?: string;
   /** An array entry or value for the sample file where there is no default to show. */
   readonly example?: string;

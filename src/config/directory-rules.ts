@@ -3,7 +3,7 @@ import { isSet, type PoolContext, poolBase, refuse } from './pool-rule.js';
 import { absolutePath, expandPrefix } from './prefix.js';
 import { fatal, type Problem } from './problem.js';
 
-/** Comes first: other paths of the pool start there. */
+/** The first rule of a pool, since its other paths start at its prefix. */
 export function checkPrefix(pool: UncheckedPool, { bases, isDirectory }: PoolContext): Problem[] {
   if (!isSet(pool.prefix)) {
     return [];
@@ -14,7 +14,7 @@ export function checkPrefix(pool: UncheckedPool, { bases, isDirectory }: PoolCon
     : [refuse(pool, 'prefix', `the prefix '${pool.prefix}' does not exist or is not a directory`)];
 }
 
-/** `chroot` is the one value that knows `$prefix`. */
+/** `chroot` is the only value in which `$prefix` is replaced. */
 export function checkChroot(pool: UncheckedPool, context: PoolContext): Problem[] {
   if (!isSet(pool.chroot)) {
     return [];
@@ -36,7 +36,7 @@ export function checkChroot(pool: UncheckedPool, context: PoolContext): Problem[
     : [refuse(pool, 'chroot', `the chroot path '${expanded}' does not exist or is not a directory`)];
 }
 
-/** A directory inside the chroot, where there is one. */
+/** `chdir`: a directory inside the chroot, if there is one. */
 export function checkChdir(pool: UncheckedPool, context: PoolContext): Problem[] {
   if (!isSet(pool.chdir)) {
     return [];
@@ -77,7 +77,7 @@ const PATH_SETTINGS: ReadonlySet<string> = new Set([
   'coin_acceptor.device',
 ]);
 
-/** In a chroot the paths of PHP settings are left alone: they are seen from inside. */
+/** In a chroot the paths of PHP settings are left as they are: PHP resolves them inside it. */
 export function resolvePhpPaths(pool: UncheckedPool, context: PoolContext): Problem[] {
   if (isSet(pool.chroot)) {
     return [];

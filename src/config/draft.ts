@@ -3,13 +3,13 @@ import type { ValueKind, ValueTypes } from './values.js';
 
 export type Setting = ValueTypes[ValueKind];
 
-/** A section as the file has it: only what is written, nothing checked against anything else. */
+/** A section as written in the file: each value parsed alone, no rules applied, no defaults. */
 export interface SectionDraft {
   /** Scalar settings by the name in the table. */
   readonly scalars: Map<string, Setting>;
   /** Array entries by the name of the list they go to, in the order of the file. */
   readonly arrays: Map<string, KeyValue[]>;
-  /** A line of the section was refused, so that what seems to be missing may only be misspelt. */
+  /** A line of the section was refused: a setting that is missing may be on that line. */
   refused: boolean;
 }
 
@@ -20,7 +20,7 @@ export interface PoolDraft extends SectionDraft {
 /** All files together, before defaults and checks. */
 export interface Draft {
   readonly global: SectionDraft;
-  /** In the order of the file; a name that comes again re-opens the first. */
+  /** In the order of the file; a name that comes again continues the first. */
   readonly pools: PoolDraft[];
   /** Names of the directives that were set; see `Config.written`. */
   readonly written: Set<string>;

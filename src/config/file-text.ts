@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import type { Problem } from './problem.js';
 
 /**
- * The text of a file. php-fpm reads bytes; files are UTF-8 as a rule, and the few that are not get
- * through as well: a line that is no UTF-8 is taken as Latin-1, with a warning unless it is a comment.
+ * The text of a file. php-fpm reads bytes. Here a file is UTF-8; a line that is no UTF-8 is read as Latin-1, with a
+ * warning unless it is a comment.
  */
 export function decodeFile(file: string, bytes: Uint8Array): { text: string; warnings: Problem[] } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,4 +1,4 @@
-/** What a pattern needs to see of the disk. */
+/** What a pattern needs of the disk. */
 export interface GlobDisk {
   /**
    * Names in a directory, without `.` and `..`.
@@ -10,7 +10,7 @@ export interface GlobDisk {
   readonly isDirectory: (path: string) => boolean;
 }
 
-/** glob(3) met a directory that it may not read; carries its number for that, `GLOB_ABORTED`. */
+/** A directory cannot be read; has the number of glob(3) for that, `GLOB_ABORTED`. */
 export class GlobAborted extends Error {
   readonly result = 2;
 }

@@ -1,7 +1,7 @@
 import type { UncheckedGlobal } from './config.js';
 import { fatal, type Problem } from './problem.js';
 
-/** Of `http.hosts`: separated by commas, blanks around them do not count. */
+/** The names in `http.hosts`, separated by commas with blanks around them. */
 export function hostNames(text: string | undefined): string[] {
   return (text ?? '')
     .split(',')
@@ -9,7 +9,7 @@ export function hostNames(text: string | undefined): string[] {
     .filter((name) => name !== '');
 }
 
-/** Something else, such as a name with its port, would never be asked for. */
+/** Refuses what no request can ask for, such as a name with a port. */
 export function checkHostNames({ httpHosts }: UncheckedGlobal): Problem[] {
   return hostNames(httpHosts)
     .filter((name) => !/^[A-Za-z0-9._-]+$/.test(name))

@@ -1,7 +1,7 @@
 import { IniSyntaxError, LineCursor } from './ini-cursor.js';
 import { type IniLookups, parseBracketed, parseValue } from './ini-value.js';
 
-/** What one line says; several items where carriage returns or a section share the line. */
+/** One statement; a line has several if a carriage return or a section comes before another one. */
 export type IniStatement =
   | { readonly kind: 'section'; readonly name: string }
   | {
@@ -95,7 +95,7 @@ function parseEntry(cursor: LineCursor, label: string, lookups: IniLookups): Ini
   return { kind: 'entry', name, value: parseValue(cursor, lookups) };
 }
 
-/** By hand: a regular expression for the end would be quadratic in the blanks within. */
+/** Without a regular expression, which would take quadratic time for many blanks within. */
 function trimBlanks(text: string): string {
   let start = 0;
   let end = text.length;

@@ -1,7 +1,7 @@
 import { IniSyntaxError, type LineCursor } from './ini-cursor.js';
 import { toInteger } from './integer.js';
 
-/** Where the reader finds what a value refers to. */
+/** How the reader looks up variables and constants in a value. */
 export interface IniLookups {
   /** `${NAME}`: the setting of php.ini first, then the environment; `undefined` reads as the empty string. */
   readonly variable: (name: string) => string | undefined;
@@ -24,11 +24,11 @@ const OPENING_QUOTE = /[ \t]*"/y;
 const VARIABLE_NAME = /[^=\r\t;&|^$~(){}!"[]+/y;
 const BINARY_OPERATOR = /[ \t]*[|&^][ \t]*/y;
 
-/** php-fpm's own parser gives up at some depth as well; ours must not exhaust the stack before. */
+/** php-fpm's own parser has a limit of depth as well; here it keeps a hostile file from exhausting the stack. */
 const MAX_DEPTH = 200;
 
 /**
- * The value after `=`, up to the end of the statement, which is passed.
+ * Reads the value after `=`, and moves the cursor behind the end of the statement.
  *
  * @throws IniSyntaxError
  */
@@ -41,7 +41,7 @@ export function parseValue(cursor: LineCursor, lookups: IniLookups): string {
     return value;
   }
   if (cursor.startsWith("'") && !isClosedRaw(cursor)) {
-    // PHP reads an opening quote that is never closed as the end of the text, once it has a value.
+    // After a value, PHP takes an opening quote that is never closed for the end of the text.
     cursor.advance(cursor.text.length - cursor.position);
     return value;
   }
@@ -49,7 +49,7 @@ export function parseValue(cursor: LineCursor, lookups: IniLookups): string {
 }
 
 /**
- * What stands between `[` and `]`, which is passed.
+ * Reads what stands between `[` and `]`, and moves the cursor behind the `]`.
  *
  * @param lookups without `constant` for the name of a section, where constants are plain words
  * @throws IniSyntaxError
@@ -75,8 +75,8 @@ export function parseBracketed(
 }
 
 /**
- * To PHP's scanner the first of two single quotes ends the statement and the second begins the next
- * name: `a = ''` is an empty `a` and a name without a value. php-fpm then refuses the line.
+ * Passes the first of two single quotes, which ends the statement for PHP's scanner; the second begins the next name.
+ * So `a = ''` is an empty `a` and a name without a value, and php-fpm refuses the line.
  */
 function takeEmptyRaw(cursor: LineCursor): boolean {
   if (!cursor.startsWith("''")) {
@@ -158,7 +158,7 @@ function takeWord(cursor: LineCursor, lookups: IniLookups): string | undefined {
   return CONSTANT.test(word) ? (lookups.constant(word) ?? word) : word;
 }
 
-/** A keyword counts only as the whole value; what follows it is then an error of the caller's. */
+/** A keyword counts only as the whole value; the caller refuses whatever follows it. */
 function takeKeyword(cursor: LineCursor): '1' | '' | undefined {
   const word = cursor.peek(WORD);
   const value = TRUE_WORD.test(word) ? '1' : FALSE_WORD.test(word) ? '' : undefined;
@@ -169,7 +169,7 @@ function takeKeyword(cursor: LineCursor): '1' | '' | undefined {
   return value;
 }
 
-/** Blanks around a double-quoted string belong to nobody. */
+/** Blanks around a double-quoted string are dropped. */
 function takeQuoted(cursor: LineCursor, lookups: Pick<IniLookups, 'variable'>): string | undefined {
   if (cursor.takeMatch(OPENING_QUOTE) === '') {
     return undefined;
@@ -219,7 +219,7 @@ function takeRaw(cursor: LineCursor): string | undefined {
   return text;
 }
 
-/** In a value a quote that opens nothing ends the pieces; whether it may is decided by the caller. */
+/** In a value, a quote that opens nothing ends the pieces; the caller decides whether it may. */
 function takeRawOrStop(cursor: LineCursor): string | undefined {
   return cursor.startsWith("'") && isClosedRaw(cursor) ? takeRaw(cursor) : undefined;
 }

@@ -29,7 +29,7 @@ function withoutByteOrderMark(text: string): string {
   return text.startsWith('\uFEFF') ? text.slice(1) : text;
 }
 
-/** PHP's scanner works on C strings: the rest of a line after a NUL byte does not exist for it. */
+/** The line up to its first NUL byte: PHP's scanner works on C strings and does not see the rest. */
 function beforeNul(line: string): string {
   const end = line.indexOf('\0');
   return end === -1 ? line : line.slice(0, end);

@@ -7,7 +7,7 @@ export function toInteger(text: string): number {
   if (digits === undefined) {
     return 0;
   }
-  // Twenty digits are past any long already; longer ones would only make BigInt slow.
+  // Twenty digits are above every long already; more would only make BigInt slow.
   const long = BigInt(
     digits
       .replace(/^\+/, '')

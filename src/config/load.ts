@@ -13,9 +13,9 @@ import { validate } from './validate.js';
 /** php-fpm's limit, the main file included. */
 const MAX_FILES_DEEP = 5;
 
-/** What loading needs of the disk. Replaced in tests. */
+/** What loading needs of the disk; tests have their own. */
 export interface ConfigDisk extends GlobDisk {
-  /** @throws what the system refuses, with `code` and `errno` */
+  /** @throws the system's error, with `code` and `errno` */
   readonly read: (path: string) => Uint8Array;
 }
 
@@ -30,12 +30,12 @@ export interface LoadOptions {
   /** `--allow-to-run-as-root` */
   readonly allowRoot: boolean;
   readonly isRoot: boolean;
-  /** Makes sure that a log can be appended to, and makes the file. Default: that is not asked. @throws as `disk.read` */
+  /** Checks that a log can be appended to, and makes the file. Default: not checked. @throws like `disk.read` */
   readonly touchLog?: (path: string) => void;
   readonly disk?: ConfigDisk;
 }
 
-/** Everything there is to say of the file, in the order of logging; `config` only if nothing is fatal. */
+/** All problems of the file, in the order of logging; `config` only if none is fatal. */
 export interface LoadResult {
   readonly config?: Config;
   readonly problems: readonly Problem[];
@@ -43,8 +43,8 @@ export interface LoadResult {
 
 /**
  * Reads the main file with all that it includes, applies defaults and prefixes, and checks everything.
- * All problems are collected; the first fatal one is the one that php-fpm would have stopped at. The
- * last line sums up, so that the caller adds only what failed because of it.
+ * All problems are collected; php-fpm would stop at the first fatal one. If there is a fatal one, the last problem says
+ * that the file cannot be loaded, and the caller adds only what failed because of that.
  */
 export function loadConfig(options: LoadOptions): LoadResult {
   const disk = options.disk ?? MACHINE_DISK;
@@ -62,7 +62,7 @@ export function loadConfig(options: LoadOptions): LoadResult {
     isDirectory: disk.isDirectory,
   });
   if (reader.problems.some(isFatal)) {
-    // A file that could not be read at all says nothing about pools that it may define.
+    // If a file could not be read, rules about missing pools are not told: it may define them.
     const told = files.incomplete ? [] : afterReading;
     return {
       problems: [...reader.problems, ...told, fatal(`failed to load configuration file '${options.file}'`)],
@@ -78,7 +78,7 @@ export function loadConfig(options: LoadOptions): LoadResult {
     : { config, problems };
 }
 
-/** As php-fpm, which opens them at each use and finds out here that it can. */
+/** Checks that the slow logs can be opened, as php-fpm does; it opens them again at each use. */
 function openSlowlogs({ pools }: Config, { touchLog }: LoadOptions): Problem[] {
   return pools.flatMap(({ name, slowlog, requestSlowlogTimeout }) => {
     if (requestSlowlogTimeout === 0 || !slowlog) return [];
@@ -93,8 +93,8 @@ function openSlowlogs({ pools }: Config, { touchLog }: LoadOptions): Problem[] {
 }
 
 /**
- * What can be read of the [global] section, whatever else is wrong with the files: to find the master that runs with
- * an earlier, better state of them.
+ * The settings of the [global] section that can be read, whatever else is wrong with the files: to find a master that
+ * runs with an earlier version of them.
  *
  * @returns settings by the name of their directive, without defaults; unchecked, paths as written
  */
@@ -106,7 +106,7 @@ export function peekGlobal(options: LoadOptions): ReadonlyMap<string, Setting> {
 
 /** The main file and its includes, depth first. */
 class FileReader {
-  /** A file that was asked for could not be read. */
+  /** True once a file could not be read. */
   incomplete = false;
   readonly #options: LoadOptions;
   readonly #base: string;
@@ -207,6 +207,6 @@ function statOf(path: string): Stats | undefined {
   try {
     return statSync(path);
   } catch {
-    return undefined; // what can not be looked at is not there, for a pattern and for a rule alike
+    return undefined; // a path that cannot be read counts as missing, for patterns and for rules
   }
 }

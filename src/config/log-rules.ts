@@ -6,7 +6,7 @@ import { isSet, type PoolContext, poolBase, present, range, refuse } from './poo
 import { absolutePath } from './prefix.js';
 import type { Problem } from './problem.js';
 
-/** Files are opened later, by who starts; here their paths become absolute. */
+/** Makes the paths of the logs absolute; they are opened later, at the start. */
 export function resolveLogs(pool: UncheckedPool, context: PoolContext): Problem[] {
   const base = poolBase(pool, context);
   pool.accessLog = whereSet(pool.accessLog, (path) => absolutePath(path, base));
@@ -15,18 +15,20 @@ export function resolveLogs(pool: UncheckedPool, context: PoolContext): Problem[
   return [];
 }
 
-/** What the slow log needs once one of its directives is used. */
+/** The rules for the slow log, if one of its directives is used. */
 export function checkSlowlog(pool: UncheckedPool, _context: PoolContext, draft: PoolDraft): Problem[] {
   const problems: Problem[] = [];
   const { requestSlowlogTimeout: slow, requestTerminateTimeout: terminate } = pool;
   if (slow !== 0) {
     problems.push(...slowlogMissing(pool, 'request_slowlog_timeout'));
     if (terminate !== 0 && slow > terminate) {
-      const text = `'request_slowlog_timeout' (${slow}) can't be greater than 'request_terminate_timeout' (${terminate})`;
+      const text =
+        `'request_slowlog_timeout' (${slow}) can't be greater than ` +
+        `'request_terminate_timeout' (${terminate})`;
       problems.push(refuse(pool, 'request_slowlog_timeout', text));
     }
   }
-  // php-fpm takes 0 for "not set", which is also why the range of the row starts at 1.
+  // In php-fpm 0 means "not set", so the range of the row starts at 1.
   const depth = draft.scalars.get('request_slowlog_trace_depth') ?? 0;
   if (depth === 0) {
     pool.requestSlowlogTraceDepth = directive('pool', 'request_slowlog_trace_depth').default as number;

@@ -4,7 +4,7 @@ import { type PoolContext, present, range, refuse } from './pool-rule.js';
 import type { Problem } from './problem.js';
 import { printValueOf } from './values.js';
 
-/** A worker would be killed before it could leave in order. */
+/** A hard limit below the soft one would kill workers before they could end after their request. */
 export function checkMemoryLimits(pool: UncheckedPool): Problem[] {
   const { pmMaxMemory: soft, pmMaxMemoryHard: hard } = pool;
   if (soft === 0 || hard === 0 || hard >= soft) {
@@ -16,7 +16,7 @@ export function checkMemoryLimits(pool: UncheckedPool): Problem[] {
   return [refuse(pool, 'pm.max_memory_hard', text)];
 }
 
-/** `pm` and the numbers that the chosen way needs; those of the other ways are not looked at. */
+/** Checks `pm` and the numbers that it needs; those of the other process managers are not checked. */
 export function checkProcessManager(pool: UncheckedPool, context: PoolContext): Problem[] {
   const missing =
     pool.pm === undefined
@@ -66,7 +66,7 @@ function spareServersMistake(
     : undefined;
 }
 
-/** Only where the spare servers make sense. */
+/** Called only if the numbers of spare servers are in order. */
 function checkStartServers(pool: UncheckedPool): Problem[] {
   const { pmMinSpareServers: min, pmMaxSpareServers: max } = pool;
   if (pool.pmStartServers <= 0) {

@@ -3,7 +3,7 @@ import { isSet, type PoolContext, refuse } from './pool-rule.js';
 import { absolutePath, isUnixAddress } from './prefix.js';
 import { fatal, type Problem } from './problem.js';
 
-/** The pool that will answer on `pm.status_listen` comes with status pages; here only what it changes. */
+/** What `pm.status_listen` changes in the rules; the server for it is made with the pool. */
 export function checkStatusListen(pool: UncheckedPool, { bases }: PoolContext): Problem[] {
   if (pool.pmStatusListen === undefined) {
     return [];
@@ -20,13 +20,13 @@ export function checkStatusListen(pool: UncheckedPool, { bases }: PoolContext): 
   return [];
 }
 
-/** With an address of its own the status page may be at `/`. */
+/** The status page may be at `/` if it has an address of its own. */
 export function checkStatusPath(pool: UncheckedPool): Problem[] {
   const shortest = pool.pmStatusListen === undefined ? 2 : 1;
   return checkPagePath(pool, 'pm.status_path', 'status', pool.pmStatusPath, shortest);
 }
 
-/** Without `ping.path` there is no response either. */
+/** `ping.response` is ignored without `ping.path`. */
 export function checkPing(pool: UncheckedPool): Problem[] {
   if (!isSet(pool.pingPath)) {
     pool.pingResponse = undefined;

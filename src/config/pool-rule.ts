@@ -6,20 +6,20 @@ import type { Bases } from './prefix.js';
 import { fatal, type Problem } from './problem.js';
 import { rangeProblem } from './range.js';
 
-/** What the rules of one pool need to know besides the pool. */
+/** What the rules for a pool need besides the pool. */
 export interface PoolContext {
   readonly bases: Bases;
   readonly isRoot: boolean;
   readonly allowRoot: boolean;
   readonly isDirectory: (path: string) => boolean;
-  /** As checked in the global section. */
+  /** `events.mechanism`, which the rules of the global section have checked. */
   readonly eventsMechanism: string;
 }
 
 /** One of the rules for a pool. It may complete the pool in place: derived values, absolute paths. */
 export type PoolRule = (pool: UncheckedPool, context: PoolContext, draft: PoolDraft) => Problem[];
 
-/** Where relative paths of the pool start. */
+/** The directory at which relative paths of the pool start. */
 export function poolBase(pool: UncheckedPool, { bases }: PoolContext): string {
   return isSet(pool.prefix) ? pool.prefix : bases.programs;
 }
@@ -34,7 +34,7 @@ export function range(pool: UncheckedPool, name: string, value: number | undefin
   return rangeProblem(directive('pool', name), value, pool.name);
 }
 
-/** The problems that there are. */
+/** The problems without the undefined ones. */
 export function present(...problems: readonly (Problem | undefined)[]): Problem[] {
   return problems.filter((problem) => problem !== undefined);
 }

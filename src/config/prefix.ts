@@ -1,4 +1,4 @@
-/** Where relative paths start, as Debian's php-fpm has it compiled in. */
+/** The directory at which relative paths start; Debian's php-fpm has the same one compiled in. */
 export const PREFIX = '/usr';
 const LOCALSTATEDIR = '/var';
 const SYSCONFDIR = '/etc';
@@ -6,15 +6,15 @@ const SYSCONFDIR = '/etc';
 /** Name of the configuration file, in `/etc`, or in `DIR/etc` with `--prefix DIR`. */
 const DEFAULT_FILE = 'tsfpm.conf';
 
-/** The directories that relative paths start at, by what they are for. */
+/** The directories at which relative paths start. */
 export interface Bases {
-  /** pid and error_log. */
+  /** For pid and error_log. */
   readonly state: string;
-  /** include, the prefix of a pool, and all other paths of a pool without one. */
+  /** For include, the prefix of a pool, and the other paths of a pool without a prefix. */
   readonly programs: string;
 }
 
-/** @param prefix of the command line; it stands in for both directories */
+/** @param prefix of the command line; it replaces both directories */
 export function basesFor(prefix: string | undefined): Bases {
   return prefix === undefined || prefix === ''
     ? { state: LOCALSTATEDIR, programs: PREFIX }
@@ -36,9 +36,9 @@ export function absolutePath(value: string, base: string): string {
 const PREFIX_VARIABLE = '$prefix';
 
 /**
- * Only chroot knows `$prefix`, and only at its start: `$prefix/x` is `PREFIX//x`.
+ * Replaces `$prefix`, for chroot, and only at the start of the value: `$prefix/x` is `PREFIX//x`.
  *
- * @returns `undefined` where `$prefix` stands further back in a relative path
+ * @returns `undefined` if a relative path has `$prefix` further on
  */
 export function expandPrefix(value: string, base: string): string | undefined {
   if (value.startsWith('/') || !value.includes(PREFIX_VARIABLE)) {

@@ -6,7 +6,7 @@ export interface Problem {
   readonly level: LogLevel;
   /** Complete, with its `[file:line]` or `[pool name]` prefix. */
   readonly message: string;
-  /** Present where the problem keeps the configuration from being used; same message. */
+  /** Present if the configuration cannot be used because of the problem; has the same message. */
   readonly error?: ConfigError;
 }
 

@@ -1,7 +1,7 @@
 import type { DirectiveRow } from './directives.js';
 import { fatal, type Problem } from './problem.js';
 
-/** php-fpm marks a priority that is not set by this number, so that a file that says it sets nothing. */
+/** In php-fpm this number means that no priority is set, also if a file says it. */
 const PRIORITY_UNSET = 64;
 
 export function knownPriority(priority: number | undefined): number | undefined {

@@ -4,18 +4,18 @@ import { type IniItem, readIni } from './ini.js';
 import type { IniLookups } from './ini-value.js';
 import { fatal, type Problem } from './problem.js';
 
-/** An `include` line, to be resolved by who knows the disk. */
+/** An `include` line; the caller, who knows the disk, reads the files. */
 export interface IncludeRequest {
   readonly pattern: string;
-  /** The including file, as its name was given. */
+  /** Name of the including file, as it was given. */
   readonly file: string;
   readonly line: number;
 }
 
 /**
  * Collects sections and settings from one text after another. The section that is open at the end of
- * an included text stays open in the including one, as in php-fpm; but each file counts its own lines,
- * where php-fpm's messages after an include carry a number of no file.
+ * an included text stays open in the including one, as in php-fpm; but each file counts its own lines
+ * (after an include, line numbers in php-fpm's messages are those of no file).
  */
 export class ConfigReader {
   readonly draft: Draft = emptyDraft();
@@ -41,7 +41,7 @@ export class ConfigReader {
     }
   }
 
-  /** The open section is not to be trusted: something that belongs to it could not be read. */
+  /** Marks the open section as refused: something that belongs to it could not be read. */
   markRefused(): void {
     (this.#pool ?? this.draft.global).refused = true;
   }

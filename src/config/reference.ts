@@ -5,10 +5,12 @@ import { defaultText, sampleLine } from './sample.js';
 const HEAD = [
   '# Every directive',
   '',
-  'Made from the table in `src/config/directives.ts`; [conf/tsfpm.conf](../conf/tsfpm.conf) is the same as a file to start from.',
+  'Made from the table in `src/config/directives.ts`; [conf/tsfpm.conf](../conf/tsfpm.conf) is the same ' +
+    'as a file to start from.',
   'Directives with the names of php-fpm mean what they mean there. `tsfpm -tt --config FILE` shows the value of each.',
   '',
-  'Times are seconds, or end in `s`, `m`, `h` or `d`. `$pool` in a value of a pool is the name of its section. Relative paths',
+  'Times are seconds, or end in `s`, `m`, `h` or `d`. `$pool` in a value of a pool is the name of its section. ' +
+    'Relative paths',
   'start at `/usr`, those of `pid` and `error_log` at `/var`; `--prefix` replaces both.',
 ];
 
@@ -56,7 +58,7 @@ function entry(row: DirectiveRow): string[] {
   return [`### ${row.name}`, '', row.summary, ...details(row.details ?? []), '', facts.join(' '), ''];
 }
 
-/** Lists of the sample file are indented there; here they stay as they are written. */
+/** Details of a directive; lists in them, which are indented, stay as they are. */
 function details(lines: readonly string[]): string[] {
   if (!lines.some((line) => line.startsWith(' '))) return [...lines];
   return ['', '```text', ...lines, '```'];

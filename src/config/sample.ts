@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { type DirectiveRow, GLOBAL_DIRECTIVES, POOL_DIRECTIVES } from './directives.js';
 import { printValueOf } from './values.js';
 
-/** What the shipped file sets; everything else it shows as a comment. */
+/** What the shipped file sets; it shows all other directives as comments. */
 const POOL_SETTINGS: Readonly<Record<string, string>> = {
   user: 'www-data',
   group: 'www-data',
@@ -75,7 +75,7 @@ function comment(row: DirectiveRow): string[] {
   return notes.map((line) => `; ${line}`);
 }
 
-/** What is said to be the default; undefined for a directive that every file must have. */
+/** The default as the sample file tells it; undefined for a directive that every file must have. */
 export function defaultText(row: DirectiveRow): string | undefined {
   return row.required === true ? undefined : (row.defaultText ?? defaultOf(row));
 }

@@ -13,7 +13,7 @@ export function poolSettings(draft: PoolDraft): UncheckedPool {
   return { name: draft.name, isSpawnRateSet, ...settings(POOL_DIRECTIVES, draft) } as UncheckedPool;
 }
 
-/** The types of config.ts are computed from the same rows, so the casts above add nothing to what is here. */
+/** One field for each row. The types in config.ts are computed from the same rows, so the casts above are safe. */
 function settings(rows: readonly DirectiveRow[], draft: SectionDraft): Record<string, unknown> {
   const own = rows.filter((row) => row.storedIn === undefined);
   return Object.fromEntries(

@@ -9,7 +9,7 @@ import { knownPriority, rangeProblem } from './range.js';
 import { globalSettings, poolSettings } from './settings.js';
 import { checkPool } from './validate-pool.js';
 
-/** What the rules need to know that no file says. */
+/** What the rules need besides the files. */
 export interface ValidationContext {
   /** Name of the main file, as given. */
   readonly file: string;
@@ -26,8 +26,8 @@ const EVENT_MECHANISMS: readonly string[] = ['epoll', 'poll', 'select'];
 
 /**
  * Applies defaults, prefixes and every rule that looks at more than one value, in php-fpm's order.
- * Goes on after a problem, so that all of them are told; but a section with a line that was refused is
- * left out, since its other faults may come from that line.
+ * Goes on after a problem, so that all are found. A section with a refused line is not checked, since its other
+ * problems may come from that line.
  *
  * @returns a frozen Config, unless a problem is fatal or a line was refused
  * @see docs/architecture.md#php-fpms-rules-that-are-kept
@@ -45,7 +45,7 @@ export function validate(draft: Draft, context: ValidationContext): { config?: C
     return { problems };
   }
   const config = { file: context.file, prefix: context.prefix, global, pools, written: [...draft.written] };
-  // No problem was fatal, so the checks have seen every required setting.
+  // Without a fatal problem, every required setting is there.
   return { config: deepFreeze(config as Config), problems };
 }
 

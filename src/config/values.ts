@@ -32,20 +32,20 @@ export const FACILITIES = {
 
 export type Facility = keyof typeof FACILITIES;
 
-/** The kinds of values that directives take, and what each becomes. */
+/** The kinds of values of directives, and their types. */
 export interface ValueTypes {
   string: string;
   /** 32 bits, signed. */
   integer: number;
   time: Seconds;
   size: Bytes;
-  /** Fractions allowed, down to a millisecond. */
+  /** Fractions are allowed, down to a millisecond. */
   fineTime: Seconds;
   boolean: boolean;
   level: LogLevel;
   /** Octal digits, kept as text; see {@link octalMode}. */
   mode: string;
-  /** Bytes; 0 leaves the limit alone. */
+  /** Bytes; 0 leaves the limit as it is. */
   rlimitCore: number | 'unlimited';
   pm: ProcessManager;
   facility: Facility;
@@ -60,9 +60,9 @@ export type Parsed<T> = { readonly value: T } | { readonly reason: string };
 
 interface Codec<T> {
   readonly parse: (text: string) => Parsed<T>;
-  /** The text that a file would hold. */
+  /** The text of a value in a file. */
   readonly print: (value: T) => string;
-  /** What `-tt` shows, where that is something else. */
+  /** What `-tt` shows, if it is not the same. */
   readonly dump?: (value: T) => string;
 }
 
@@ -114,7 +114,7 @@ export function dumpValueOf<K extends ValueKind>(kind: K, value: ValueTypes[K]):
 /**
  * The permission bits of an octal mode.
  *
- * @returns 0 for text that is no octal number, as in php-fpm, which reads as far as it can
+ * @returns 0 for a text that is no octal number; digits before other characters count, as in php-fpm
  */
 export function octalMode(text: string): number {
   const digits = /^[ \t]*([0-7]+)/.exec(text)?.[1];
@@ -129,7 +129,7 @@ function parseInteger(text: string): Parsed<number> {
 
 const SECONDS_PER_UNIT: Readonly<Record<string, Seconds>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** Only the last character is looked at: `100ms` is 100 seconds and `abc5` is none. */
+/** Only the last character is checked for a unit: `100ms` is 100 seconds and `abc5` is 0. */
 function parseTime(text: string): Parsed<Seconds> {
   if (text === '') {
     return { reason: 'invalid time value' };
@@ -151,7 +151,7 @@ const BYTES_PER_UNIT: readonly (readonly [unit: string, bytes: Bytes])[] = [
   ['K', 1024],
 ];
 
-/** php-fpm has no sizes; these are written as in php.ini, but a mistake is one. */
+/** php-fpm has no sizes. They are written as in php.ini; other than there, a mistake is refused. */
 function parseSize(text: string): Parsed<Bytes> {
   const [, digits, unit = ''] = /^([0-9]{1,12})([KMG]?)$/i.exec(text) ?? [];
   if (digits === undefined) {
@@ -162,7 +162,7 @@ function parseSize(text: string): Parsed<Bytes> {
   return Number.isSafeInteger(value) ? { value } : { reason: 'is too large' };
 }
 
-/** In the largest unit that takes no fraction. */
+/** In the largest unit that needs no fraction. */
 function printSize(value: Bytes): string {
   const [unit, factor] = BYTES_PER_UNIT.find(([, bytes]) => value > 0 && value % bytes === 0) ?? ['', 1];
   return `${value / factor}${unit}`;
@@ -174,12 +174,12 @@ const MILLISECONDS_PER_UNIT: Readonly<Record<string, Milliseconds>> = {
   ...Object.fromEntries(Object.entries(SECONDS_PER_UNIT).map(([unit, seconds]) => [unit, seconds * 1000])),
 };
 
-/** `1500ms` and `1.5s` are what they look like; whole numbers and all other texts are read as {@link parseTime} does. */
+/** Reads `1500ms` and fractions such as `1.5s`; all other texts go to {@link parseTime}. */
 function parseFineTime(text: string): Parsed<Seconds> {
   const [, number = '', unit = 's'] = FINE_TIME.exec(text) ?? [];
   if (number === '' || (unit !== 'ms' && !number.includes('.'))) return parseTime(text);
   const ms = Number(number) * (MILLISECONDS_PER_UNIT[unit] ?? 0);
-  // What is not 0 must not become 0, which is off.
+  // A short time must not be rounded to 0, which means off.
   return { value: Math.max(Math.round(ms), ms > 0 ? 1 : 0) / 1000 };
 }
 

@@ -12,11 +12,11 @@ import { asSystemError, hasCode } from '../os/libc.js';
 import { listenOnSocket, openStreamSocket } from '../os/socket.js';
 import type { Count, Fd } from '../units.js';
 
-/** The master's own user, nobody else; root needs no permission. */
+/** Only the master's own user may connect; root needs no permission. */
 const SOCKET_MODE = 0o600;
 const BACKLOG: Count = 16;
 
-/** The control socket cannot be had; the message is a line for the log. */
+/** The control socket cannot be made; the message is a line for the log. */
 class ControlError extends Error {
   readonly code = 'CONTROL';
 
@@ -32,7 +32,8 @@ export interface ControlSocket {
 }
 
 /**
- * Replaces the socket of a master that was killed, but neither a living one's nor a file that is no socket.
+ * Makes the control socket. Replaces the socket that a killed master has left, but not one on which a master listens,
+ * nor a file that is no socket.
  *
  * @throws ControlError
  */

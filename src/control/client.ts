@@ -13,21 +13,21 @@ import {
 import type { ControlResult, Tell } from './target.js';
 
 export interface AskOptions {
-  /** Of the control socket. */
+  /** Path of the control socket. */
   readonly path: string;
   readonly request: ControlRequest;
-  /** Called for each line on the way. */
+  /** Called for each line that comes before the result. */
   readonly tell: Tell;
-  /** From now to the result; undefined waits for ever. */
+  /** Longest time until the result; undefined waits for ever. */
   readonly timeoutMs?: Milliseconds | undefined;
-  /** Of the caller, who believes root and itself only. Default: this process's. */
+  /** Uid of the caller, which trusts only a master of root or of its own user. Default: this process's. */
   readonly ownUid?: number;
 }
 
-/** How asking went; what was asked for may still have failed. */
+/** What came of asking; a command that was answered may still have failed. */
 export type Answer =
   | { readonly kind: 'answered'; readonly result: ControlResult; readonly master: PeerCredentials }
-  /** No master that could be asked. */
+  /** No master could be asked. */
   | { readonly kind: 'unavailable'; readonly reason: string }
   /** The connection ended before the result. */
   | { readonly kind: 'lost'; readonly reason: string; readonly master: PeerCredentials }
@@ -35,7 +35,10 @@ export type Answer =
 
 const ROOT = 0;
 
-/** Asks the master behind a control socket, and waits for how it ended. Never throws for what the other side does. */
+/**
+ * Sends a command to the master behind a control socket, and waits for its result. Never rejects, whatever the peer
+ * does.
+ */
 export function askMaster({
   path,
   request,

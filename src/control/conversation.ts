@@ -14,17 +14,20 @@ import {
 import type { ControlResult, ControlTarget, Tell } from './target.js';
 
 export interface ConversationLimits {
-  /** For a peer to say what it wants. Default 5 s. */
+  /** How long a peer may take to send its request. Default 5 s. */
   readonly requestTimeoutMs?: Milliseconds;
-  /** For a peer to take the end of its answer. Default 10 s. */
+  /** How long a peer may take to read the end of its answer. Default 10 s. */
   readonly answerTimeoutMs?: Milliseconds;
-  /** How much of an answer may wait for a peer that does not take it; above it the connection is closed. Default 1 MiB. */
+  /**
+   * How much of an answer may wait for a peer that does not take it; above it the connection is closed. Default 1
+   * MiB.
+   */
   readonly maxPendingBytes?: Bytes;
 }
 
 export interface ConversationParts {
   readonly socket: Socket;
-  /** Known to be allowed. */
+  /** Checked already: it may give commands. */
   readonly peer: PeerCredentials;
   readonly target: ControlTarget;
   readonly log: Logger;
@@ -33,13 +36,13 @@ export interface ConversationParts {
 
 const REQUEST_TIMEOUT_MS: Milliseconds = 5000;
 const ANSWER_TIMEOUT_MS: Milliseconds = 10_000;
-/** Not worth a line in the log. */
+/** Verbs that only read: logged at debug level. */
 const LOOKING: readonly string[] = ['status', 'live', 'upgraded'];
 const MAX_PENDING_BYTES = 1024 * 1024;
 
 /**
- * One connection of one peer: one request, its answer, the end. What a command has begun goes on when its peer has gone:
- * a reload is not taken back because somebody pressed Ctrl-C.
+ * One connection of one peer: one request and its answer. A command that has begun goes on if its peer disconnects: a
+ * reload is not undone because somebody pressed Ctrl-C.
  */
 export class Conversation {
   readonly #parts: ConversationParts;
@@ -54,18 +57,18 @@ export class Conversation {
     this.#timer = setTimeout(() => this.abort(), limits.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
     socket.once('close', () => clearTimeout(this.#timer));
     socket.on('data', this.#onData);
-    // Half open is for peers that wait for an answer; one that has asked nothing waits for none.
+    // A peer may end its direction and wait for the answer; one that has sent no request waits for none.
     socket.once('end', () => {
       if (!this.#isAsked) this.abort();
     });
   }
 
-  /** Ends it now. */
+  /** Closes the connection now. */
   abort(): void {
     this.#parts.socket.destroy();
   }
 
-  /** Ends it once its answer is given. */
+  /** Closes the connection now if no request has come, otherwise after its answer. */
   closeSoon(): void {
     if (!this.#isAsked) this.abort();
   }
@@ -85,7 +88,7 @@ export class Conversation {
     }
   }
 
-  /** What else it sends waits in the kernel. */
+  /** Whatever else the peer sends stays in the kernel's buffer. */
   #stopReading(): void {
     const { socket } = this.#parts;
     this.#isAsked = true;
@@ -122,7 +125,8 @@ export class Conversation {
     if (socket.destroyed) return;
     this.#send({ result });
     this.#timer = setTimeout(() => this.abort(), limits.answerTimeoutMs ?? ANSWER_TIMEOUT_MS);
-    // Closed with something unread, a unix socket takes its answer back: first the peer has to close.
+    // A unix socket that is closed with unread data loses its answer too: read to the end, and let the peer close
+    // first.
     socket.resume();
     socket.end();
   }

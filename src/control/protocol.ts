@@ -21,9 +21,9 @@ export type ControlMessage = { readonly line: string } | { readonly result: Cont
 export const MOST_REQUEST_BYTES: Bytes = 4096;
 /** The status of some ten thousand pools. */
 export const MOST_MESSAGE_BYTES: Bytes = 16 * 1024 * 1024;
-/** What one line for people may have; the rest is cut off. */
+/** Longest line for people; the rest is cut off. */
 const MOST_LINE_CHARACTERS: Count = 8192;
-/** A broken file of ten thousand lines is told in part. */
+/** The most lines of one answer: a broken file may have ten thousand problems. */
 const MOST_LINES: Count = 1000;
 const MOST_EXIT_CODE = 255;
 const FAILED = 1;
@@ -46,7 +46,7 @@ export function decodeRequest(line: string): ControlRequest {
   return { verb, kind: stop };
 }
 
-/** Longest name of a pool that php-fpm shows, and more. */
+/** Longer than any name of a pool that php-fpm shows. */
 const LONGEST_TARGET: Count = 255;
 export const LONGEST_SAMPLE_MS: Milliseconds = 600_000;
 export const MOST_HZ: Count = 1000;
@@ -78,7 +78,7 @@ export function decodeMessage(line: string): ControlMessage {
   throw new ProtocolError('neither a line nor a result');
 }
 
-/** An exit code of 0 is only for what has happened, whatever the other side writes. */
+/** An exit code of 0 without `ok` becomes 1, whatever the other side sends. */
 function decodeResult({ ok, exitCode, lines, data }: Record<string, unknown>): ControlResult {
   if (typeof ok !== 'boolean' || !Array.isArray(lines)) throw new ProtocolError('half a result');
   const isCode =
@@ -122,7 +122,7 @@ function withoutBigints(_name: string, value: unknown): unknown {
     : String(value);
 }
 
-/** Cuts a stream into lines, without ever keeping more than one line may have. */
+/** Cuts a stream into lines. Holds at most the longest line that is allowed. */
 export class LineReader {
   readonly #mostBytes: Bytes;
   #pending: Buffer[] = [];

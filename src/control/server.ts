@@ -9,30 +9,30 @@ import { Conversation, type ConversationLimits } from './conversation.js';
 import type { ControlTarget } from './target.js';
 
 export interface ControlServerLimits extends ConversationLimits {
-  /** Connections at once; more are closed at once. Default 16. */
+  /** Most connections at a time; more are closed when they come. Default 16. */
   readonly maxConnections?: Count;
 }
 
 export interface ControlServerOptions {
-  /** Of the unix socket; see controlPath. */
+  /** Path of the unix socket; see controlPath. */
   readonly path: string;
   readonly target: ControlTarget;
   readonly log: Logger;
   readonly limits?: ControlServerLimits;
-  /** Of the master. Default: this process's. */
+  /** Uid of the master. Default: this process's. */
   readonly ownUid?: number;
 }
 
 export interface ControlServer {
   readonly path: string;
-  /** Removes the socket at once, and gives answers that are due a moment. May be called twice. */
+  /** Removes the socket, and closes connections a moment later, so that answers can be sent. May be called twice. */
   close(): Promise<void>;
 }
 
 const MAX_CONNECTIONS: Count = 16;
-/** How long a stop waits for the answer to whoever asked for it, and the like. */
+/** How long {@link ControlServer.close} waits for answers: that of the stop itself is one. */
 const CLOSE_PATIENCE_MS: Milliseconds = 1000;
-/** Refusals are logged no more often than that: a stranger must not fill the log. */
+/** Shortest time between two lines about refused peers: they must not fill the log. */
 const REFUSAL_EVERY_MS: Milliseconds = 1000;
 const ROOT = 0;
 
@@ -46,9 +46,9 @@ export async function startControlServer(options: ControlServerOptions): Promise
   const { fd, file } = bindControlSocket(path);
   const conversations = new Set<Conversation>();
   const refusals = new RefusalLog(log);
-  // A peer may close its own direction behind its request.
+  // A peer may close its own direction after its request.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    // Whatever goes wrong with one peer ends with its connection.
+    // An error of one peer closes its connection, and nothing else.
     socket.on('error', () => socket.destroy());
     const peer = peerOf(socket);
     if (peer === undefined || (peer.uid !== ROOT && peer.uid !== ownUid)) {
@@ -67,7 +67,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
   let closing: Promise<void> | undefined;
   const close = async () => {
     const closed = once(server, 'close');
-    // First the name: a master that starts now finds the place free.
+    // The file is removed first: a master that starts now can bind its own.
     removeSocketFile(file);
     server.close();
     const timer = setTimeout(() => {
@@ -91,7 +91,7 @@ function peerOf(socket: Socket): PeerCredentials | undefined {
   try {
     return fd === undefined ? undefined : peerCredentials(fd);
   } catch {
-    return undefined; // a seccomp filter: told at the start, and nobody is obeyed whom we do not know
+    return undefined; // a seccomp filter, which is logged at the start: a peer that is not known is refused
   }
 }
 

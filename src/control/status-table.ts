@@ -23,13 +23,14 @@ const COLUMNS: readonly Column[] = [
   { head: 'SLOW', width: 8, cell: ({ slowRequests }) => String(slowRequests) },
 ];
 
-/** `tsfpm status`, for people, in lines of 80 columns; what does not fit is cut, but for troubles. */
+/** `tsfpm status`, for people, in lines of 80 columns; longer texts are cut, but for a pool's trouble. */
 export function statusTable({ master, pools }: ControlStatus): string[] {
   const { version, pid, state, startSinceS, reloads, ready, reason, configFile } = master;
   const failed = reloads.failed === 0 ? '' : `, ${reloads.failed} refused`;
   const last = reloads.isLastSuccessful ? '' : ' (the last one too)';
   return [
-    `tsfpm ${version}, pid ${pid}, ${state} for ${durationText(startSinceS)}, ${ready ? 'ready' : `not ready: ${reason}`}`,
+    `tsfpm ${version}, pid ${pid}, ${state} for ${durationText(startSinceS)}, ` +
+      (ready ? 'ready' : `not ready: ${reason}`),
     `${configFile}, ${plural(reloads.succeeded, 'reload')}${failed}${last}`,
     '',
     row(({ head }) => head),

@@ -1,11 +1,11 @@
 import type { LiveSnapshot } from '../status/live.js';
 import type { Count, Pid, Seconds } from '../units.js';
 
-/** How a command ended; the last thing that its sender hears. */
+/** The result of a command, which ends its answer. */
 export interface ControlResult {
-  /** What was asked for has truly happened. */
+  /** True only if the command was carried out. */
   readonly ok: boolean;
-  /** For the command line: 0 only with `ok`. */
+  /** Exit code for the command line: 0 only with `ok`. */
   readonly exitCode: number;
   /** For people: what happened, and why it did not. */
   readonly lines: readonly string[];
@@ -13,43 +13,43 @@ export interface ControlResult {
   readonly data?: unknown;
 }
 
-/** One line about how it goes on, while it does. */
+/** Takes a line about the progress of a command. */
 export type Tell = (line: string) => void;
 
 /** `finish` is QUIT, `terminate` TERM, `kill` INT. */
 export type StopKind = 'finish' | 'terminate' | 'kill';
 
-/** Where PHP is in a worker, or in all of a pool. */
+/** `tsfpm trace`: the backtrace of a worker, or of all workers of a pool. */
 export interface TraceRequest {
   /** Name of a pool, or pid of a worker. */
   readonly target: string;
-  /** How long to look, and count; without it, once. */
+  /** How long to take samples; undefined takes one backtrace. */
   readonly sampleMs?: number | undefined;
-  /** Looks per second. */
+  /** Samples per second. */
   readonly hz: number;
 }
 
 /**
- * What the control socket may ask of a master. A method that throws is answered with its message and exit code 70. No
- * method is ever called by anyone but root or the master's own user.
+ * The commands of the control socket. If a method throws, the answer is its message and exit code 70. Only root and the
+ * master's own user can call them.
  */
 export interface ControlTarget {
   status(): Promise<ControlStatus>;
   /** All pools and workers, for `tsfpm top`. */
   live(): Promise<ControlLive>;
-  /** Settles when the new generation serves, or when it is known that the old one goes on. */
+  /** Resolves when the new generation serves, or once it is known that the old one goes on. */
   reload(tell: Tell): Promise<ControlResult>;
   reopen(): Promise<ControlResult>;
-  /** Settles when the stop has begun; its sender watches the process itself. */
+  /** Resolves when the stop has begun; its sender watches the process until it ends. */
   stop(kind: StopKind): Promise<ControlResult>;
   /**
-   * Settles where the upgrade is refused; one that begins ends this connection with the exec, and the sender comes back
-   * to ask {@link upgraded}.
+   * Resolves only if the upgrade is refused. If it begins, this connection ends when the program is replaced, and the
+   * sender asks {@link upgraded} on a new one.
    */
   upgrade(tell: Tell): Promise<ControlResult>;
-  /** How the last upgrade ended, asked of whichever code serves after it; not ok where there was none. */
+  /** The result of the last upgrade, asked of the program that serves after it; not ok if there was none. */
   upgraded(): Promise<ControlResult>;
-  /** `isWanted` is false once its sender has gone. */
+  /** @param isWanted false once the sender has disconnected */
   trace(request: TraceRequest, tell: Tell, isWanted: () => boolean): Promise<ControlResult>;
   /** `-t` of the running master's own file. */
   test(): Promise<ControlResult>;
@@ -65,7 +65,7 @@ export interface ControlLive extends LiveSnapshot {
 }
 
 export interface ControlMasterStatus {
-  /** Of tsfpm. */
+  /** Version of tsfpm. */
   readonly version: string;
   readonly pid: Pid;
   /** `running`, `reloading`, ... */
@@ -73,7 +73,7 @@ export interface ControlMasterStatus {
   readonly configFile: string;
   readonly startSinceS: Seconds;
   readonly ready: boolean;
-  /** Why not; or `ready`. */
+  /** Why it is not ready; or `ready`. */
   readonly reason: string;
   readonly reloads: { readonly succeeded: Count; readonly failed: Count; readonly isLastSuccessful: boolean };
 }
@@ -82,7 +82,7 @@ export interface ControlPoolStatus {
   readonly name: string;
   readonly listen: string;
   readonly processManager: string;
-  /** The one that serves; counts reloads from 1. */
+  /** Number of the generation that serves; counts from 1, and on with each reload. */
   readonly generation: Count;
   /** Workers of older generations that still finish a request. */
   readonly draining: Count;

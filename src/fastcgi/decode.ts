@@ -4,7 +4,7 @@ import type { BeginRequest, EndRequest } from './encode.js';
 
 /** One record as it came, without its padding. */
 export interface FcgiRecord {
-  /** As sent; may be a number that the specification does not know: it is the receiver who must answer or ignore it. */
+  /** The type as sent; the specification may not have it: then the receiver answers or ignores the record. */
   readonly type: number;
   /** 0 to 65535. */
   readonly requestId: number;
@@ -26,8 +26,8 @@ export class RecordDecoder {
   #paddingLeft = 0;
 
   /**
-   * Takes the next bytes and gives the records that are whole with them. To be read to its end before the next
-   * call; a caller who stops early gives up the connection.
+   * Takes the next bytes and gives the records that are whole with them. The caller must read the result to its end
+   * before the next call, or give up the connection.
    *
    * @throws ProtocolError a version other than 1; nothing can be read from this connection any more
    */
@@ -75,7 +75,7 @@ export class RecordDecoder {
     }
   }
 
-  /** As soon as the first byte is there: a peer that speaks something else need not send eight. */
+  /** Called at the first byte of a record: a peer with another protocol may never send eight bytes. */
   #checkVersion(): void {
     const version = this.#header.readUInt8(0);
     if (version !== FCGI_VERSION_1) {

@@ -79,7 +79,7 @@ export function encodeBeginRequest(requestId: number, { role, flags }: BeginRequ
   return encodeRecord(FCGI_BEGIN_REQUEST, requestId, body);
 }
 
-/** END_REQUEST, by default of a request that went well. @throws RangeError a number that its field cannot hold */
+/** END_REQUEST, by default for a request that succeeded. @throws RangeError a number that its field cannot hold */
 export function encodeEndRequest(
   requestId: number,
   { appStatus, protocolStatus }: EndRequest = { appStatus: 0, protocolStatus: FCGI_REQUEST_COMPLETE },
@@ -113,7 +113,8 @@ export function encodeParams(requestId: number, params: Iterable<ParamInput>): B
     const pair = encodePair(name, value);
     if (pair.length > FCGI_MAX_CONTENT_LEN) {
       throw new ProtocolError(
-        `param ${toBuffer(name).toString('utf8', 0, 64)} takes ${pair.length} bytes, a record holds ${FCGI_MAX_CONTENT_LEN}`,
+        `param ${toBuffer(name).toString('utf8', 0, 64)} takes ${pair.length} bytes, ` +
+          `a record holds ${FCGI_MAX_CONTENT_LEN}`,
       );
     }
     if (length + pair.length > FCGI_MAX_CONTENT_LEN) {

@@ -7,7 +7,7 @@ export interface Param {
   readonly value: Buffer;
 }
 
-/** What a cut list of pairs still tells. */
+/** The pairs of a list that was cut at some byte. */
 export interface CutParams {
   /** In the order sent. The value of the last one may be the cut one: it is then the part that is there. */
   readonly params: readonly Param[];
@@ -52,7 +52,7 @@ export function decodeCutParams(bytes: Buffer): CutParams {
 }
 
 /**
- * The pairs by name, as text. Of a name sent twice the last value stays, as in PHP.
+ * The pairs by name, as text. If a name is sent twice, its last value counts, as in PHP.
  *
  * @param encoding how the bytes are read; `latin1` loses nothing, `utf8` is for display
  */

@@ -1,7 +1,7 @@
 import { ProtocolError } from '../errors.js';
 import type { Bytes } from '../units.js';
 
-/** What stands in front of the body of a CGI answer (RFC 3875 section 6). */
+/** The part of a CGI answer before its body (RFC 3875 section 6). */
 export interface ResponseHead {
   /** 100 to 999; 200 where PHP sends no Status, 302 where it sends only a Location. */
   readonly status: number;
@@ -40,7 +40,7 @@ export class ResponseParser {
   /** The header block so far; grows by doubling up to the limit. */
   #block = Buffer.alloc(0);
   #filled = 0;
-  /** Where the line begins that is not whole yet. */
+  /** Offset of the line that is not whole yet. */
   #lineStart = 0;
   #scanned = 0;
   #head: ResponseHead | undefined;
@@ -105,7 +105,7 @@ export class ResponseParser {
     this.#filled = needed;
   }
 
-  /** Looks at each byte once: a block that comes byte by byte must not cost its square. */
+  /** Reads each byte once: a block that comes byte by byte must not take quadratic time. */
   #findEnd(): number | undefined {
     for (; this.#scanned < this.#filled; this.#scanned += 1) {
       if (this.#block[this.#scanned] !== LF) {
@@ -168,7 +168,7 @@ function parseStatus(value: string): { status: number; reason: string | undefine
   return { status: Number(match[1]), reason: match[2] || undefined };
 }
 
-/** By hand: a regular expression for the blanks at the end takes the square of their number. */
+/** Without a regular expression, which would take quadratic time for many blanks. */
 function trimBlanks(text: string): string {
   const isBlank = (at: number): boolean => text[at] === ' ' || text[at] === '\t';
   let start = 0;

@@ -10,8 +10,8 @@ const OPENMETRICS = 'application/openmetrics-text';
 const PLAIN = 'text/plain';
 
 /**
- * The format for a scraper's Accept header (RFC 9110 section 12.5.1): OpenMetrics where it is taken and nothing is liked
- * better; without a header too.
+ * The format for a scraper's Accept header (RFC 9110 section 12.5.1): OpenMetrics if it is accepted and
+ * nothing has a higher quality; also without a header.
  */
 export function chooseExposition(accept: string | undefined): ExpositionFormat {
   if (accept === undefined || accept.trim() === '') {
@@ -29,7 +29,7 @@ function mediaRange(text: string): MediaRange {
   return { type, quality: Number.isNaN(value) ? 0 : value };
 }
 
-/** Of the ranges that fit, the most specific one decides. */
+/** The quality of the most specific media range that fits. */
 function quality(ranges: readonly MediaRange[], wanted: string): number {
   const names = [wanted, `${wanted.split('/', 1)[0]}/*`, '*/*'];
   for (const name of names) {

@@ -7,10 +7,10 @@ import { jsonWord, lineText } from '../text/harmless.js';
 import { chooseExposition } from './accept.js';
 import type { HttpSource } from './source.js';
 
-/** What of a request matters here. */
+/** The parts of a request that an answer depends on. */
 export interface HttpRequest {
   readonly method: string;
-  /** As in the request line: path and query. */
+  /** Path and query, from the request line. */
   readonly target: string;
   readonly accept: string | undefined;
 }
@@ -18,7 +18,7 @@ export interface HttpRequest {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** For HEAD too; the server leaves it out then. */
+  /** Set for HEAD too; the server leaves it out then. */
   readonly body: string;
 }
 
@@ -33,7 +33,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
 ]);
 const METHODS: readonly string[] = ['GET', 'HEAD'];
 
-/** Lets what the source throws pass. */
+/** The answer to a request. @throws whatever the source throws */
 export function answer(source: HttpSource, request: HttpRequest): HttpAnswer {
   const { path, query } = splitTarget(request.target);
   const route = ROUTES.get(path);
@@ -62,7 +62,7 @@ function metrics(source: HttpSource, { accept }: HttpRequest): HttpAnswer {
   return { status: code, headers: { ...headers, Vary: 'Accept' }, body };
 }
 
-/** The page, and with `?json` what it shows, which it asks for again and again. */
+/** The live page, or with `?json` the snapshot that the page asks for every second or so. */
 function live(source: HttpSource, _request: HttpRequest, query: string): HttpAnswer {
   if (chooseStatus(query).format === 'json') {
     return answerOf(200, 'application/json', JSON.stringify(source.live()));
@@ -87,13 +87,13 @@ function ready(source: HttpSource): HttpAnswer {
   return plain(isReady ? 200 : 503, reason);
 }
 
-/** A page from a browser must neither be kept nor taken for something else. */
+/** With headers that keep a browser from storing the answer, or from guessing another type. */
 function answerOf(status: number, type: string, body: string): HttpAnswer {
   const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
   return { status, headers, body };
 }
 
-/** By hand: the target may be anything, `//`, `*` or a whole URL, and no relative one is to be resolved. */
+/** Not by `URL`: the target may be anything, such as `//`, `*` or a whole URL, and must not be resolved. */
 function splitTarget(target: string): { path: string; query: string } {
   const mark = target.indexOf('?');
   return mark < 0

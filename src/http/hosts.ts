@@ -1,20 +1,21 @@
 import { isIP } from 'node:net';
 
-/** Where a request came to, and by which name. */
+/** The address that a request came to, and the name that it used. */
 export interface RequestedHost {
   /** The Host header; undefined where there is none, which no browser does. */
   readonly host: string | undefined;
-  /** Of the connection; undefined for a unix socket, which no browser reaches. */
+  /** Local address of the connection; undefined for a unix socket, which no browser reaches. */
   readonly localAddress: string | undefined;
 }
 
 /**
- * A page in somebody's browser can give its own host name the address 127.0.0.1, ask us under that name, and read the
- * answer (DNS rebinding): so on a loopback address no name counts but `localhost` and those that the administrator has
- * named. On others a scraper may come by any name, unless some are named.
+ * Refuses names that a web page could use to read the answers (DNS rebinding): a page can let its own host name point
+ * to
+ * 127.0.0.1, send requests to this server under that name, and read what comes back. So on a loopback address only
+ * `localhost` and the names in `http.hosts` are allowed; on other addresses any name is, unless `http.hosts` is set.
  *
  * @param allowed names, in any case
- * @returns why it is not answered, for the one who asked; undefined where it is
+ * @returns why the request is refused, for its sender; undefined if it is allowed
  */
 export function hostRefusal(
   { host, localAddress }: RequestedHost,
@@ -29,7 +30,7 @@ export function hostRefusal(
     : `The host '${name}' is not known here. Ask by address or as localhost, or name it in http.hosts.`;
 }
 
-/** Without port, brackets and the dot of the root. */
+/** The name without port, brackets and the final dot of the root zone. */
 function nameOf(host: string): string {
   const { v6, name = '' } = /^(?:\[(?<v6>[^\]]*)\]|(?<name>[^:]*))(?::\d*)?$/.exec(host)?.groups ?? {
     name: host,

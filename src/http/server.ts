@@ -11,22 +11,22 @@ import { hostRefusal } from './hosts.js';
 import type { HttpSource } from './source.js';
 
 export interface HttpServerLimits {
-  /** Connections at once; past that the one that is silent longest gives way to a new one. Default 64. */
+  /** Connections at once; above that, a new one takes the place of the one that is silent longest. Default 64. */
   readonly maxConnections?: Count;
-  /** Request line and headers. Default 8 KiB. */
+  /** Most bytes of request line and headers. Default 8 KiB. */
   readonly maxHeaderBytes?: Bytes;
-  /** From the first byte of a request to its last. Default 5 s. */
+  /** Longest time from the first byte of a request to its last. Default 5 s. */
   readonly requestTimeoutMs?: Milliseconds;
-  /** For a client to take its answer. Default 10 s. */
+  /** How long a client may take to read its answer. Default 10 s. */
   readonly answerTimeoutMs?: Milliseconds;
-  /** A connection without a request. Default 15 s: a scraper that comes more often keeps its own. */
+  /** How long a connection may be idle. Default 15 s: a scraper that asks more often keeps its connection. */
   readonly idleTimeoutMs?: Milliseconds;
 }
 
 export interface HttpServerOptions {
-  /** As in a pool's `listen`: `host:port`, `port`, `[v6]:port` or the path of a unix socket, which gets mode 0660. */
+  /** `host:port`, `port`, `[v6]:port` or the path of a unix socket, which gets mode 0660: the forms of `listen`. */
   readonly listen: string;
-  /** `http.hosts`: names under which it may be asked. Default none; see {@link hostRefusal}. */
+  /** `http.hosts`: names that a request may use. Default none; see {@link hostRefusal}. */
   readonly hosts?: readonly string[];
   readonly source: HttpSource;
   readonly log: Logger;
@@ -36,9 +36,9 @@ export interface HttpServerOptions {
 export interface HttpServer {
   /** Where it listens: `127.0.0.1:9100`, or a path. */
   readonly address: string;
-  /** From now on asked under these names, in place of {@link HttpServerOptions.hosts}. */
+  /** Replaces {@link HttpServerOptions.hosts}. */
   setHosts(hosts: readonly string[]): void;
-  /** Stops listening, ends idle connections, gives running answers a moment, and then ends them too. */
+  /** Stops listening and closes idle connections at once; connections with an answer under way a moment later. */
   close(): Promise<void>;
 }
 
@@ -86,7 +86,7 @@ export async function startHttpServer({
   };
 }
 
-/** A client that is stuck, or many of them, costs at most these limits. */
+/** Sets the limits of what clients can use, however slow or many they are. */
 function boundServer(
   {
     maxConnections = 64,
@@ -112,7 +112,7 @@ function boundServer(
   );
   server.on('connection', (socket) => connections.admit(socket));
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
-  // A new connection that says nothing at all.
+  // Also closes a new connection that sends nothing at all.
   server.setTimeout(idleTimeoutMs);
   return server;
 }
@@ -129,7 +129,7 @@ function serve(
   const { status, headers, body } =
     refusal === undefined ? answerOrFailure(source, request, log) : plain(421, refusal);
   const bytes = Buffer.from(body);
-  // A body is of no use here; rather than read it to its end, the connection ends after the answer.
+  // A body is not used: instead of reading it to its end, the connection is closed after the answer.
   const hasBody = request.headers['transfer-encoding'] !== undefined || hasLength(request);
   response.writeHead(status, {
     ...headers,
@@ -155,7 +155,10 @@ function answerOrFailure(source: HttpSource, request: IncomingMessage, log: Logg
   }
 }
 
-/** Ends the connection of a client that takes its answer byte by byte: traffic keeps the idle timer from it. */
+/**
+ * Closes the connection of a client that reads its answer byte by byte: the idle timer does not, as long as data
+ * flows.
+ */
 function endInTime(response: ServerResponse, answerTimeoutMs: Milliseconds = 10_000): void {
   const timer = setTimeout(() => response.socket?.destroy(), answerTimeoutMs);
   timer.unref();

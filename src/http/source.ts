@@ -8,7 +8,7 @@ export interface Readiness {
   readonly reason: string;
 }
 
-/** What the HTTP server shows; asked anew for each request, so an answer should cost little. */
+/** What the HTTP server shows. Called for each request, so it should cost little. */
 export interface HttpSource {
   pools(): readonly PoolStatus[];
   live(): LiveSnapshot;

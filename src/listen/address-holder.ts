@@ -8,11 +8,11 @@ const MOST_SHOWN: Count = 4;
 
 export interface PortHolder {
   readonly pid: Pid;
-  /** As the kernel calls it: 15 bytes at most. */
+  /** The name that the kernel keeps: 15 bytes at most. */
   readonly name: string;
 }
 
-/** Processes that listen on a TCP port, on whichever address; only those that we may look into. */
+/** Processes that listen on a TCP port, on whichever address; only those that this process may inspect. */
 export function portHolders(port: number): PortHolder[] {
   const links = new Set(
     ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => listeningInodes(textOf(file), port)),
@@ -24,14 +24,14 @@ export function portHolders(port: number): PortHolder[] {
     .map((pid) => ({ pid: Number(pid), name: textOf(`/proc/${pid}/comm`).trim() }));
 }
 
-/** `pid 7 (sleep), pid 8 (nginx)`; of many the first. */
+/** `pid 7 (sleep), pid 8 (nginx)`; the first few, if there are many. */
 export function holdersText(holders: readonly PortHolder[]): string {
   const shown = holders.slice(0, MOST_SHOWN).map(({ pid, name }) => `pid ${pid} (${name})`);
   const rest = holders.length - shown.length;
   return [...shown, ...(rest > 0 ? [`${rest} more`] : [])].join(', ');
 }
 
-/** As descriptors of such sockets are shown: `socket:[4711]`. */
+/** Sockets that listen on the port, as /proc shows their descriptors: `socket:[4711]`. */
 export function listeningInodes(table: string, port: number): string[] {
   return table.split('\n').flatMap((line) => {
     const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/);
@@ -40,7 +40,7 @@ export function listeningInodes(table: string, port: number): string[] {
   });
 }
 
-// Processes come and go, and some are nobody's business: what cannot be read is not there.
+// What cannot be read counts as empty: a process may have ended, or belong to another user.
 
 function textOf(file: string): string {
   try {

@@ -11,7 +11,7 @@ export interface InvalidListenAddress {
 }
 
 const ALL_DIGITS = /^\d+$/;
-/** As php-fpm reads a port: blanks and a sign before it do no harm. */
+/** A port, as php-fpm reads it: blanks and a plus sign before it are passed over. */
 const PORT_NUMBER = /^\s*\+?(\d+)$/;
 const HIGHEST_PORT = 65535;
 

@@ -31,16 +31,16 @@ import {
   socketFileRights,
 } from './socket-file.js';
 
-/** One pool's wish, from its `listen` directives. */
+/** What a pool's `listen` directives ask for. */
 export interface ListenRequest {
   readonly pool: string;
   /** Text of `listen`, prefix and `$pool` already put in. */
   readonly listen: string;
   /** Connections that may wait; -1 is the kernel's maximum. */
   readonly backlog: Count;
-  /** Of a unix socket; default leaves the master's own. */
+  /** Who owns a unix socket; the default leaves the master's own user and group. */
   readonly rights?: SocketRights | undefined;
-  /** Permission bits of a unix socket's file, as 0o660. */
+  /** Permission bits of a unix socket's file: 0o660. */
   readonly mode: number;
 }
 
@@ -49,15 +49,15 @@ export interface ListenSocket {
   readonly fd: Fd;
   readonly pool: string;
   readonly listen: string;
-  /** What `listen` came to be. */
+  /** The address that `listen` stands for. */
   readonly address: SocketAddress;
-  /** Of a unix socket. */
+  /** Only for a unix socket. */
   readonly file: SocketFile | undefined;
-  /** Bound here; by the master before this one in the same process; or by systemd, which removes its file, too. */
+  /** Who bound it: this master; the master before it in the same process; or systemd, which also removes the file. */
   readonly origin: 'bound' | 'inherited' | 'lent';
 }
 
-/** Where a socket is bound, in a form that is the same for two ways to write it. */
+/** A text for an address that is the same for every way to write it. */
 export function addressKey(address: SocketAddress): string {
   return address.family === 'unix' ? resolve(address.path) : socketAddressText(address);
 }
@@ -71,7 +71,7 @@ export interface BindContext {
 }
 
 /**
- * Binds and listens, never accepts. What php-fpm only warns of goes to the log.
+ * Makes the socket that a pool asks for: it listens, and is never accepted on here. php-fpm's warnings go to the log.
  *
  * @throws ListenError with the line for the log
  */
@@ -94,8 +94,9 @@ export function bindListenSocket(request: ListenRequest, context: BindContext): 
 }
 
 /**
- * Closes it and removes the file of a unix socket, if it is still ours. A process that a script has left behind may hold
- * a copy: it gets no client, and does not keep the address from whoever comes next. What systemd lent is still its.
+ * Closes a socket, and removes its file if it is still the one made for it. The socket is shut down, so that a
+ * process that a script has left behind with a copy of it gets no client and does not keep the address. A socket lent
+ * by systemd is only closed.
  */
 export function closeListenSocket(socket: ListenSocket): void {
   // The file first: a server that starts meanwhile finds either a live socket or none.
@@ -109,8 +110,8 @@ export function closeListenSocket(socket: ListenSocket): void {
 }
 
 /**
- * Puts a socket in working order that somebody who shares it has shut down: one of TCP may listen again; of a unix socket
- * nothing can be made any more, and another one takes its place, with the same file rights.
+ * Repairs a socket that another process, which shares it, has shut down. A TCP socket can listen again; a unix socket
+ * cannot, and a new one takes its place, with the same rights of its file.
  *
  * @returns the socket that is at the address now; the one given stays open, if it is another
  * @throws ListenError
@@ -135,10 +136,11 @@ function listenAgain(fd: Fd, { pool, listen, backlog }: ListenRequest): void {
 function bindUnix(request: ListenRequest, path: string, context: BindContext): ListenSocket {
   const length = Buffer.byteLength(path);
   if (length > UNIX_PATH_MAX) {
-    // php-fpm cuts it and listens where no client looks.
+    // php-fpm cuts the path, and listens where no client connects.
     throw new ListenError(
       request.pool,
-      `[pool ${request.pool}] the listen path '${path}' has ${length} bytes, a unix socket's path at most ${UNIX_PATH_MAX}`,
+      `[pool ${request.pool}] the listen path '${path}' has ${length} bytes, ` +
+        `a unix socket's path at most ${UNIX_PATH_MAX}`,
     );
   }
   const address: SocketAddress = { family: 'unix', path };
@@ -154,7 +156,7 @@ function bindUnix(request: ListenRequest, path: string, context: BindContext): L
   return listening(request, address);
 }
 
-/** Where somebody else has the port, the log says who. */
+/** Logs which processes have the port, if it is taken. */
 function tellingHolders(
   { pool }: ListenRequest,
   port: number,
@@ -172,7 +174,7 @@ function tellingHolders(
   }
 }
 
-/** `::` serves IPv4 as well; where IPv6 is off, IPv4 alone has to do. */
+/** `::` serves IPv4 as well; where IPv6 is off, IPv4 alone is bound. */
 function bindAllAddresses(request: ListenRequest, port: number, context: BindContext): ListenSocket {
   const everywhere: SocketAddress = { family: 'ipv6', host: '::', port };
   refuseTaken(request, everywhere, context);
@@ -223,7 +225,7 @@ function bindHost(
   if (socket !== undefined) {
     return socket;
   }
-  // The last one is thrown, for the caller to log.
+  // The last failure is thrown, for the caller to log.
   const last = failures.pop();
   logAll(failures, context.log);
   throw last ?? new ListenError(request.pool, `getaddrinfo: no address found for '${host}'`);
@@ -243,7 +245,7 @@ function resolved(request: ListenRequest, host: string, port: number): SocketAdd
   }
 }
 
-/** A socket that is bound to this address already: as it is, whatever backlog, owner and mode the file asks for. */
+/** Takes a socket that is bound to this address already, with its backlog, owner and mode as they are. */
 function adopt(
   request: ListenRequest,
   address: SocketAddress,

@@ -2,14 +2,14 @@ import type { Socket } from 'node:net';
 import type { Count } from '../units.js';
 
 /**
- * Bounds the connections of one server. A newcomer is never turned away: one that has waited longest without asking
- * anything gives way to it, so that silent connections, however many, keep nobody out.
+ * Bounds the connections of one server. A new connection is never refused: instead, the one that has been silent
+ * longest is closed, so that silent connections, however many, keep nobody out.
  */
 export class ConnectionLimit {
   readonly #most: Count;
-  /** Oldest first: without a request so far. */
+  /** Connections without a request so far, oldest first. */
   readonly #silent = new Set<Socket>();
-  /** By their last request, longest ago first. */
+  /** Connections that had a request, in the order of their last ones. */
   readonly #served = new Set<Socket>();
 
   /** @param most at once, 1 at least */
@@ -23,9 +23,9 @@ export class ConnectionLimit {
     socket.once('close', () => this.#forget(socket));
   }
 
-  /** It has sent a whole request. */
+  /** The connection has sent a whole request. */
   hasAsked(socket: Socket): void {
-    if (!this.#forget(socket)) return; // it has given way already
+    if (!this.#forget(socket)) return; // closed to make room
     this.#served.add(socket);
   }
 

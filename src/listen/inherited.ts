@@ -3,16 +3,16 @@ import { shutDownSocket } from '../os/socket.js';
 import type { Fd } from '../units.js';
 import { removeSocketFile, type SocketFile } from './socket-file.js';
 
-/** A socket that somebody bound for this master. */
+/** A socket that was bound before this master started: by the master before it, or by systemd. */
 export interface InheritedSocket {
-  /** As `addressKey` in bind.ts names its address. */
+  /** Its address, from `addressKey` in bind.ts. */
   readonly key: string;
   readonly fd: Fd;
-  /** systemd's: its file is systemd's to remove. */
+  /** systemd lent it, and removes its file itself. */
   readonly isLent: boolean;
 }
 
-/** Sockets that wait for the pool that asks for their address; each is given away once. */
+/** Inherited sockets, for the pools that ask for their addresses; each is given away once. */
 export class InheritedStock {
   readonly #byKey: Map<string, InheritedSocket>;
 
@@ -26,7 +26,7 @@ export class InheritedStock {
     return found;
   }
 
-  /** Nobody has asked for these: they are closed, and their files removed. Lent ones stay with who lent them. */
+  /** Closes the sockets that no pool has asked for, and removes their files, but for files of systemd. */
   closeRest(): void {
     for (const { key, fd, isLent } of this.#byKey.values()) {
       const file = isLent ? undefined : socketFileAt(key);

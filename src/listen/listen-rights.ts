@@ -7,10 +7,10 @@ import type { SocketRights } from './socket-file.js';
 const DIGITS = /^[0-9]+$/;
 
 /**
- * Whom a unix socket belongs to, or who is in its access list; a name that is not given leaves the master's own. As
- * under php-fpm, naming an owner also sets that user's primary group, and a list takes the place of both.
+ * Owner and group of a unix socket, or its access list; without a name it keeps the master's own user and group.
+ * Naming an owner also sets that user's primary group, and a list takes the place of both, as with php-fpm.
  *
- * @param log told what a list makes ignored
+ * @param log gets a line for a directive that an access list overrides
  * @throws ConfigError with php-fpm's words for a name that the machine does not know
  */
 export function listenRights(pool: PoolConfig, log: Logger): SocketRights {

@@ -13,18 +13,18 @@ import {
 import type { InheritedStock } from './inherited.js';
 
 /**
- * All listening sockets of the master, each at one address and of one pool. php-fpm lets two pools that write one
- * address in two ways share a socket silently; here that is the error that it is for the same text.
+ * All listening sockets of the master, each at one address and for one pool. In php-fpm two pools that write one
+ * address in two ways share a socket silently; here that is an error, as it is in php-fpm for the same text.
  */
 export class ListenSockets {
   readonly #byKey = new Map<string, ListenSocket>();
   readonly #byListen = new Map<string, ListenSocket>();
-  /** Dead, and others stand at their addresses; somebody may still use their numbers. */
+  /** Sockets that were shut down and replaced; their descriptors may still be in use. */
   readonly #replaced = new Set<Fd>();
   readonly #log: Logger;
   readonly #inherited: InheritedStock | undefined;
 
-  /** @param inherited sockets that somebody has bound for us */
+  /** @param inherited sockets that were bound before this master started */
   constructor(log: Logger, inherited?: InheritedStock) {
     this.#log = log;
     this.#inherited = inherited;
@@ -64,7 +64,7 @@ export class ListenSockets {
   }
 
   /**
-   * For one that was shut down: see {@link mendListenSocket}.
+   * Repairs a socket that was shut down: see {@link mendListenSocket}.
    *
    * @returns the one at that address from now on
    * @throws ListenError and all is as before
@@ -78,7 +78,7 @@ export class ListenSockets {
     return mended;
   }
 
-  /** Those that were mended by another in their place. */
+  /** Closes the sockets that were replaced, but for those in use. */
   closeReplaced(used: ReadonlySet<Fd> = new Set()): void {
     for (const fd of this.#replaced) {
       if (used.has(fd)) continue;
@@ -87,7 +87,7 @@ export class ListenSockets {
     }
   }
 
-  /** @param options.keepsInherited those stay open, and their files stay */
+  /** @param options.keepsInherited leaves inherited sockets open, and their files in place */
   closeAll({ keepsInherited = false } = {}): void {
     for (const socket of this.all()) {
       if (socket.origin === 'bound' || !keepsInherited) this.close(socket);

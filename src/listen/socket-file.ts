@@ -5,13 +5,13 @@ import { asSystemError, hasCode, systemError } from '../os/libc.js';
 import { bindSocket, connectSocket, openStreamSocket } from '../os/socket.js';
 import type { Fd } from '../units.js';
 
-/** open(2): a handle on the file itself, for a file that cannot be opened or must not be. */
+/** open(2): opens a handle on a file without opening the file for reading or writing. */
 const O_PATH = 0o10000000;
 const O_NOFOLLOW = 0o400000;
 /** chown(2): leave as it is. */
 const UNCHANGED = -1;
 
-/** The file of a bound unix socket, told apart from another of the same name. */
+/** The file of a bound unix socket, by device and inode: another file may get its name. */
 export interface SocketFile {
   readonly path: string;
   readonly device: bigint;
@@ -19,12 +19,12 @@ export interface SocketFile {
 }
 
 /**
- * Does anybody accept connections on this path?
+ * Whether a server listens at this path.
  *
  * @throws SystemError ENAMETOOLONG, or EACCES and the like if the path cannot be looked at
  */
 export function isSocketLive(path: string): boolean {
-  // Without blocking: a server whose queue is full is alive too, and could make us wait for ever.
+  // Non-blocking, since a server whose queue is full listens too, and connect would wait for it for ever.
   const probe = openStreamSocket('unix', { isNonBlocking: true });
   try {
     connectSocket(probe, { family: 'unix', path });
@@ -36,14 +36,14 @@ export function isSocketLive(path: string): boolean {
     if (hasCode(error, 'ENAMETOOLONG')) {
       throw error;
     }
-    // ENOENT, ECONNREFUSED and ENOTSOCK say that nobody does; after any other, bind says what is wrong.
+    // ENOENT, ECONNREFUSED and ENOTSOCK mean that nobody listens; for any other error bind will say what is wrong.
     return false;
   } finally {
     closeSync(probe);
   }
 }
 
-/** Removes whatever bears the name, as php-fpm does; if that fails, bind tells why. */
+/** Removes whatever file has the name, as php-fpm does; if that fails, bind will say why. */
 export function removeStaleFile(path: string): void {
   try {
     unlinkSync(path);
@@ -55,7 +55,7 @@ export function removeStaleFile(path: string): void {
 /**
  * Binds under a umask that leaves `mode`, so that the file never has wider rights, not even for a moment.
  *
- * @param mode permission bits, as 0o660
+ * @param mode permission bits: 0o660
  * @throws SystemError from bind
  */
 export function bindSocketFile(fd: Fd, path: string, mode: number): void {
@@ -67,7 +67,7 @@ export function bindSocketFile(fd: Fd, path: string, mode: number): void {
   }
 }
 
-/** Who may use a unix socket besides what its mode says. */
+/** Owner and group of a unix socket, or the access list that it has instead. */
 export type SocketRights =
   | { readonly uid?: number | undefined; readonly gid?: number | undefined }
   /** In its access control list; owner and group stay the master's. */
@@ -90,8 +90,9 @@ export class SocketRightsError extends Error {
 }
 
 /**
- * Gives a freshly bound socket's file its owner or its access list, or removes it. In a folder that others may write, the
- * name may already stand for another file: so the handle is checked, and what changes is what the handle stands for.
+ * Gives the file of a socket that was just bound its owner or access list; if that fails, the file is removed. In a
+ * folder that others may write to, another file may have the name by now. So it is opened first, the handle is
+ * checked, and only the file behind the handle is changed.
  *
  * @throws SocketRightsError EPERM, ENOTSUP where the file system keeps no lists, EEXIST if the file was replaced
  */
@@ -121,7 +122,7 @@ export function ownSocketFile(path: string, rights: SocketRights): SocketFile {
   }
 }
 
-/** Owner, group and mode that stand at a path; none where no socket does. */
+/** Owner, group and mode of the socket at a path; nothing if no socket is there. */
 export function socketFileRights(path: string): { mode?: number; rights?: SocketRights } {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found?.isSocket()) return {};
@@ -148,7 +149,7 @@ function doing<Result>(step: string, action: () => Result): Result {
   }
 }
 
-/** Removes the file if it is still ours; another server may have put its own there meanwhile. */
+/** Removes the file unless another server has put its own in its place. */
 export function removeSocketFile(file: SocketFile): void {
   try {
     const found = lstatSync(file.path, { bigint: true });
@@ -156,6 +157,6 @@ export function removeSocketFile(file: SocketFile): void {
       unlinkSync(file.path);
     }
   } catch {
-    // Gone already, or in a folder that we may no longer write: nothing to do about it while stopping.
+    // It is gone already, or its folder may not be written to any more: a stop goes on all the same.
   }
 }

@@ -1,14 +1,14 @@
-// The live page. It asks its own address for a LiveSnapshot (src/status/live.ts), keeps what it has seen, and draws.
-// What comes from a client is only ever set as the text of an element.
+// The live page. It asks its own address for a LiveSnapshot (src/status/live.ts), keeps the snapshots, and draws them.
+// Texts from clients are only ever set as the text of an element, never as markup.
 
 const ASK_EVERY_MS = 2000;
 const PATIENCE_MS = 5000;
-/** Moments that a sparkline shows: few at first, stretched, then ever more of them. */
+/** Snapshots that a sparkline shows: few at first, stretched, later more of them. */
 const LEAST_MOMENTS = 30;
 const MOST_MOMENTS = 150;
 const MOST_SLOW = 15;
 const MOST_ROWS = 300;
-/** A request that takes that long is worth a look. */
+/** Requests that take longer are marked. */
 const LONG_MS = 1000;
 
 // ---- figures ----
@@ -30,7 +30,7 @@ export function quantileMs({ boundsS, counts }, share) {
   return 1000 * (boundsS.at(-1) ?? 0);
 }
 
-/** What happened in a pool between two snapshots; undefined where there are no two, or counting began anew. */
+/** The figures of a pool between two snapshots; undefined without two, or if counting began anew between them. */
 export function momentOf(now, before, elapsedMs) {
   const isContinued =
     before !== undefined &&
@@ -104,14 +104,14 @@ export function linePath(values, most) {
       continue;
     }
     path += `${isDrawing ? 'L' : 'M'}${point((from + index) / (span - 1), value / most)}`;
-    // A point alone would not be seen.
+    // A single point would be invisible.
     if (!isDrawing && values[index + 1] === undefined) path += 'h1';
     isDrawing = true;
   }
   return path;
 }
 
-/** The same, filled down to 0. */
+/** The line, filled down to 0. */
 export function areaPath(values, most) {
   const span = spanOf(values);
   const from = span - values.length;
@@ -136,7 +136,7 @@ function point(across, up) {
   return `${x.toFixed(1)} ${y.toFixed(1)}`;
 }
 
-/** The highest of what is known, and at least that. */
+/** The highest known value, and at least `least`. */
 export function mostOf(values, least) {
   return values.reduce((most, value) => (value !== undefined && value > most ? value : most), least);
 }
@@ -163,7 +163,7 @@ function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-/** One of a pool's charts: what it is, its value now, its highest, and a sparkline. */
+/** One of a pool's charts: name, present value, highest value, and a sparkline. */
 class Chart {
   constructor({ name, kind, least, textOf, second }) {
     Object.assign(this, { name, least, textOf, hasSecond: second !== undefined });
@@ -200,7 +200,7 @@ class Chart {
   }
 }
 
-/** What is shown of one pool, and what has been seen of it. */
+/** The elements that show one pool, and the values so far. */
 class PoolCard {
   constructor(name) {
     this.moments = [];
@@ -247,7 +247,7 @@ class PoolCard {
     setText(this.facts, factsOf(pool).join(' · '));
   }
 
-  /** Nothing is known of this moment. */
+  /** Adds a gap: nothing is known of this moment. */
   miss() {
     this.moments = [...this.moments, {}].slice(-MOST_MOMENTS);
   }
@@ -268,7 +268,7 @@ function factsOf(pool) {
   ];
 }
 
-/** A table whose rows are used again. */
+/** A table that uses its rows again at each drawing. */
 class Table {
   /** @param columns `{ head, text, class, compare }`; one that compares can be sorted by */
   constructor(root, caption, columns, onSort) {
@@ -333,7 +333,7 @@ class Table {
 
 const byNumber = (numberOf) => (a, b) => (numberOf(b) ?? -1) - (numberOf(a) ?? -1);
 const requestOf = ({ worker }) => `${worker.method} ${worker.uri === '' ? worker.script : worker.uri}`.trim();
-/** In one word. */
+/** A state in one word. */
 const STATES = { 'Reading headers': 'Reading', 'Getting request information': 'Reading' };
 const stateOf = ({ worker }) => STATES[worker.state] ?? worker.state;
 const isBusy = ({ worker }) => worker.state !== 'Idle';
@@ -415,7 +415,7 @@ class LivePage {
     this.workers.mark(this.#sort, this.#isReversed);
     this.filter.addEventListener('input', () => this.#showWorkers());
     this.pause.addEventListener('click', () => this.#togglePause());
-    // Nobody looks: nobody is asked.
+    // A hidden page asks nothing.
     document.addEventListener('visibilitychange', () => this.#askSoon());
   }
 
@@ -548,5 +548,5 @@ class LivePage {
   }
 }
 
-// Tests load this file for its functions, without a page around it.
+// Tests load this file for its functions, where there is no document.
 if (typeof document !== 'undefined') void new LivePage().ask();

@@ -4,19 +4,20 @@ import { fileURLToPath } from 'node:url';
 
 export interface LivePage {
   readonly html: string;
-  /** It runs its own script, asks its own address, and nothing else. */
+  /** The page may run its own script and ask its own address, and nothing else. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** From dist/src/live/. */
+/** The folder src/live/, seen from dist/src/live/. */
 const SOURCES = new URL('../../../src/live/', import.meta.url);
 
-// When the master starts: later the files may be those of another version, and their page may ask for other things.
+// Read when the master starts: an upgrade of the package may replace the files later, and a page of another version may
+// ask for what this master does not have.
 const PAGE = readPage();
 
 /**
  * The live page: one document that asks the address it came from, with the query `?json&live`, for a LiveSnapshot, and
- * keeps what it has seen. The same for all pools and for one.
+ * keeps the snapshots. The page is the same for all pools and for one.
  *
  * @returns undefined where the installation lacks its files
  */
@@ -30,16 +31,16 @@ function readPage(): LivePage | undefined {
       readFileSync(fileURLToPath(new URL(name, SOURCES)), 'utf8'),
     ) as [string, string, string];
     return {
-      // Functions: a `$` in what is inserted stands for itself.
+      // Replaced by functions, so that a `$` in the text stands for itself.
       html: html.replace('{style}', () => style).replace('{script}', () => script),
       headers: { 'Content-Security-Policy': policy(style, script), 'Referrer-Policy': 'no-referrer' },
     };
   } catch {
-    return undefined; // not installed: who asks for the page is told
+    return undefined; // not installed: a request for the page is answered with an error
   }
 }
 
-/** Hashes instead of a nonce: the page is the same for all, and no text that finds its way into it is a script. */
+/** Hashes instead of a nonce: the page is the same for every request, and no other text in it can run as a script. */
 function policy(style: string, script: string): string {
   return [
     "default-src 'none'",

@@ -4,7 +4,10 @@ import { LineFile } from './line-file.js';
 import { LineMerge, type LineSource } from './line-merge.js';
 import type { LostLines } from './sinks.js';
 
-/** One access log, with the lines of all pools and generations that share it in the order in which their requests ended. */
+/**
+ * One access log. The lines of all pools and generations that share it are in the order in which their requests
+ * ended.
+ */
 export class AccessLogFile {
   readonly #file: LineFile;
   readonly #merge: LineMerge;
@@ -25,7 +28,7 @@ export class AccessLogFile {
     return this.#file.path;
   }
 
-  /** For a generation of a pool. */
+  /** Where one generation of a pool adds its lines. */
   source(): LineSource {
     return this.#merge.source();
   }
@@ -46,7 +49,7 @@ export class AccessLogFile {
     return this.#file.idle(patienceMs);
   }
 
-  /** Writes what there is, within `patienceMs`. Nothing is taken any more. @returns lines that are lost and not told */
+  /** Writes what is queued, within `patienceMs`, and takes no more lines. @returns lines that are lost and not told */
   close(patienceMs: Milliseconds): Promise<LostLines | undefined> {
     this.#merge.flush();
     return this.#file.close(patienceMs);

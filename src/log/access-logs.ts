@@ -4,10 +4,10 @@ import { AccessLogFile } from './access-log-file.js';
 import type { Logger } from './levels.js';
 import type { LostLines } from './sinks.js';
 
-/** How long the end of the master may wait for a disk. */
+/** How long the master may wait for a disk before it exits. */
 const LAST_WRITE_PATIENCE_MS: Milliseconds = 3000;
 
-/** One that cannot be opened. `message` is the line for the log, in php-fpm's words. */
+/** An access log cannot be opened. `message` is the line for the log, in php-fpm's words. */
 export class AccessLogOpenError extends Error {
   constructor(path: string, cause: SystemError) {
     super(`failed to open access log (${path})${cause.suffix}`, { cause });
@@ -25,7 +25,7 @@ export class AccessLogs {
   readonly #log: Logger;
   readonly #filesByPath = new Map<string, OpenFile>();
   #kept: AccessLogFile[] = [];
-  /** Given back by everybody, their last lines on the way. */
+  /** Files that nobody uses any more, while their last lines are written. */
   readonly #closing = new Set<Promise<void>>();
 
   constructor(log: Logger) {
@@ -33,7 +33,7 @@ export class AccessLogs {
   }
 
   /**
-   * To be given back by {@link release}.
+   * The file at a path, for a user who gives it back by {@link release}.
    *
    * @param path of a file that is made, for the master alone, if it is not there
    * @throws AccessLogOpenError
@@ -53,7 +53,7 @@ export class AccessLogs {
   /**
    * Keeps the configuration's access logs open, and opens them anew after a rotation, also while nobody writes to them.
    *
-   * @returns lines for the log of those that could not be opened
+   * @returns lines for the log, one for each file that could not be opened
    */
   keep(paths: readonly string[]): string[] {
     const failures: string[] = [];
@@ -84,9 +84,9 @@ export class AccessLogs {
   }
 
   /**
-   * After a rotation.
+   * Opens every path anew, after a rotation.
    *
-   * @returns lines for the log of those that could not be opened: they go on with the old file
+   * @returns lines for the log, one for each path that could not be opened: its lines go on to the old file
    */
   reopen(): string[] {
     const failures: string[] = [];
@@ -103,13 +103,13 @@ export class AccessLogs {
   }
 
   /**
-   * @returns when every line is written, or the patience with a disk is over: then nothing is in memory alone until the next
-   * turn of the event loop
+   * Waits until every line is written, or the longest wait for a disk is over. When it settles, no
+   * line is in memory only, until the next turn of the event loop.
    */
   async idle(): Promise<void> {
     const files = () => [...this.#filesByPath.values()].map(({ file }) => file);
     const deadlineMs = performance.now() + LAST_WRITE_PATIENCE_MS;
-    // Workers go on: while one file is waited for, another gets lines.
+    // Workers go on: while one file is waited for, another gets new lines.
     while (files().some((file) => !file.isIdle) && performance.now() < deadlineMs)
       await Promise.all(files().map((file) => file.idle(LAST_WRITE_PATIENCE_MS)));
   }

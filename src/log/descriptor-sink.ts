@@ -3,7 +3,7 @@ import { asSystemError, hasCode } from '../os/libc.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import type { LogEntry, LogSink, LostLines } from './sinks.js';
 
-/** How long a full pipe may hold the master up before a line is given up; the next ones are, until it takes one again. */
+/** How long a full pipe may delay the master. Then lines are dropped until the pipe takes one again. */
 const FULL_PIPE_PATIENCE_MS: Milliseconds = 100;
 const FULL_PIPE_PAUSE_MS: Milliseconds = 2;
 const NEWLINE = Buffer.from('\n');
@@ -17,7 +17,7 @@ export class DescriptorSink implements LogSink {
   #lost: Count = 0;
   #reason = '';
   #isWorking = true;
-  /** A line broke off in the middle: the next one starts on a line of its own. */
+  /** The last line was not written to its end: a newline has to go before the next one. */
   #isMidLine = false;
 
   constructor(fd: Fd) {
@@ -55,7 +55,7 @@ export class DescriptorSink implements LogSink {
     closeSync(this.#fd);
   }
 
-  /** From here on lines go to `fd`; the old descriptor is closed. No line can fall between: all of this is synchronous. */
+  /** Lines go to `fd` after this; the old descriptor is closed. No line is lost: all of this is synchronous. */
   protected replace(fd: Fd): void {
     const old = this.#fd;
     this.#fd = fd;

@@ -26,7 +26,7 @@ export class FileSink extends DescriptorSink {
   }
 
   /**
-   * Opens the path anew, a new file after a rotation; lines go on without a gap.
+   * Opens the path anew, a new file after a rotation; no line is lost between.
    *
    * @throws LogOpenError and goes on with the old file
    */

@@ -1,9 +1,9 @@
 import type { Bytes, Count } from '../units.js';
 
-/** What is written at once, at most. */
+/** The most that is written at once. */
 const ROOM: Bytes = 256 * 1024;
 
-/** Several lines on their way to one write. */
+/** Several lines for one write. */
 export interface Gathered {
   readonly bytes: Buffer;
   /** Newlines among them. */
@@ -11,10 +11,10 @@ export interface Gathered {
   readonly syslogText: string;
 }
 
-/** What workers said, put together: each line of its own would cost a system call. */
+/** Lines that workers printed, put together: one write for each of them would cost a system call each. */
 export class GatheredLines {
   readonly #onFull: (gathered: Gathered) => void;
-  /** Made with the first line, and used over and over: only a copy leaves. */
+  /** Allocated at the first line, and used again after each write: callers get a copy. */
   #bytes: Buffer = Buffer.alloc(0);
   #length: Bytes = 0;
   #lines: Count = 0;

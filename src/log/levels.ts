@@ -10,7 +10,7 @@ export interface LogFields {
   readonly [name: string]: string | number | boolean | undefined;
 }
 
-/** What the rooms write to; they never know where it goes. */
+/** What all parts of the program log to, without knowing where the lines go. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   notice(message: string, fields?: LogFields): void;

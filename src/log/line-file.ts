@@ -4,7 +4,7 @@ import type { Bytes, Count, Fd, Milliseconds } from '../units.js';
 import { openLog } from './open-log.js';
 import type { LostLines } from './sinks.js';
 
-/** What waits for a slow disk at most; then lines are lost. */
+/** The most that waits for a slow disk; above it lines are lost. */
 const LONGEST_QUEUE: Bytes = 16 * 1024 * 1024;
 const PIPE_PAUSE_MS: Milliseconds = 20;
 const NEWLINE = Buffer.from('\n');
@@ -14,12 +14,15 @@ interface Chunk {
   readonly lines: Count;
 }
 
-/** A file that gets many lines. Nothing here waits for the disk: what it cannot take in time is lost, and counted. */
+/**
+ * A file that gets many lines. Nothing here waits for the disk: lines that it cannot take in time are lost, and
+ * counted.
+ */
 export class LineFile {
   readonly path: string;
   readonly #onRecovered: (lost: LostLines) => void;
   #fd: Fd;
-  /** The same path, opened anew: takes over once the write in hand is done. */
+  /** The path, opened anew: lines go there once the write that is under way has ended. */
   #nextFd: Fd | undefined;
   readonly #queue: Chunk[] = [];
   #queuedBytes: Bytes = 0;
@@ -31,7 +34,7 @@ export class LineFile {
   readonly #onIdle: (() => void)[] = [];
 
   /**
-   * @param onRecovered told once the file takes lines again, of what is missing
+   * @param onRecovered called once the file takes lines again, with what is missing
    * @throws SystemError
    */
   constructor(path: string, onRecovered: (lost: LostLines) => void) {
@@ -81,12 +84,13 @@ export class LineFile {
     });
   }
 
-  /** Writes what is queued, within `patienceMs`. Nothing is taken any more. @returns lines that are lost and not told */
+  /** Writes what is queued, within `patienceMs`, and takes no more lines. @returns lines that are lost and not told */
   async close(patienceMs: Milliseconds): Promise<LostLines | undefined> {
     if (this.#isClosed) return undefined;
     this.#isClosed = true;
     await this.idle(patienceMs);
-    // A write that hangs holds its descriptor: closed under it, the number might be another file's by the time it goes on.
+    // A write that hangs still has its descriptor: if it were closed here, the write could go on into another file
+    // that has the number by then.
     if (this.#isWriting) {
       this.#lose(
         this.#queue.reduce((sum, { lines }) => sum + lines, 0),
@@ -102,7 +106,7 @@ export class LineFile {
     this.#reason = reason;
   }
 
-  /** Everything that waits, in one call. */
+  /** Writes all that is queued in one call. */
   #writeNext(): void {
     if (this.#isWriting) return;
     if (this.#queue.length === 0) {
@@ -140,7 +144,7 @@ export class LineFile {
       this.#isMidLine = false;
       this.#tellLost();
     } else {
-      // Some of it may be in the file: those lines are there.
+      // A part may be in the file: the lines in that part are not lost.
       this.#lose(Math.min(lines, countLines(rest)), asSystemError(error).suffix.slice(2));
     }
     this.#writeNext();

@@ -3,13 +3,13 @@ import { SHORT_MONTHS } from '../text/months.js';
 import type { Bytes, Pid } from '../units.js';
 import type { LogLevel } from './levels.js';
 
-/** The program's place that a debug line names. */
+/** The place in the program that a debug line names. */
 export interface CallPlace {
   readonly functionName: string;
   readonly line: number;
 }
 
-/** With log_level = debug every line tells where it came from. */
+/** What a line tells besides with log_level = debug: where it came from. */
 export interface DebugDetail {
   readonly pid: Pid;
   readonly place: CallPlace;
@@ -24,7 +24,7 @@ export interface FpmLine {
   readonly debug?: DebugDetail | undefined;
 }
 
-/** A line of our own up to this is written whole, whatever log_limit says. */
+/** The master's own lines are written whole up to this length, whatever log_limit says. */
 const WHOLE_LINE_BYTES = 2047;
 const ELLIPSIS = '...';
 const NEWLINE = '\n';

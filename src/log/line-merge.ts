@@ -1,19 +1,19 @@
 import type { Bytes, Count, Microseconds, Milliseconds } from '../units.js';
 
 /**
- * Between the end of a request and its record's arrival the worker may be off its core for some time slices, and so may
- * the zygote that passes on that there is one.
+ * How long after the end of a request its record may arrive: the worker may wait some time slices for a processor
+ * before it writes the record, and so may the zygote, which passes on that there is one.
  */
 const SETTLE_MS: Milliseconds = 20;
-/** The longest that a line waits for those of a source that does not say how far it is. */
+/** How long a line waits at most for a source that does not say how far it is. */
 const LONGEST_WAIT_MS: Milliseconds = 250;
-/** What is held at most; beyond it everything goes out, in the order that is known. */
+/** The most that is held; above it everything is written, in the order known so far. */
 const MOST_HELD: Bytes = 1024 * 1024;
-/** What a line takes beside its text: a flood may be of empty ones. */
+/** Memory of a line besides its text: many empty lines need memory too. */
 const LINE_OVERHEAD: Bytes = 64;
 
 export interface TimedLine {
-  /** When the request ended, since 1970: a worker's claim, taken for now where it lies in the future. */
+  /** When the request ended, since 1970. A worker's claim: if it lies in the future, the present time is used. */
   endUs: Microseconds;
   /** With its newline. */
   readonly text: string;
@@ -22,13 +22,13 @@ export interface TimedLine {
 
 /** Where lines come from, some time after their requests have ended. It begins asleep. */
 export interface LineSource {
-  /** The line is the merge's from here on. */
+  /** Hands a line over; the caller must not change it afterwards. */
   add(line: TimedLine): void;
-  /** There may be lines that are not added yet. */
+  /** Tells that there may be lines that are not added yet. */
   wake(): void;
-  /** Every line of a request that ended before has been added. */
+  /** Tells that every line of a request that ended before `untilUs` has been added. */
   reach(untilUs: Microseconds): void;
-  /** Nothing more comes before the next {@link wake}. */
+  /** Tells that no line comes before the next {@link wake}. */
   sleep(): void;
 }
 
@@ -39,8 +39,8 @@ export interface LineMergeParts {
 }
 
 /**
- * Puts the lines of several sources into the order in which their requests ended: a line is held until every source that
- * is awake has reached its time.
+ * Puts the lines of several sources into the order in which their requests ended: a line is held until every source
+ * that is awake has reached its time.
  */
 export class LineMerge {
   readonly #parts: LineMergeParts;
@@ -96,7 +96,7 @@ export class LineMerge {
     else if (this.#held.length === 1) this.#releaseSoon();
   }
 
-  /** Not at once: another source's call may be among the events that wait, after a turn that took long. */
+  /** Writes in a later turn of the event loop: after a long turn, calls of other sources may still be waiting. */
   #releaseSoon(): void {
     if (this.#held.length === 0) return;
     this.#turn ??= setImmediate(() => {
@@ -120,13 +120,13 @@ export class LineMerge {
     }, SETTLE_MS);
   }
 
-  /** Each source's lines are in order but for false claims: little is to be moved. */
+  /** Sorts by insertion: each source's lines are in order, but for false claims, so few have to move. */
   #sort(nowUs: Microseconds): void {
     for (const line of this.#held) if (line.endUs > nowUs) line.endUs = nowUs;
     this.#held.sort((a, b) => a.endUs - b.endUs);
   }
 
-  /** The first so many. */
+  /** Writes the first `count` lines. */
   #write(count: Count): void {
     const lines = count === this.#held.length ? this.#held : this.#held.splice(0, count);
     if (lines === this.#held) this.#held = [];

@@ -12,62 +12,62 @@ import type { LogEntry, LogSink } from './sinks.js';
 export type LogFormat = 'fpm' | 'json';
 
 export interface MasterLogOptions {
-  /** log_level: what is below it is not written. */
+  /** log_level: lines below it are not written. */
   readonly level: LogLevel;
   readonly format: LogFormat;
   /** log_limit: longest line of php-fpm's format, newline included. JSON lines are never cut. */
   readonly limit: Bytes;
   readonly sink: LogSink;
-  /** log_buffering: lines of workers are put together before they are written. Default true. */
+  /** log_buffering: pieces of a worker's line are put together before they are written. Default true. */
   readonly buffersOutput?: boolean;
 }
 
 /** The master's log. Every method writes before it returns, and none throws. */
 export interface MasterLog extends Logger {
-  /** Changes what is named, from the next line on. The old sink is left open: it is its maker's to close. */
+  /** Changes the options given, from the next line on. The old sink stays open: whoever made it closes it. */
   configure(changes: Partial<MasterLogOptions>): void;
   setLevel(level: LogLevel): void;
   setSink(sink: LogSink): void;
-  /** Bytes as they are, whatever level and format. */
+  /** Writes bytes as they are, whatever log_level and format. */
   raw(bytes: string | Uint8Array): void;
   /**
-   * A line that a worker printed, or a piece of it of {@link outputRoom}: whatever log_level says. In JSON it has `pool`,
-   * `pid` and `stream`, and is either a `message` or, where it is a JSON object itself, `data`.
+   * Writes a line that a worker printed, or a piece of it of {@link outputRoom} bytes, whatever log_level says. In
+   * JSON it has `pool`, `pid` and `stream`, and its text as `message` or, if it is a JSON object itself, as `data`.
    *
    * @param text without its newline; bytes that are no UTF-8 stay as they are, but in JSON become U+FFFD
-   * @param ending stands behind the decoration
+   * @param ending written behind the decoration
    */
   output(source: OutputSource, text: Uint8Array, ending?: string): void;
-  /** Bytes of a worker's text that go into one line. */
+  /** How many bytes of a worker's text one line has room for. */
   outputRoom(source: OutputSource): Bytes;
   /**
-   * What workers said within `act` is written in as few pieces as possible, with one time, at the latest when it returns.
-   * Lines of other kinds keep their place among it.
+   * Calls `act`, and writes the output of workers that it logs in as few pieces as possible, with one time, at the
+   * latest when it returns. The order of all lines stays.
    */
   together(act: () => void): void;
-  /** `log_buffering = no`: what stands in front of a text that is written by {@link raw} as it comes, and behind it. */
+  /** With `log_buffering = no`: what to write before and after a text that goes out by {@link raw} as it comes. */
   outputFrame(source: OutputSource): OutputFrame | undefined;
 }
 
 type Method = (message: string, fields?: LogFields) => void;
 
-/** pino wants numbers; ours have gaps for nothing and mean only their order. */
+/** pino wants a number for each level; only their order counts. */
 const PINO_LEVELS = Object.fromEntries(LOG_LEVELS.map((level, index) => [level, (index + 1) * 10])) as Record<
   LogLevel,
   number
 >;
-/** In JSON, where a line is never wrapped in its middle: longer ones are cut, each piece an object of its own. */
+/** In JSON a longer line of a worker is cut into pieces, each an object of its own. */
 const LONGEST_JSON_OUTPUT: Bytes = 256 * 1024;
 const NEWLINE = '\n';
 const NEWLINE_BYTE = 0x0a;
 
 /**
- * pino with php-fpm's levels over a destination of our own: pino filters and builds the JSON, the destination
- * picks the format and hands the line to the sink.
+ * A log with php-fpm's levels: pino filters by level and builds the JSON; its destination here chooses the format and
+ * hands the line to the sink.
  */
 export function createMasterLog(initial: MasterLogOptions): MasterLog {
   let options = initial;
-  // Both are set right before pino calls the destination, which it does before it returns.
+  // The call of a log method sets both; pino calls the destination before it returns.
   let timeUs = 0;
   let debug: DebugDetail | undefined;
 
@@ -79,7 +79,7 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
   };
   const gathered = new GatheredLines(writeGathered);
 
-  /** All other lines. */
+  /** Writes every line but the output of workers. */
   const emit = (entry: Omit<LogEntry, 'threshold'>): void => {
     writeGathered(gathered.take());
     options.sink.write({ ...entry, threshold: options.level });
@@ -123,11 +123,11 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
   );
   const outputLogger = logger.child({}, { level: 'debug' });
 
-  /** Once a sink works again, it tells what is missing. */
+  /** Logs how many lines a sink has lost, once it works again. */
   const tellLostLines = (): void => {
     const lost = options.sink.takeLostLines?.();
     if (lost !== undefined) {
-      // The level that no log_level hides.
+      // Alert is the level that no log_level hides.
       logger.alert(`${lost.count} lines of this log were lost: ${lost.reason}`);
     }
   };
@@ -161,7 +161,7 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
   let outputTimeUs = 0;
   const outputTime = (): number => (isGathering ? outputTimeUs : wallClockUs());
 
-  /** The last one: the lines of a flood have it in common. */
+  /** The last frame: the many lines of one worker have the same one. */
   let frame:
     | { source: OutputSource; timeUs: number; frame: OutputFrame; head: Buffer; end: Buffer }
     | undefined;
@@ -179,7 +179,7 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
     if (isObject && !isDecorated) raw(`${text}${NEWLINE}`);
     else if (!isObject) outputLogger[OUTPUT_LEVEL]({ pool, pid, stream }, text);
     else {
-      // As the script wrote it: parsed and written anew, long numbers would change.
+      // The text is taken as the script wrote it: JSON.parse and stringify would change long numbers.
       const facts = JSON.stringify({ level: OUTPUT_LEVEL, time: isoTime(timeUs), pool, pid, stream });
       raw(`${facts.slice(0, -1)},"data":${text.trim()}}${NEWLINE}`);
     }
@@ -249,7 +249,7 @@ function isJsonObject(text: string): boolean {
     JSON.parse(text);
     return true;
   } catch {
-    return false; // it only looked like it
+    return false; // it only begins and ends like an object
   }
 }
 

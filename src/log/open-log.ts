@@ -10,29 +10,29 @@ import { startingStderr } from './starting-stderr.js';
 
 const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW, O_DIRECTORY } = constants;
 
-/** Waits for nobody: a pipe whose reader is slow says so instead. On a file of a disk the flag means nothing. */
+/** O_NONBLOCK: a write to a pipe whose reader is slow fails instead of waiting. On a regular file it has no effect. */
 const APPEND = O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
 const OWNER_ONLY = 0o600;
 const FOR_OTHERS_TO_WRITE = 0o022;
 const FOR_ALL_TO_WRITE = 0o002;
 const STICKY = 0o1000;
-/** As many as the kernel follows. */
+/** The kernel follows as many symbolic links. */
 const MOST_LINKS: Count = 40;
-/** How often a file may be made, moved away or replaced between a look at it and its opening. */
+/** How often opening is tried again if the file was made, moved or replaced after it was checked. */
 const MOST_TRIES: Count = 5;
 const STDERR: Fd = 2;
 
 /**
- * Opens any log: appends to a file, a pipe or a device, or makes a file, for its owner alone. Never waits, and is closed on
- * exec.
+ * Opens any log: appends to a file, a pipe or a device, or makes a file, for its owner alone. Never waits, and is
+ * closed on exec.
  *
- * Where root writes, others must not choose the place. A folder in which others than root may write can hold any of their
- * links and files, at any moment. So the path is walked folder by folder, each held open; in such a folder a symbolic link
- * counts only if root has made it, and a file only if it has no other name. A file that is made there belongs to the owner
- * of the folder.
+ * Other users must not choose where root writes. In a folder that others than root may write to, they can put links and
+ * files at any moment. So the path is walked folder by folder, each held open. In such a folder a symbolic link is
+ * followed only if root owns it, and a file is opened only if it has no other hard link. A file that is made there
+ * belongs to the owner of the folder.
  *
- * /dev/stderr, /proc/self/fd/N and links to them mean the descriptor, also where it cannot be opened anew: a socket, or
- * another user's pipe. Descriptor 2 is the one that this process was started with.
+ * /dev/stderr, /proc/self/fd/N and links to them mean that descriptor, also where its path cannot be opened: a
+ * socket, or another user's pipe. Descriptor 2 is the one that this process was started with.
  *
  * @param path absolute, or from the current folder
  * @throws SystemError whose reason is complete
@@ -48,7 +48,7 @@ export function openLog(path: string): Fd {
   }
 }
 
-/** What was looked at is not what was opened. */
+/** The file that was opened is not the one that was checked: try again. */
 class ReplacedMeanwhile extends Error {}
 
 function openOnce(path: string): Fd {
@@ -63,7 +63,7 @@ function openOnce(path: string): Fd {
       if (found.isSymbolicLink()) walk.follow();
       else if (walk.isAtEnd) return openFound(walk, found);
       else if (found.isDirectory())
-        throw new ReplacedMeanwhile(); // it was none a moment before
+        throw new ReplacedMeanwhile(); // a moment ago it was no symbolic link
       else throw refusal(walk.shown, 'ENOTDIR');
     }
   } finally {
@@ -71,15 +71,15 @@ function openOnce(path: string): Fd {
   }
 }
 
-/** On the way along a path: the folder that is reached, held open, and the names that are left. */
+/** A walk along a path: the folder reached, held open, and the names that are left. */
 class Walk {
   readonly isRoot = process.geteuid?.() === 0;
   #folder = openRootFolder();
-  /** Of the folder, as it was walked. */
+  /** Path of the folder reached. */
   #place = '/';
   #names: string[];
   #links: Count = 0;
-  /** What {@link look} has found. */
+  /** The file that {@link look} has found, opened with O_PATH. */
   #handle: Fd | undefined;
 
   constructor(path: string) {
@@ -94,7 +94,7 @@ class Walk {
     return this.#names[0] ?? '.';
   }
 
-  /** The name that is next, with its folder. */
+  /** Path of the next name, for messages. */
   get shown(): string {
     return join(this.#place, this.name);
   }
@@ -103,7 +103,9 @@ class Walk {
     return this.#names.length <= 1;
   }
 
-  /** The rest of the way is a name for this descriptor of ours. */
+  /**
+   * This process's descriptor that the rest of the path stands for, as in /proc/self/fd/2; undefined for other paths.
+   */
   get ownDescriptor(): Fd | undefined {
     const rest = `${this.#place === '/' ? '' : this.#place}/${this.#names.join('/')}`;
     const match = /^\/proc\/(self|thread-self|[0-9]+)\/fd\/([0-9]+)$/.exec(rest);
@@ -123,7 +125,7 @@ class Walk {
     return true;
   }
 
-  /** @returns what the next name is; undefined if nothing bears the last one */
+  /** @returns the type and owner of the next name; undefined if it is the last one and does not exist */
   look(): Stats | undefined {
     this.#forget();
     try {
@@ -135,7 +137,7 @@ class Walk {
     return fstatSync(this.#handle);
   }
 
-  /** The symbolic link that was looked at. */
+  /** Follows the symbolic link that {@link look} has found. */
   follow(): void {
     if (this.#handle === undefined) throw new ReplacedMeanwhile();
     const { uid, nlink } = fstatSync(this.#handle);
@@ -184,7 +186,7 @@ function giveTo(fd: Fd, uid: number, gid: number): void {
   try {
     fchownSync(fd, uid, gid);
   } catch {
-    // EPERM: without CAP_CHOWN it stays root's, as under php-fpm
+    // EPERM: without CAP_CHOWN root stays its owner, as with php-fpm
   }
 }
 
@@ -211,7 +213,7 @@ function openFound({ folder, name, shown, isRoot }: Walk, looked: Stats): Fd {
   }
 }
 
-/** @throws SystemError for what others may have put in place of a log, or of a name for a file of root's */
+/** @throws SystemError for a file that another user may have put there, or a hard link to a file of root */
 function refuseForeign(file: Stats, folder: Stats, shown: string): void {
   if (!canOthersWrite(folder)) return;
   if (file.isFile() && file.nlink > 1)
@@ -220,7 +222,7 @@ function refuseForeign(file: Stats, folder: Stats, shown: string): void {
       'EMLINK',
       `others than root may write in its folder, and the file has ${file.nlink} names`,
     );
-  // In a folder such as /tmp anybody makes files, and keeps them.
+  // In a folder such as /tmp everybody may make files, which then stay their own.
   const isForAll = (folder.mode & STICKY) !== 0 && (folder.mode & FOR_ALL_TO_WRITE) !== 0;
   if (isForAll && file.uid !== 0 && file.uid !== folder.uid)
     throw refusal(
@@ -237,7 +239,7 @@ function canOthersWrite({ uid, mode }: Stats): boolean {
 function openDescriptor(number: Fd): Fd {
   const fd = number === STDERR ? startingStderr() : number;
   try {
-    // Where that is possible: with a description of its own it waits for nobody.
+    // Opened anew where possible: O_NONBLOCK then counts for this descriptor alone.
     return openAt(-1, `/proc/self/fd/${fd}`, APPEND & ~O_NOFOLLOW);
   } catch (error) {
     try {

@@ -2,7 +2,7 @@ import type { Bytes, Pid } from '../units.js';
 import { LOG_LEVELS, type LogLevel } from './levels.js';
 import { formatLineStart } from './line-format.js';
 
-/** Where a text that a worker printed comes from. */
+/** Which worker printed a text, and on which stream. */
 export interface OutputSource {
   readonly pool: string;
   readonly pid: Pid;
@@ -11,7 +11,7 @@ export interface OutputSource {
   readonly isDecorated: boolean;
 }
 
-/** What stands around a text that a worker printed, and how much of it a line holds. */
+/** What is written before and after a text that a worker printed, and how much of the text a line holds. */
 export interface OutputFrame {
   readonly head: string;
   readonly tail: string;
@@ -20,12 +20,12 @@ export interface OutputFrame {
 
 /** php-fpm's level for what workers say. */
 export const OUTPUT_LEVEL: LogLevel = 'warning';
-/** php-fpm's, for a line that it writes without a function of its own. */
+/** What php-fpm shows as the place of such a line, which no function of its own has written. */
 const NO_PLACE = { functionName: '(null)', line: 0 };
 
 /**
- * php-fpm's decoration: `[22-Nov-2026 18:46:13] WARNING: [pool www] child 7 said into stderr: "`. Where log_level hides
- * warnings the text stands alone; php-fpm leaves the closing quote.
+ * php-fpm's decoration: `[22-Nov-2026 18:46:13] WARNING: [pool www] child 7 said into stderr: "`. If log_level hides
+ * warnings, the text stands alone (php-fpm then still writes the closing quote).
  *
  * @param limit log_limit: a line is shorter, its newline not counted
  */

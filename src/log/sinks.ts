@@ -1,21 +1,21 @@
 import type { Count } from '../units.js';
 import { LOG_LEVELS, type LogLevel } from './levels.js';
 
-/** One line on its way out, in the forms that sinks need. */
+/** One line in the forms that sinks need. */
 export interface LogEntry {
-  /** undefined for what a worker said. */
+  /** undefined for the output of a worker. */
   readonly level: LogLevel | undefined;
   /** log_level as configured: php-fpm's priority for syslog. */
   readonly threshold: LogLevel;
-  /** For files and terminals, newline included. What workers said may be several lines. */
+  /** For files and terminals, newline included. The output of workers may be several lines. */
   readonly line: Uint8Array;
-  /** How many; default 1. */
+  /** How many lines `line` has; default 1. */
   readonly lines?: Count;
   /** For syslog, which has its own time and pid. */
   readonly syslogText: string;
 }
 
-/** Lines that a sink could not write, now that it can again. */
+/** Lines that a sink could not write, told once it can write again. */
 export interface LostLines {
   readonly count: Count;
   /** The system's text for the last failure. */
@@ -25,7 +25,7 @@ export interface LostLines {
 /** Where lines go. Nothing here throws: a log that fails must not take the service with it. */
 export interface LogSink {
   write(entry: LogEntry): void;
-  /** It uses {@link LogEntry.syslogText}; where it does not, that may be empty in what workers said. */
+  /** The sink uses {@link LogEntry.syslogText}; for one that does not, the output of workers may come without it. */
   readonly isSyslog?: boolean;
   /** Losses to tell of, each once; undefined while writing fails, or if nothing was lost. */
   takeLostLines?(): LostLines | undefined;
@@ -36,8 +36,8 @@ export interface LogSink {
 const START_PHASE_LEVEL = LOG_LEVELS.indexOf('notice');
 
 /**
- * For the time until the start is complete: everything to `log`, and from NOTICE up to `terminal` too, where the
- * administrator waits. What workers say goes to `log` alone. Closing it closes neither: both live on.
+ * For the time until the start is complete: everything goes to `log`, and lines from NOTICE up to `terminal` too, where
+ * the administrator waits. The output of workers goes to `log` alone. Closing this sink closes neither of the two.
  */
 export function createTeeSink(log: LogSink, terminal: LogSink): LogSink {
   return {

@@ -4,20 +4,23 @@ import type { Fd } from '../units.js';
 const STDERR: Fd = 2;
 let kept: Fd | undefined;
 
-/** The stderr that this process was started with: a log on /dev/stderr goes there, though descriptor 2 has become another. */
+/**
+ * The stderr that this process was started with. A log on /dev/stderr goes there, also after descriptor 2 was
+ * replaced.
+ */
 export function startingStderr(): Fd {
   return kept ?? STDERR;
 }
 
-/** Beside descriptor 2; undefined as long as that is the one. */
+/** The descriptor that keeps it; undefined as long as descriptor 2 is still the one. */
 export function keptStderr(): Fd | undefined {
   return kept;
 }
 
 /**
- * Before descriptor 2 becomes something else.
+ * Keeps stderr; to be called before descriptor 2 is replaced.
  *
- * @param fd where a program before this one has kept it already
+ * @param fd where the program before this one, in the same process, has kept it already
  */
 export function keepStderr(fd?: Fd): void {
   kept ??= fd ?? duplicateDescriptor(STDERR);

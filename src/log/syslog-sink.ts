@@ -12,8 +12,8 @@ const PRIORITIES: Readonly<Record<LogLevel, SyslogPriority>> = {
 };
 
 /**
- * `error_log = syslog`. As with php-fpm, every message has the priority of the configured log_level; its own level
- * is in its text.
+ * The log of `error_log = syslog`. Every message has the priority of the configured log_level, as with php-fpm; its own
+ * level is in its text.
  *
  * @param ident syslog.ident
  * @param facility as `<syslog.h>` numbers them: 24 is LOG_DAEMON

@@ -2,8 +2,8 @@ import { constants } from 'node:os';
 import type { Bytes } from '../units.js';
 import { checked, hasCode, libcFunction, systemError } from './libc.js';
 
-// POSIX access control lists as the kernel keeps them: an extended attribute, always in little-endian order. The same
-// as libacl would write, without libacl.
+// POSIX access control lists as the kernel keeps them: an extended attribute, always in little-endian order.
+// This file reads and writes the same bytes as libacl does.
 
 const ATTRIBUTE = 'system.posix_acl_access';
 /** `<linux/posix_acl_xattr.h>` */
@@ -24,9 +24,9 @@ export const ACL_WRITE = 2;
 /** Rights of one user or group, or of a class of them. */
 export interface AccessEntry {
   readonly tag: keyof typeof TAGS;
-  /** Of a `user` or `group`. */
+  /** Uid or gid of a `user` or `group` entry. */
   readonly id?: number;
-  /** As in a mode: 4 to read, 2 to write, 1 to execute. */
+  /** Bits of a file mode: 4 to read, 2 to write, 1 to execute. */
   readonly rights: number;
 }
 
@@ -40,7 +40,7 @@ const c = {
 };
 
 /**
- * @param mode of the file, which is its list where it has no longer one
+ * @param mode of the file; a file without a list of its own has these rights only
  * @throws SystemError ENOTSUP where the file system keeps no lists
  * @see acl(5), getxattr(2)
  */
@@ -66,7 +66,7 @@ export function writeAccessList(path: string, entries: readonly AccessEntry[]): 
 }
 
 /**
- * `entries` and these rights for more users and groups. The mask is what all of the group class may do together, as
+ * Adds rights for more users and groups to `entries`. The mask is what all of the group class may do together, as
  * acl_calc_mask(3) has it, so that it takes nothing away.
  */
 export function withAccess(

@@ -85,12 +85,12 @@ export function userByName(name: string): UserAccount | undefined {
   return lookup({ syscall: 'getpwnam_r', call: c.getpwnam_r, key: name, type: passwd, read: readUser });
 }
 
-/** As {@link userByName}, by number. */
+/** {@link userByName}, by number. */
 export function userById(uid: number): UserAccount | undefined {
   return lookup({ syscall: 'getpwuid_r', call: c.getpwuid_r, key: uid, type: passwd, read: readUser });
 }
 
-/** As {@link userByName}, for groups. */
+/** {@link userByName}, for groups. */
 export function groupByName(name: string): GroupAccount | undefined {
   return lookup({ syscall: 'getgrnam_r', call: c.getgrnam_r, key: name, type: group, read: readGroup });
 }
@@ -132,7 +132,7 @@ function lookup<Key extends string | number, Found>(of: Lookup<Key, Found>): Fou
       case constants.errno.ERANGE:
         continue;
       case constants.errno.EINTR:
-        room /= 2; // the same again
+        room /= 2; // the next turn doubles it: the same size again
         continue;
       // getpwnam(3): databases also say "no such name" with these.
       case constants.errno.ENOENT:

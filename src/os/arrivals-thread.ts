@@ -1,7 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { waitEpoll } from './epoll.js';
 
-// The body of the thread that arrivals.ts starts: it sits in epoll_wait and passes on which sockets have visitors.
+// The body of the thread that arrivals.ts starts: it waits in epoll_wait and passes on at which
+// sockets connections have arrived.
 
 /** Arrivals within this time of one another are told once: a flood costs the master a thousand messages a second. */
 const PAUSE_MS = 1;
@@ -11,7 +12,7 @@ const LONGEST_WAIT_MS = 1000;
 const { epollFd, stopFd } = workerData as { epollFd: number; stopFd: number };
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-// The program is loaded, whatever descriptors that took.
+// Tells that this program is loaded: whatever descriptors that took are open by now.
 parentPort?.postMessage([]);
 for (;;) {
   const ready = waitEpoll(epollFd, LONGEST_WAIT_MS).map(({ fd }) => fd);

@@ -13,13 +13,13 @@ import {
 import { hasCode } from './libc.js';
 import { isReadable } from './poll.js';
 
-/** The thread needs no heap to speak of: it runs one loop. */
+/** The thread runs one loop and needs little memory. */
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
 
-/** How often sockets are looked at while there is no thread, and how often another one is tried. */
+/** How often sockets are polled while there is no thread, and how often another thread is tried. */
 const LOOK_EVERY_MS: Milliseconds = 50;
 const RETRY_AFTER_MS: Milliseconds = 1000;
-/** It looks up at least once a second. */
+/** How long the end of the thread is waited for; it returns from its wait at least once a second. */
 const END_PATIENCE_MS: Milliseconds = 2000;
 
 interface Thread {
@@ -31,15 +31,15 @@ interface Thread {
 
 /**
  * Tells of connections that arrive at listening sockets, without accepting them: Node has no way to wait for that.
- * One thread for all sockets; it starts with the first. Where it cannot be had, sockets are looked at by a timer until it
- * can.
+ * One thread serves all sockets; it starts with the first. Where no thread can be had, a timer polls the sockets until
+ * one can.
  *
  * @see epoll(7), edge-triggered
  */
 export class Arrivals {
   readonly #onArrivalByFd = new Map<Fd, () => void>();
   readonly #onTrouble: (reason: string) => void;
-  /** Those that the thread does not know. */
+  /** Sockets that the thread does not know yet, and the timer polls. */
   readonly #lookedAt = new Set<Fd>();
   #thread: Thread | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
@@ -47,7 +47,7 @@ export class Arrivals {
   #isTroubled = false;
   #isClosed = false;
 
-  /** @param onTrouble told why the timer has to do, once until there is a thread again */
+  /** @param onTrouble told why the timer takes the place of the thread, once until there is a thread again */
   constructor(onTrouble: (reason: string) => void = () => {}) {
     this.#onTrouble = onTrouble;
   }
@@ -57,7 +57,7 @@ export class Arrivals {
     if (this.#onArrivalByFd.has(fd)) return;
     this.#onArrivalByFd.set(fd, onArrival);
     this.#lookedAt.add(fd);
-    // While the timer runs, it tries.
+    // While the timer runs, it tries to start a thread.
     if (this.#lookTimer === undefined) this.#passOn();
   }
 
@@ -84,7 +84,7 @@ export class Arrivals {
     clearTimeout(timer);
   }
 
-  /** Gives the thread those that it does not know; while that fails, the timer looks at them. */
+  /** Gives the thread the sockets that it does not know; while that fails, the timer polls them. */
   #passOn(): void {
     this.#triedAtMs = performance.now();
     try {
@@ -131,7 +131,7 @@ export class Arrivals {
         for (const fd of ready) this.#onArrivalByFd.get(fd)?.();
       });
       let reason = 'it has ended';
-      // It may fail long after it was made: to read its program takes a descriptor.
+      // A thread may fail some time after it was made: to read its program it needs a descriptor.
       worker.on('error', (error) => {
         reason = error.message;
       });

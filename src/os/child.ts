@@ -11,12 +11,12 @@ import { requireDescriptors } from './spare-descriptors.js';
 /** Children that Node waits for. */
 const waitedFor = new Set<Pid>();
 
-/** Of libuv, for each child: the pipe by which it tells that its program could not be run. */
+/** Descriptors that libuv needs for each child itself: the pipe by which a child tells that its program cannot run. */
 const OWN_PIPE: Count = 2;
 
 /**
- * `spawn` of node:child_process; this file has the only ones of this program: Node takes the status of its children itself, and the
- * `exit` of one whose status somebody else has taken never comes, nor does its `close`.
+ * `spawn` of node:child_process. Every child of Node is started here, because Node takes the status of its children
+ * itself: if somebody else has taken it, neither `exit` nor `close` ever comes.
  *
  * @returns without a pid where it could not be started, and then perhaps without its pipes; `error` follows
  * @throws NodeJS.ErrnoException for some failures, EMFILE and ENOMEM among them

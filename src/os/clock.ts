@@ -11,7 +11,7 @@ const clock_gettime = libcFunction<(clock: number, time: Buffer) => number>(
 );
 
 /**
- * The wall clock, as finely as log_level = debug shows it; Date.now() ends at milliseconds.
+ * The wall clock in microseconds, for log_level = debug; Date.now() has milliseconds only.
  *
  * @returns microseconds since 1970
  */

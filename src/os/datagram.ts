@@ -26,8 +26,8 @@ const c = {
 };
 
 /**
- * Sends one datagram to a unix socket, without ever waiting for room there. Opens a socket for it and closes that
- * again: whoever sends one in seconds keeps no descriptor.
+ * Sends one datagram to a unix socket, without ever waiting for room there. Opens a socket for it and closes it
+ * again: for senders of one datagram every few seconds, who need not keep a descriptor.
  *
  * @param address a path, or an abstract name behind `@`
  * @throws SystemError ENOENT, ECONNREFUSED where nobody listens, EAGAIN where the receiver's queue is full,

@@ -15,8 +15,7 @@ const c = {
 };
 
 /**
- * Makes `to` another name of what `from` is open on, in one step: `to` is never closed in between. `to` stays open
- * on exec.
+ * Makes `to` refer to what `from` is open on, in one step: `to` is never closed in between. `to` stays open on exec.
  *
  * @throws SystemError EBADF
  * @see dup2(2)

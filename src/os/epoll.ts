@@ -38,7 +38,8 @@ export function createEpoll(): Fd {
 
 /**
  * @param operation `remove` ignores `events`
- * @throws SystemError EEXIST on a second `add`, ENOENT on `change` or `remove` of a stranger, EPERM for a plain file
+ * @throws SystemError EEXIST on a second `add`, ENOENT on `change` or `remove` of one that was not added, EPERM for a
+ *   plain file
  * @see epoll_ctl(2)
  */
 export function controlEpoll(epoll: Fd, operation: keyof typeof OPERATIONS, fd: Fd, events = 0): void {
@@ -79,7 +80,7 @@ export function waitEpoll(epoll: Fd, timeoutMs: Milliseconds, atMost: Count = 64
   }));
 }
 
-/** A counter to wake a thread that sits in {@link waitEpoll}; closed on exec, never blocks. @see eventfd(2) */
+/** A counter to wake a thread that waits in {@link waitEpoll}; closed on exec, never blocks. @see eventfd(2) */
 export function createEventCounter(): Fd {
   return checked(c.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), { syscall: 'eventfd' });
 }

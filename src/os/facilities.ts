@@ -2,8 +2,9 @@ import { constants } from 'node:os';
 import type { SystemError } from '../errors.js';
 import { lastErrno, libcFunction, systemError } from './libc.js';
 
-// Whether the kernel grants calls that no standard promises. It is asked by calls that can do nothing: what they name
-// does not exist, and one that is known and allowed says so. Seccomp filters answer before the kernel looks.
+// Whether the kernel grants calls that no standard promises. The questions are calls that can do nothing, since what
+// they name does not exist: a call that is known and allowed fails with an error that says so. A seccomp filter answers
+// before the kernel looks at the arguments.
 
 /** <asm-generic/unistd.h>: calls this young have one number on all machines. */
 const SYS_CLOSE_RANGE = 436;
@@ -11,7 +12,7 @@ const PTRACE_SEIZE = 0x4206;
 const PR_SET_PDEATHSIG = 1;
 const P_PID = 1;
 const WEXITED = 4;
-/** Neither a descriptor, a signal nor a flag. */
+/** A number that is no descriptor, no signal and no flag. */
 const NOTHING = -2;
 const SIGNAL_SET_SIZE = 128;
 

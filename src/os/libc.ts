@@ -6,7 +6,7 @@ import { errorText, SystemError, type SystemErrorDetail } from '../errors.js';
 let library: LibraryHandle | undefined;
 
 function libc(): LibraryHandle {
-  // null is the running program: node has the C library in it already, whichever file that is.
+  // null is the running program: node has loaded the C library already, whatever its file is called.
   library ??= koffi.load(null);
   return library;
 }

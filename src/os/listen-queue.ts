@@ -36,21 +36,21 @@ export interface ListenQueue {
  */
 export function listenQueue(fd: Fd): ListenQueue {
   const queue = askKernel(fd, socketName(fd)?.family);
-  // A seccomp filter, a kernel or a container without it, descriptors or memory that are short: whatever keeps the number
-  // from us, a client that waits must not go unseen.
+  // There may be no number: a seccomp filter, a kernel without sock_diag, too few descriptors or too little memory. A
+  // client that waits must be seen all the same.
   return queue instanceof SystemError ? { length: isReadable(fd) ? 1 : 0, limit: 0 } : queue;
 }
 
 /**
- * Why the kernel does not tell the queues of sockets of that family; undefined where it does, or where there are none.
- * For a word at the start.
+ * Why the kernel does not tell the queue of a socket of that family, for a line in the log at the start; undefined
+ * where it does, or where there are no such sockets.
  */
 export function listenQueueFailure(family: SocketAddress['family']): SystemError | undefined {
   let fd: Fd;
   try {
     fd = openStreamSocket(family);
   } catch {
-    return undefined; // no queue either: who listens on one is told
+    return undefined; // without sockets of that family there is no queue to know
   }
   const queue = askKernel(fd, family);
   closeSync(fd);

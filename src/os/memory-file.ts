@@ -20,9 +20,8 @@ const c = {
 };
 
 /**
- * A file that lives in memory only, full of zeros, closed on exec, of a size that nobody can change again. The
- * seals matter where a process with fewer rights maps it too: a file cut short would kill every other reader of
- * the mapping with SIGBUS.
+ * A file in memory only, full of zeros, closed on exec, whose size is sealed. The seals matter where a process with
+ * fewer rights maps it too: if it could shorten the file, every other process that reads the mapping would get SIGBUS.
  *
  * @param name shown in /proc/PID/maps; no meaning otherwise
  * @throws SystemError EMFILE, ENFILE, ENOMEM

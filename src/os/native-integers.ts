@@ -1,7 +1,7 @@
 // Integers in the machine's own byte order, as structs of the kernel hold them. Buffer's methods want the order
 // spelled out; typed arrays have the machine's.
 
-/** The machine's own order, least significant byte first. */
+/** Whether this machine keeps the least significant byte first. */
 export const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** A fresh `int` or `uint32_t`, to pass by pointer; negative values in two's complement. */

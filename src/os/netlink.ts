@@ -46,7 +46,7 @@ export interface NetlinkMessage {
   /** Number of the question that it answers. */
   readonly sequence: number;
   readonly body: Buffer;
-  /** Of header and body, as the header says; `body` may be shorter. */
+  /** Length of header and body as the header says; `body` may be shorter. */
   readonly size: Bytes;
 }
 

@@ -2,10 +2,10 @@ import { constants } from 'node:fs';
 import type { Fd } from '../units.js';
 import { checked, libcFunction, retryInterrupted } from './libc.js';
 
-/** <fcntl.h> on Linux: a handle on what bears the name, whatever it is; neither reads nor writes, and waits for nothing. */
+/** <fcntl.h> on Linux: opens a handle on a file of any type without reading or writing it, and never waits. */
 export const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
-/** <limits.h>: a longer target is cut. */
+/** <limits.h>: readlinkat(2) cuts a longer target. */
 const PATH_MAX = 4096;
 
 const c = {
@@ -38,7 +38,7 @@ export function openRootFolder(): Fd {
 }
 
 /**
- * Where a symbolic link leads to.
+ * The target of a symbolic link.
  *
  * @param link opened with {@link O_PATH} and O_NOFOLLOW
  * @throws SystemError ENOENT or EINVAL if it is no symbolic link

@@ -13,14 +13,14 @@ const UCRED_SIZE = 12;
 
 /** Who is at the other end of a unix socket, as the kernel noted it when the connection was made. */
 export interface PeerCredentials {
-  /** In our own pid namespace; 0 for a process that is not seen from it. */
+  /** In this process's own pid namespace; 0 for a process outside it. */
   readonly pid: Pid;
   readonly uid: number;
   readonly gid: number;
 }
 
 /**
- * For one end of a connected unix socket: of the client who connected, or of the server who called listen().
+ * The other end of a connected unix socket: the client that connected, or the server that called listen().
  *
  * @throws SystemError EBADF, ENOTSOCK
  * @see unix(7) SO_PEERCRED

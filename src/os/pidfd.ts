@@ -22,9 +22,9 @@ const c = {
 };
 
 /**
- * A descriptor for one process: whatever becomes of its number, it never stands for another. Closed on exec.
+ * A descriptor for one process: it never stands for another one that gets the same number later. Closed on exec.
  *
- * @throws SystemError ESRCH for a process that its parent has taken note of, EMFILE, ENOSYS before Linux 5.3
+ * @throws SystemError ESRCH for a process that was reaped already, EMFILE, ENOSYS before Linux 5.3
  * @see pidfd_open(2)
  */
 export function openPidfd(pid: Pid): Fd {
@@ -34,8 +34,8 @@ export function openPidfd(pid: Pid): Fd {
 
 /**
  * @param signal a number; 0 only asks whether the process is there
- * @param value goes along with the signal
- * @returns false for a process that has ended and whose parent has taken note of it
+ * @param value sent with the signal
+ * @returns false for a process that has ended and was reaped
  * @throws SystemError EPERM
  * @see pidfd_send_signal(2)
  */
@@ -47,12 +47,12 @@ export function sendByPidfd(fd: Fd, signal: number, value?: bigint): boolean {
   );
 }
 
-/** Whether or not its parent has taken note of that. */
+/** Whether the process has ended; its parent may not have reaped it yet. */
 export function hasEndedByPidfd(fd: Fd): boolean {
   return isReadable(fd);
 }
 
-/** By number, for want of a pidfd: the caller has made sure whose it is. As {@link sendByPidfd}. */
+/** {@link sendByPidfd} for where there is no pidfd: the caller has made sure which process has the number. */
 export function sendByNumber(pid: Pid, signal: number, value?: bigint): boolean {
   if (value !== undefined) return wasSent(c.sigqueue(pid, signal, value), 'sigqueue');
   try {
@@ -63,7 +63,7 @@ export function sendByNumber(pid: Pid, signal: number, value?: bigint): boolean 
   }
 }
 
-/** Why this machine gives none, or they do not work: an old kernel, a seccomp filter. Asked once at a start. */
+/** Why pidfds cannot be had here, or do not work: an old kernel, a seccomp filter. Asked once, at the start. */
 export function pidfdFailure(): Error | undefined {
   try {
     const fd = openPidfd(process.pid);

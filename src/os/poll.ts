@@ -17,7 +17,7 @@ const c = {
 };
 
 /**
- * What is the case now at each of the descriptors, in their order. One system call; takes no descriptor of its own.
+ * The events at each of the descriptors now, in their order. One system call, without a descriptor of its own.
  *
  * @param wanted events, besides those that are always told
  * @throws SystemError ENOMEM; EINVAL where there are more than RLIMIT_NOFILE
@@ -37,7 +37,7 @@ function pollNow(fds: readonly Fd[], wanted: number): number[] {
 }
 
 /**
- * Whether there is something to read, or somebody to accept, now; of a pidfd, whether its process has ended.
+ * Whether there is something to read, or a connection to accept, now; for a pidfd, whether its process has ended.
  *
  * @returns false also where the kernel cannot tell at present (ENOMEM)
  */
@@ -51,8 +51,8 @@ export function isReadable(fd: Fd): boolean {
 }
 
 /**
- * Those of the listening sockets at which nothing arrives any more, since somebody who shares them has called
- * shutdown(2). Of a unix socket SO_ACCEPTCONN still says that it listens.
+ * The listening sockets that another process, which shares them, has shut down: no connection arrives there any more.
+ * SO_ACCEPTCONN cannot tell: a unix socket that was shut down still listens for it.
  *
  * @throws SystemError as {@link pollNow}
  */

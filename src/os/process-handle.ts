@@ -6,14 +6,14 @@ import { hasEndedByPidfd, openPidfd, pidfdFailure, sendByNumber, sendByPidfd } f
 import { resourceLimit } from './process.js';
 import { processState } from './process-life.js';
 
-/** Handles take no more than this part of the descriptors that this process may have: it needs others to go on. */
+/** Handles take no more than this part of the descriptors that this process may have: it needs some for its work. */
 const MOST_OF_DESCRIPTORS = 0.5;
-/** Linux's soft limit where nobody sets another, for where it cannot be asked. */
+/** Linux's default soft limit, for where the limit cannot be asked. */
 const USUAL_DESCRIPTORS: Count = 1024;
 
 /**
- * One process, whatever becomes of its number. By a pidfd; where the kernel gives none, or few descriptors are left, by
- * its number, and whose that is is looked at before each use.
+ * Stands for one process, also after its number has gone to another. Held by a pidfd; where the kernel gives none, or
+ * few descriptors are left, by its number, and before each use it is checked that the number is still its own.
  */
 export class ProcessHandle {
   readonly pid: Pid;
@@ -30,35 +30,35 @@ export class ProcessHandle {
   }
 
   /**
-   * @param isWanted whether the process of that number is the one that is meant; asked when its number is held, so that
+   * @param isWanted whether the process of that number is the one that is meant; asked once the handle is open, so that
    * the answer is about the process that the handle stands for
-   * @returns undefined where it is not, or there is none
+   * @returns undefined where it is another process, or there is none
    */
   static open(pid: Pid, isWanted: (pid: Pid) => boolean): ProcessHandle | undefined {
-    if (pid <= 0) return undefined; // a group, for kill(2)
+    if (pid <= 0) return undefined; // kill(2) would take it for a group
     const handle = new ProcessHandle(pid, pidfdWithinReason(pid), isWanted);
     if (isWanted(pid) && handle.isThere) return handle;
     handle.close();
     return undefined;
   }
 
-  /** It lives no more, whether or not its parent has taken note of that. */
+  /** The process has ended; its parent may not have reaped it yet. */
   get hasEnded(): boolean {
     if (this.#fd !== undefined) return hasEndedByPidfd(this.#fd);
     return !this.isThere || processState(this.pid)?.hasEnded === true;
   }
 
-  /** The number is still its own: it lives, or its parent has not taken note of its end. */
+  /** The number is still its own: it lives, or was not reaped yet. */
   get isThere(): boolean {
     try {
       return this.#send(0);
     } catch {
-      return true; // EPERM is about a process that is there
+      return true; // EPERM: it is there, and may not be signalled
     }
   }
 
   /**
-   * @param value goes along with the signal, as from sigqueue(3)
+   * @param value sent with the signal, as by sigqueue(3)
    * @returns false for a process that has ended
    * @throws the system's error EPERM, without CAP_KILL over another user's process
    */
@@ -66,7 +66,7 @@ export class ProcessHandle {
     return this.#send(typeof signal === 'number' ? signal : constants.signals[signal], value);
   }
 
-  /** From then on it stands for nothing. */
+  /** Gives the pidfd back; the handle must not be used after that. */
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
@@ -79,20 +79,23 @@ export class ProcessHandle {
     return this.#isSame && sendByNumber(this.pid, signal, value);
   }
 
-  /** Without descriptors to read /proc by the start time is not known; the number may be held by another of those wanted. */
+  /**
+   * Whether the number still stands for the process. Without a descriptor to read /proc with, its start time is not
+   * known: then any process that `isWanted` accepts passes.
+   */
   get #isSame(): boolean {
     const startTicks = this.#startTicks && processState(this.pid)?.startTicks;
     return startTicks === undefined ? this.#isWanted(this.pid) : startTicks === this.#startTicks;
   }
 }
 
-/** What an old kernel or a seccomp filter answers. */
+/** Errors of an old kernel or a seccomp filter. */
 const REFUSALS = ['ENOSYS', 'EPERM', 'EACCES', 'EINVAL'] as const;
 
-/** One that can be opened may still be of no use: filters refuse each call by itself. Asked once. */
+/** Whether pidfds can be both opened and used: a seccomp filter refuses each call by itself. Asked once. */
 let arePidfdsUsable: boolean | undefined;
 
-/** @returns undefined where the kernel gives none, or the process is gone, or others may need the descriptor more */
+/** @returns undefined where the kernel gives none, the process is gone, or the share of descriptors is used up */
 function pidfdWithinReason(pid: Pid): Fd | undefined {
   arePidfdsUsable ??= !hasCode(pidfdFailure(), ...REFUSALS);
   if (!arePidfdsUsable) return undefined;

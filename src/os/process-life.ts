@@ -11,7 +11,7 @@ export interface ProcessLife {
   readonly startTicks: string;
 }
 
-/** What the kernel says of a process, dead ones that their parent has not taken note of included. */
+/** What the kernel says of a process; a process that has ended and was not reaped is included. */
 export interface ProcessState extends ProcessLife {
   readonly hasEnded: boolean;
   readonly parent: Pid;
@@ -20,7 +20,7 @@ export interface ProcessState extends ProcessLife {
 }
 
 /**
- * @returns undefined where there is none of that number, or /proc does not show it (hidepid)
+ * @returns undefined where no process has that number, or /proc does not show it (hidepid)
  * @see proc_pid_stat(5)
  */
 export function processState(pid: Pid): ProcessState | undefined {
@@ -44,8 +44,8 @@ export function processState(pid: Pid): ProcessState | undefined {
 }
 
 /**
- * Pid of the process that began its session. A session is inherited; a process may begin its own, but never join another's.
- * Needs no descriptor, and tells where /proc does not.
+ * Pid of the process that began this process's session. A session is inherited; a process may begin its own, but never
+ * join another's. Needs no descriptor and no /proc.
  *
  * @returns undefined where there is no process of that number
  * @see getsid(2)
@@ -66,7 +66,7 @@ export function isSameLife({ pid, startTicks }: ProcessLife): boolean {
 }
 
 /**
- * @returns none for a process that has ended
+ * @returns an empty list for a process that has ended
  * @see proc_pid_task(5) children; there on kernels with CONFIG_PROC_CHILDREN, as every distribution's has
  */
 export function childPids(pid: Pid): Pid[] {

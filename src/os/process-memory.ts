@@ -4,7 +4,7 @@ import type { Bytes, Pid } from '../units.js';
 const KIB: Bytes = 1024;
 
 /**
- * At least what {@link privateMemory} tells, for a tenth of its cost: the kernel counts here also what a forked process
+ * An upper bound of {@link privateMemory}, for a tenth of its cost: the kernel counts here also what a forked process
  * still shares with its parent.
  *
  * @returns undefined for a process that has ended, or has no memory of its own any more
@@ -19,11 +19,11 @@ export function privateMemoryBound(pid: Pid): Bytes | undefined {
 }
 
 /**
- * Memory that would be free if this process ended: neither what it shares with a process that it was forked from, nor
- * shared memory such as opcache's, of which pages that only one process has used so far count as private elsewhere.
- * What is swapped out counts.
+ * Memory that would be free if this process ended, swapped pages included. Not counted is what it shares with the
+ * process that it was forked from, and shared memory such as opcache's. Private_Clean and Private_Dirty include pages
+ * of shared memory that only one process has used so far; RssAnon does not, so it bounds their sum.
  *
- * @returns undefined for a process that has ended; the bound, where the kernel does not let us look closer
+ * @returns undefined for a process that has ended; {@link privateMemoryBound} where smaps_rollup cannot be read
  * @see proc(5) /proc/pid/smaps_rollup, which needs the right to trace the process
  */
 export function privateMemory(pid: Pid): Bytes | undefined {
@@ -38,7 +38,7 @@ export function privateMemory(pid: Pid): Bytes | undefined {
 }
 
 /**
- * Whether {@link privateMemory} tells more than the bound of a process that lives: the kernel lets us look closer.
+ * Whether {@link privateMemory} is more exact than the bound for this process: its smaps_rollup can be read.
  *
  * @returns undefined where it has ended
  */

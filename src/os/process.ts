@@ -36,7 +36,7 @@ export function becomeSubreaper(): void {
 }
 
 /**
- * Of one process: on Linux that is one thread, so for this process call it before threads start.
+ * Sets the priority of one process. On Linux it is that of one thread: for this process, call it before threads start.
  *
  * @param pid 0 is the calling thread
  * @param priority nice value, -20 (first) to 19
@@ -74,7 +74,7 @@ export function reapChild(pid: Pid): EndedChild | undefined {
     }
     throw systemError(errno, { syscall: 'waitpid', pid });
   }
-  // One that is being traced shows its stops as well.
+  // A child that is traced shows its stops here, too.
   const isStop = ((status[0] ?? 0) & 0xff) === 0x7f;
   return ended === 0 || isStop ? undefined : { pid: ended, status: decodeWaitStatus(status[0] ?? 0) };
 }
@@ -95,7 +95,7 @@ export type LimitedResource = keyof typeof RESOURCES;
 
 /** `Infinity` is "unlimited". */
 export interface ResourceLimit {
-  /** In force. */
+  /** The limit that is enforced. */
   readonly soft: number;
   /** How far `soft` may be raised without privilege. */
   readonly hard: number;

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import type { Nanoseconds, Pid } from '../units.js';
 import { processState } from './process-life.js';
 
-/** Since a process began. */
+/** Time since a process began. */
 export interface ProcessorTime {
-  /** On a processor. */
+  /** Spent running on a processor. */
   readonly runNs: Nanoseconds;
-  /** Ready to run, while others did. */
+  /** Spent ready to run, while other processes had the processors. */
   readonly waitNs: Nanoseconds;
 }
 
@@ -14,8 +14,8 @@ export interface ProcessorTime {
 const NS_PER_TICK = 10_000_000;
 
 /**
- * Of a process's first thread: PHP runs there, extensions may have others that are at work while it is idle. Without the
- * scheduler's statistics, of all threads, and what was waited is 0.
+ * The time of a process's first thread: PHP runs there; extensions may have other threads, which work while PHP is
+ * idle. Where the kernel keeps no scheduler statistics, the time of all threads, with `waitNs` 0.
  *
  * @returns undefined for a process that is gone, or that /proc does not show
  * @see the kernel's Documentation/scheduler/sched-stats

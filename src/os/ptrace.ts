@@ -16,9 +16,9 @@ const PTRACE_EVENT_STOP = 128;
 const WNOHANG = 1;
 const WALL = 0x40000000;
 
-/** A process that sleeps, or runs on another processor, stops within microseconds: that is waited for on the spot. */
+/** A process that sleeps, or runs on another processor, stops within microseconds: for that long this thread polls. */
 const SPIN_MS: Milliseconds = 1;
-/** One that waits for a processor stops when it gets it; one that the kernel cannot interrupt is given up. */
+/** A process that waits for a processor stops when it gets one; one that the kernel cannot interrupt is given up. */
 const PATIENCE_MS: Milliseconds = 200;
 const LOOK_AGAIN_MS: Milliseconds = 1;
 
@@ -41,8 +41,8 @@ export interface Stopped<T> {
 }
 
 /**
- * Stops another process, does something, and lets it go on, as if nothing had happened: its parent is not told, no system
- * call of it is cut short but those that may be at any time, signals that come meanwhile come later.
+ * Stops another process, calls `work`, and lets it go on. The process notices little: its parent is not told, signals
+ * that come meanwhile are delivered afterwards, and only system calls that any signal may interrupt are interrupted.
  *
  * @returns undefined where it has ended, or is in a wait of the kernel that nothing interrupts
  * @throws SystemError EPERM where it may not be traced, or is traced by somebody else; whatever `work` throws
@@ -54,7 +54,7 @@ export async function whileStopped<T>(pid: Pid, work: () => T): Promise<Stopped<
     if (errno === constants.errno.ESRCH) return undefined;
     throw systemError(errno, { syscall: 'ptrace', pid });
   }
-  c.ptrace(PTRACE_INTERRUPT, pid, 0, 0); // fails only where it has ended, and then waitpid tells
+  c.ptrace(PTRACE_INTERRUPT, pid, 0, 0); // fails only if it has ended, which waitpid tells
   const startMs = performance.now();
   for (;;) {
     const stop = look(pid);
@@ -78,7 +78,7 @@ export async function whileStopped<T>(pid: Pid, work: () => T): Promise<Stopped<
 
 type Look = 'running' | 'gone' | { readonly signal: number };
 
-/** Its stop, if it has come; the signal is the one that stopped it, which it still has to get. */
+/** Whether it has stopped; the signal is the one that stopped it, and is still to be delivered. */
 function look(pid: Pid): Look {
   const status = new Int32Array(1);
   const found = c.waitpid(pid, status, WNOHANG | WALL);
@@ -86,7 +86,7 @@ function look(pid: Pid): Look {
   if (found === pid && (word & 0xff) === 0x7f)
     return { signal: word >> 16 === PTRACE_EVENT_STOP ? 0 : (word >> 8) & 0xff };
   if (found !== 0) return found < 0 && lastErrno() === constants.errno.EINTR ? 'running' : 'gone';
-  // Of a child of this process somebody else may have taken the word of its stop.
+  // If it is a child of this process, another waitpid may have taken the report of its stop.
   return isStopped(pid) ? { signal: stoppingSignal(pid) } : 'running';
 }
 
@@ -107,7 +107,10 @@ function stoppingSignal(pid: Pid): number {
   return readInt32(info, 8) >> 8 === PTRACE_EVENT_STOP ? 0 : readInt32(info, 0);
 }
 
-/** It will stop when the kernel lets it, and must not stay so; and its parent is not told of its end before we are. */
+/**
+ * For a process that has not stopped in time: it will stop as soon as the kernel lets it, and must then go on. If it
+ * ends instead, this tracer has to take its status, or its parent is never told.
+ */
 function detachLater(pid: Pid): void {
   const timer = setInterval(() => {
     const stop = look(pid);

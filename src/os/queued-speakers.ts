@@ -34,8 +34,8 @@ const MOST_LOOKED_AT: Count = 64;
  *
  * @returns 0 where nobody in it has sent anything; undefined where the kernel does not tell
  * @throws SystemError EBADF
- * @see sock_diag(7): UNIX_DIAG_ICONS, the clients of a listening socket; the second word of UNIX_DIAG_RQLEN, of a client:
- *   bytes that it has sent and nobody has read; inet_diag_msg
+ * @see sock_diag(7): UNIX_DIAG_ICONS, the clients of a listening socket; the second word of UNIX_DIAG_RQLEN, of a
+ *   client: bytes that it has sent and nobody has read; inet_diag_msg
  */
 export function queuedUpToLastSpeaker(fd: Fd): Count | undefined {
   const address = socketName(fd);

@@ -8,14 +8,14 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
-/** Longest path of a unix socket, in bytes: `sun_path` of unix(7) less the NUL that we always keep. */
+/** Longest path of a unix socket, in bytes: `sun_path` of unix(7) less its final NUL. */
 export const UNIX_PATH_MAX = 107;
 
 const SOCKADDR_IN_SIZE = 16;
 const SOCKADDR_IN6_SIZE = 28;
 const SUN_PATH_OFFSET = 2;
 
-/** Where a socket lives. `host` is numeric, without brackets. */
+/** Address of a socket. `host` is numeric, without brackets. */
 export type SocketAddress =
   | { readonly family: 'unix'; readonly path: string }
   | { readonly family: 'ipv4'; readonly host: string; readonly port: number }
@@ -50,7 +50,7 @@ export function encodeSocketAddress(address: SocketAddress): Buffer {
   }
 }
 
-/** @returns undefined for a family that is none of ours, or for too few bytes */
+/** @returns undefined for another family than these three, or for too few bytes */
 export function decodeSocketAddress(bytes: Buffer): SocketAddress | undefined {
   if (bytes.length < SUN_PATH_OFFSET) {
     return undefined;

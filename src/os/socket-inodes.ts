@@ -2,7 +2,7 @@ import { fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Fd, Pid } from '../units.js';
 import { hasCode } from './libc.js';
 
-/** What the kernel numbers a socket by, in /proc and netlink alike. */
+/** The kernel's number of a socket, in /proc and netlink alike. */
 export type Inode = number;
 
 export function socketInode(fd: Fd): Inode {
@@ -12,7 +12,7 @@ export function socketInode(fd: Fd): Inode {
 /**
  * The sockets that a process has descriptors of.
  *
- * @returns none where it has ended, or may not be looked into: that takes the right to trace it
+ * @returns an empty list where it has ended, or this process has no right to trace it
  */
 export function socketsOf(pid: Pid): Inode[] {
   try {
@@ -28,7 +28,7 @@ export function socketsOf(pid: Pid): Inode[] {
 /** Whether {@link socketsOf} can tell of that process: false without the right to trace it. */
 export function areSocketsVisible(pid: Pid): boolean {
   try {
-    readlinkSync(`/proc/${pid}/fd/0`); // the folder alone may be listed with less
+    readlinkSync(`/proc/${pid}/fd/0`); // to list the folder takes fewer rights than to read a link in it
     return true;
   } catch (error) {
     return !hasCode(error, 'EACCES', 'EPERM');
@@ -43,7 +43,7 @@ function target(link: string): string {
   }
 }
 
-/** Connections that came in by a listening socket of this network namespace, taken by whatever process. */
+/** Connections that were accepted from a listening socket of this network namespace, by any process. */
 export function connectionsOf(listening: Inode): ReadonlySet<Inode> {
   const unix = unixConnections(table('unix'), listening);
   if (unix !== undefined) return unix;

@@ -17,7 +17,7 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
-/** Room for every kind of address: `struct sockaddr_storage`. */
+/** `struct sockaddr_storage` has room for every kind of address. */
 const SOCKADDR_STORAGE_SIZE = 128;
 
 const SHUT_RDWR = 2;
@@ -91,8 +91,8 @@ export function listenOnSocket(fd: Fd, backlog: Count): void {
 }
 
 /**
- * Nobody who shares the listening socket can accept on it any more, and its address is free. One that does not listen
- * stays as it is.
+ * Shuts a listening socket down: no process that shares it can accept on it any more, and its address is free. A socket
+ * that does not listen stays as it is.
  *
  * @throws SystemError EBADF, ENOTSOCK
  * @see shutdown(2)

@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Count, Fd } from '../units.js';
 
 /**
- * Makes sure that so many could be opened now, where something behaves badly without.
+ * Makes sure that so many descriptors can be opened now, for code that fails badly without them.
  *
  * @throws NodeJS.ErrnoException EMFILE, ENFILE
  */
@@ -15,20 +15,20 @@ export function requireDescriptors(count: Count): void {
   }
 }
 
-/** Descriptors that are kept open for nothing, to be had when no others are. */
+/** Descriptors kept in reserve: closed when no others are left, they make room for what must be opened. */
 export class SpareDescriptors {
   readonly #fds: Fd[] = [];
 
-  /** As many of them as there are to be had. */
+  /** @param count at most so many; fewer where the limit is reached */
   constructor(count: Count) {
     try {
       while (this.#fds.length < count) this.#fds.push(openSync('/dev/null', 'r'));
     } catch {
-      // EMFILE: whatever needs them will say so
+      // EMFILE: whoever needs a descriptor will report it
     }
   }
 
-  /** From here on they are everybody's. */
+  /** Closes the reserve. */
   release(): void {
     for (const fd of this.#fds.splice(0)) closeSync(fd);
   }

@@ -32,7 +32,7 @@ const c = {
 const held: { ident?: Buffer } = {};
 
 /**
- * @param ident put before each message, with our pid
+ * @param ident put before each message, with the pid of this process
  * @param facility the number of a facility as `<syslog.h>` has it (a multiple of 8): 24 is LOG_DAEMON
  * @see openlog(3)
  */

@@ -6,9 +6,9 @@ const ARG_START = 48 - 3;
 const ENV_END = 51 - 3;
 
 /**
- * What ps shows for this process: written over the memory of the original arguments and environment, as every
- * setproctitle() does; the kernel reads on into the environment when the arguments no longer end in a NUL. Node's own
- * `process.title` stops at the arguments and cuts what is longer.
+ * Sets what ps shows for this process. The title is written over the memory of the original arguments and
+ * environment, as setproctitle() does it: the kernel reads on into the environment when the arguments no longer end
+ * in a NUL. Node's own `process.title` stops at the arguments and cuts what is longer.
  *
  * Best effort: where /proc does not allow it, the title is Node's, cut.
  */
@@ -38,7 +38,7 @@ function titleMemory(): { start: number; size: Bytes } {
   return { start, size };
 }
 
-/** Setting a variable anew makes libc store it elsewhere; PATH and the like outlive the memory they came in. */
+/** Sets every variable again, which makes libc keep a copy elsewhere: the memory they came in is overwritten next. */
 function moveEnvironment(): void {
   for (const [name, value] of Object.entries(process.env)) {
     delete process.env[name];

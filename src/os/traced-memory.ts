@@ -4,7 +4,7 @@ import { hasCode } from './libc.js';
 
 /** Another process's memory, to read from. */
 export interface ProcessMemory {
-  /** @returns bytes that were there; fewer than asked for where the process has no more at that address, or has ended */
+  /** @returns the number of bytes read; fewer than asked for where no more is mapped there, or the process has ended */
   readonly read: (address: number, into: Buffer) => Bytes;
   readonly close: () => void;
 }
@@ -38,7 +38,7 @@ export function processProgram(pid: Pid): string {
   return readlinkSync(`/proc/${pid}/exe`, 'latin1');
 }
 
-/** That program's file, whatever has become of its path. @throws the system's error */
+/** Opens the program's file, even if its path has another file by now. @throws the system's error */
 export function openProcessProgram(pid: Pid): {
   read: (position: number, length: Bytes) => Buffer;
   close: () => void;

@@ -17,7 +17,7 @@ export function contentLength(text: string | undefined): number {
 export function exactContentLength(text: string): bigint {
   const digits = DIGITS.exec(text)?.[1];
   if (digits === undefined) return 0n;
-  // A worker may have put a value of megabytes there, which is not worth reading as a number.
+  // A hostile worker may have put megabytes of digits there: only so many are read.
   const length = BigInt(digits.replace(/^0+(?=\d)/, '').slice(0, LENGTH_BYTES));
   return length > HIGHEST ? HIGHEST : length;
 }

@@ -40,7 +40,7 @@ export function requestFields(bytes: Buffer): RequestFields {
 /** For a worker that has served nothing yet. */
 export const NO_REQUEST: RequestFields = requestFields(Buffer.alloc(0));
 
-/** As a C string of that size would hold it. */
+/** The part of a value that a C string of that size would hold. */
 function kept(value: string | undefined, size: Bytes): Buffer {
   const [text = ''] = (value ?? '').split('\0', 1);
   return Buffer.from(text.slice(0, size), 'latin1');

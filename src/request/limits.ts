@@ -7,5 +7,5 @@ export const URI_BYTES: Bytes = 127;
 export const QUERY_BYTES: Bytes = 511;
 export const USER_BYTES: Bytes = 31;
 export const SCRIPT_BYTES: Bytes = 255;
-/** Of a CONTENT_LENGTH: twenty digits are past the largest 64-bit number already. */
+/** Digits of a CONTENT_LENGTH: twenty are above the largest 64-bit number already. */
 export const LENGTH_BYTES: Bytes = 20;

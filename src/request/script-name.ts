@@ -1,18 +1,18 @@
-/** What a request's names come to, once the part behind the script is taken off; Latin-1, so that no byte is lost. */
+/** Names of a request without the part behind the script; Latin-1, so that no byte is lost. */
 export interface ScriptNames {
   /** SCRIPT_NAME, which php-fpm shows as the request URI. */
   readonly uri: string;
   readonly script: string;
 }
 
-/** Of Apache's mod_proxy_fcgi: what stands before the path. */
+/** What Apache's mod_proxy_fcgi puts before the path. */
 const APACHE_PREFIX = /^proxy:(?:fcgi|balancer):\/\/[^/]*(?=\/)/i;
-/** A script with something behind it; only the disk could tell for sure, and this room does not look there. */
+/** A script with something behind it. Only the disk could tell for sure; it is not asked here. */
 const SCRIPT_WITH_PATH_INFO = /^.*?\.php(?=\/)/s;
 
 /**
- * Path info taken off as php-fpm does with `cgi.fix_pathinfo = 1`, but by name: the first component that ends in
- * `.php` is taken for the script.
+ * Takes path info off, as php-fpm does with `cgi.fix_pathinfo = 1`, but by name: the first component that ends in
+ * `.php` is the script.
  */
 export function scriptNames(params: ReadonlyMap<string, string>): ScriptNames {
   const sent = params.get('SCRIPT_FILENAME') ?? params.get('PATH_TRANSLATED') ?? '';

@@ -1,6 +1,6 @@
 /**
- * The fields of runtime/scoreboard.h, seen from TypeScript. That header is the source and explains who writes what;
- * a test compares both sides through `offsetof`.
+ * The fields of runtime/scoreboard.h. That header is the source and explains who writes what; a test compares the
+ * offsets here with `offsetof` there.
  */
 
 export const SCOREBOARD_MAGIC = 0x50465354;
@@ -20,7 +20,7 @@ export const DURATION_BUCKETS = DURATION_BOUNDS_S.length + 1;
 
 export type FieldType = 'u8' | 'u32' | 'i32' | 'u64' | 'u64 buckets' | 'bytes';
 
-/** Where a field is, in bytes from the start of its header or slot. */
+/** Offset of a field, in bytes from the start of the header or slot that it is in. */
 export interface Field {
   readonly offset: number;
   readonly type: FieldType;

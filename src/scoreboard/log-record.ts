@@ -2,7 +2,7 @@ import type { RequestRecord } from '../accesslog/record.js';
 import { IS_LITTLE_ENDIAN } from '../os/native-integers.js';
 import type { Bytes, Pid } from '../units.js';
 
-/** Bytes of records and their two other views: words of native order, and Latin-1 text. */
+/** Records in three views of the same memory: bytes, words in native order, and Latin-1 text. */
 export interface RecordBytes {
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
@@ -15,7 +15,7 @@ export interface RecordOrigin {
   readonly parentPid: Pid;
 }
 
-// struct tsfpm_log_record of runtime/log-ring.h, in words.
+// Offsets in words in `struct tsfpm_log_record` of runtime/log-ring.h.
 const STATUS = 3;
 const START = 4;
 const DURATION = 6;
@@ -29,8 +29,10 @@ const WORD: Bytes = 4;
 const LOW = IS_LITTLE_ENDIAN ? 0 : 1;
 
 /**
+ * Reads one record. Its worker may have written anything there.
+ *
  * @param start of the record, a multiple of 8 within `bytes`, with a whole head behind it
- * @param end of the record; texts that would reach beyond it are taken for absent
+ * @param end of the record; a text that would reach beyond it is absent
  */
 export function readRecord(
   { bytes, words, text }: RecordBytes,

@@ -3,7 +3,7 @@ import { IS_LITTLE_ENDIAN } from '../os/native-integers.js';
 import type { Bytes, Count, Fd } from '../units.js';
 import { HEADER_SIZE, SLOT_SIZE } from './layout.js';
 
-// The same as runtime/log-ring.h, which explains the rings; a test compares both.
+// The constants of runtime/log-ring.h, which explains the rings; a test compares both.
 
 export const LOG_BOARD_SIZE: Bytes = 64;
 export const LOG_INDEX_SIZE: Bytes = 128;
@@ -12,7 +12,7 @@ export const LOG_RECORD_SIZE: Bytes = 56;
 export const LOG_RECORD_MAX: Bytes = 16384;
 export const LOG_STAMP = 0x474f4c54;
 
-/** Of one ring in one {@link LogBatch}. */
+/** How much of one ring one {@link LogBatch} has at most. */
 const MOST_AT_ONCE: Bytes = 64 * 1024;
 const PAGE: Bytes = 4096;
 const WORD: Bytes = 4;
@@ -28,26 +28,26 @@ export function logAreaSize(slotCount: Count, ringSize: Bytes): Bytes {
   return ringSize === 0 ? 0 : logRingsOffset(slotCount) + slotCount * ringSize;
 }
 
-/** Records of one ring, whole and in order; the bytes are the reader's again after the call. */
+/** Whole records of one ring, in order; the memory is used again for the next batch. */
 export interface LogBatch {
   readonly slot: number;
   readonly bytes: Buffer;
-  /** The same memory, in words of native order. */
+  /** The memory of `bytes` as words in native order. */
   readonly words: Uint32Array;
-  /** Where each record starts, in bytes; what follows up to the next is its own. */
+  /** Offset of each record, in bytes; it reaches to the next one. */
   readonly starts: readonly number[];
   /** Behind the last record. */
   readonly end: Bytes;
 }
 
 interface Place {
-  /** As far as it is read; the shared copy is for the worker alone. */
+  /** How far the ring is read. The copy in shared memory is for the worker; the master never reads it back. */
   tail: number;
-  /** Records that the worker had no room for, as far as they are told. */
+  /** How many records the worker had no room for, as of the last {@link LogRings.takeLost}. */
   lost: number;
 }
 
-/** The master's end of a generation's rings of finished requests. All that it reads is hostile. */
+/** Reads a generation's rings of finished requests. All that it reads is hostile. */
 export class LogRings {
   readonly #fd: Fd;
   readonly #slotCount: Count;
@@ -70,12 +70,12 @@ export class LogRings {
     this.#ring = Buffer.from(this.#words.buffer);
   }
 
-  /** A worker begins in this slot, with an empty ring. */
+  /** Begins to read a slot in which a worker starts, with an empty ring. */
   open(slot: number): void {
     this.#placesBySlot.set(slot, { tail: 0, lost: 0 });
   }
 
-  /** The same for one that runs already: on from where the master before this one had come. */
+  /** Begins to read the slot of a worker that runs already, where the master before this one stopped reading. */
   openWhereLeft(slot: number): void {
     this.look();
     const tail = this.#indexWord(slot, LOG_INDEX_FIELDS.tail);
@@ -91,21 +91,23 @@ export class LogRings {
     return [...this.#placesBySlot.keys()];
   }
 
-  /** From here on the worker that puts something in tells. Look once more afterwards. */
+  /**
+   * Clears the pending flag: the next worker that writes a record will tell. Call {@link look} once more after this.
+   */
   lowerPending(): void {
     writeSync(this.#fd, new Uint32Array(1), 0, WORD, this.#board);
   }
 
-  /** Before {@link take}: where the workers are. */
+  /** Reads how far each worker has written; to be called before {@link take}. */
   look(): void {
     readSync(this.#fd, this.#index, 0, this.#index.byteLength, this.#board + LOG_BOARD_SIZE);
   }
 
   /**
-   * What the last {@link look} has found new in one ring, taken out of it; some of it where that is much, or goes around
-   * the end.
+   * Takes records that were new in a ring at the last {@link look}: a part of them if they are many, or wrap around
+   * the end of the ring.
    *
-   * @returns undefined where there is nothing
+   * @returns undefined if there are none
    */
   take(slot: number): LogBatch | undefined {
     const place = this.#placesBySlot.get(slot);
@@ -113,7 +115,7 @@ export class LogRings {
     const head = this.#indexWord(slot, LOG_INDEX_FIELDS.head);
     const used = head - place.tail;
     if (used === 0) return undefined;
-    // No worker of ours does that: nothing in there can be trusted to be a record.
+    // The runtime never writes such a position: a script has, and nothing in the ring can be trusted.
     if (used < 0 || used > this.#ringSize || used % 8 !== 0) {
       this.#moveTo(slot, place, head);
       return undefined;
@@ -123,12 +125,12 @@ export class LogRings {
     const length = Math.min(whole, MOST_AT_ONCE);
     readSync(this.#fd, this.#ring, 0, length, this.#ringAt(slot) + offset);
     const { starts, end, next } = this.#recordsIn(length, place.tail);
-    // One that is cut comes whole the next time; what is no record makes all that is there worthless.
+    // A record that is cut off comes whole the next time. After something that is no record the rest is skipped.
     this.#moveTo(slot, place, place.tail + (next > 0 ? next : whole));
     return { slot, bytes: this.#ring, words: this.#words, starts, end };
   }
 
-  /** Requests that found a full ring since the last call, by the worker's own account; after a {@link look}. */
+  /** How many requests found a full ring since the last call, as the worker says; to be called after {@link look}. */
   takeLost(slot: number): Count {
     const place = this.#placesBySlot.get(slot);
     if (place === undefined) return 0;
@@ -142,7 +144,7 @@ export class LogRings {
     return this.#board + logRingsOffset(this.#slotCount) + slot * this.#ringSize;
   }
 
-  /** A number that no honest worker reaches is read as one that it cannot be. */
+  /** @returns -1 for a number too large to be true */
   #indexWord(slot: number, field: Bytes): number {
     const at = (slot * LOG_INDEX_SIZE + field) / WORD;
     const value = read64(this.#index, at);
@@ -150,9 +152,10 @@ export class LogRings {
   }
 
   /**
-   * Sizes and stamps are the worker's: the first that is wrong ends the reading.
+   * Finds the records in what was read. The worker writes sizes and stamps: the first wrong one ends the reading.
    *
-   * @returns `next`: where to go on, at `length` or where a record is cut by it; 0 where something is wrong
+   * @returns `next`: where to go on, which is `length`, or the start of a record that is cut off; 0 if something is
+   *   wrong
    */
   #recordsIn(length: Bytes, position: number): { starts: number[]; end: Bytes; next: Bytes } {
     const starts: number[] = [];
@@ -183,7 +186,7 @@ export class LogRings {
   }
 }
 
-/** One for all generations: a batch is used up before the next is taken. */
+/** Shared by all generations: a batch is used up before the next is taken. */
 const wordsByRingSize = new Map<Bytes, Uint32Array<ArrayBuffer>>();
 
 function sharedWords(ringSize: Bytes): Uint32Array<ArrayBuffer> {

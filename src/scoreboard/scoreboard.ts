@@ -24,7 +24,7 @@ import {
 } from './layout.js';
 import { logAreaSize } from './log-rings.js';
 
-/** What one worker tells of itself. Hostile input: a tenant may write anything into its slot. */
+/** What one worker writes of itself. Hostile input: a script may write anything into its slot. */
 export interface SlotSnapshot {
   readonly slot: number;
   readonly pid: Pid;
@@ -46,21 +46,21 @@ export interface SlotSnapshot {
   /** FastCGI name-value pairs of the present or last request, cut to what fits. */
   readonly params: Buffer;
   readonly isParamsCut: boolean;
-  /** That request asked for a script that is not there, as those for pages usually do. */
+  /** That request asked for a script that does not exist, as a request for the status page usually does. */
   readonly hasNoScript: boolean;
 }
 
 /** The part of a {@link SlotSnapshot} that tells how long a request has been running. */
 export type SlotGlance = Pick<SlotSnapshot, 'stage' | 'requestStartNs' | 'idleSinceNs'>;
 
-/** Requests ended, by how long they took. */
+/** How many requests have ended, by how long they took. */
 export interface Durations {
   readonly sumNs: Nanoseconds;
   /** One number for each of DURATION_BOUNDS_S, and one for what took longer than all. */
   readonly buckets: readonly bigint[];
 }
 
-/** What the header says: sums over workers that have ended, and what those alive share. */
+/** The header: sums over workers that have ended, and counts that the living ones share. */
 export interface HeaderSnapshot {
   readonly pastAccepted: bigint;
   readonly pastFinished: bigint;
@@ -68,13 +68,13 @@ export interface HeaderSnapshot {
   readonly pastDurations: Durations;
   /** Workers inside accept. */
   readonly idle: Count;
-  /** Workers with nothing in hand on a kept-alive connection. */
+  /** Workers on a kept-alive connection without a request. */
   readonly waiting: Count;
   /** Workers that have reached accept at least once. */
   readonly ready: Count;
-  /** The most of them that had something in hand at once. */
+  /** The most workers that had a request at once. */
   readonly maxActive: Count;
-  /** The fewest idle since {@link Scoreboard.restartLowestIdle}. */
+  /** The fewest idle workers since {@link Scoreboard.restartLowestIdle}. */
   readonly lowestIdle: Count;
 }
 
@@ -128,7 +128,7 @@ export class Scoreboard {
     return undefined;
   }
 
-  /** As {@link snapshot}, without what the request is about: cheap enough to ask often. */
+  /** A short {@link snapshot}, without the request: cheap enough to be called often. */
   glance(slot: number): SlotGlance | undefined {
     const position = HEADER_SIZE + slot * SLOT_SIZE;
     const bytes = this.#glance;
@@ -149,7 +149,7 @@ export class Scoreboard {
     return undefined;
   }
 
-  /** Counts are what workers wrote: never below 0 or above the number of slots, but not to be trusted further. */
+  /** Workers write these counts: they are bounded by 0 and the number of slots, but not to be trusted further. */
   header(): HeaderSnapshot {
     const bytes = this.#header;
     readSync(this.fd, bytes, 0, bytes.length, 0);
@@ -171,27 +171,29 @@ export class Scoreboard {
     };
   }
 
-  /** A worker may note a number at the same moment; then the next reading says a little more than was so. */
+  /**
+   * Begins to count anew. If a worker writes its count at the same moment, the next reading may be a little too high.
+   */
   restartLowestIdle(): void {
     this.#note(this.slotCount, HEADER_FIELDS.lowest_idle.offset);
   }
 
-  /** Its workers finish what they have in hand: so the zygote writes too, but it may be dead, or stopped. */
+  /** Tells all workers to end after their request. The zygote writes this too, but it may be dead, or stopped. */
   drain(): void {
     this.#note(1, HEADER_FIELDS.draining.offset);
   }
 
-  /** The same for one of them, which must not have been told to have ended. */
+  /** Tells one worker to end after its request; it must not have ended yet. */
   leave(slot: number): void {
     this.#note(1, HEADER_SIZE + slot * SLOT_SIZE + SLOT_FIELDS.leave.offset);
   }
 
-  /** Nothing that must arrive: what keeps it from there is no reason to break off what goes on. */
+  /** Writes a hint for workers. A failure is passed over: they are told in other ways, too. */
   #note(value: number, offset: number): void {
     try {
       writeSync(this.fd, nativeInt32(value), 0, 4, offset);
     } catch {
-      // ENOMEM: the zygote is told as well, and workers that stay are found out
+      // ENOMEM: the zygote is told as well, and a worker that does not end is noticed
     }
   }
 

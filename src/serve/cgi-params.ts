@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { ParamInput } from '../fastcgi/encode.js';
 
-/** What the request's own lines do not tell. */
+/** What the params need besides the request itself. */
 export interface ScriptRequest {
   /** Document root, absolute. */
   readonly root: string;
@@ -15,7 +15,7 @@ export interface ScriptRequest {
   readonly serverName: string;
 }
 
-/** Sent as CGI variables of their own, or settled between browser and server. */
+/** Not sent as `HTTP_*`: these have CGI variables of their own, or concern the connection to the browser only. */
 const NOT_FORWARDED = new Set(['content-type', 'content-length', 'transfer-encoding', 'proxy']);
 /** A name with an underscore could pass for another header: both become the same variable. */
 const FORWARDED_NAME = /^[a-z0-9-]+$/;

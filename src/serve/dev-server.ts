@@ -16,7 +16,7 @@ import { StderrLines } from './stderr-lines.js';
 export type { Backend } from './relay.js';
 
 export interface DevServerOptions {
-  /** Folder that is served; nothing outside it ever is. */
+  /** Folder that is served; no file outside it is. */
   readonly docroot: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -24,7 +24,7 @@ export interface DevServerOptions {
   readonly host?: string;
   /** Socket of the pool that runs `.php` files. */
   readonly backend: Backend;
-  /** Takes a line per request, and those that PHP writes to its error stream. */
+  /** Gets a line for each request, and the lines that PHP writes to its error stream. */
   readonly log: (line: string) => void;
   /** Called once the server listens. */
   readonly onReady?: (url: string) => void;
@@ -46,7 +46,7 @@ const STATUS_CLIENT_CLOSED_REQUEST = 499;
 
 /**
  * A small HTTP server in front of a pool: static files, PHP by FastCGI. For development only: no TLS, no cache, no
- * limits against those who mean harm. nginx is for production.
+ * protection against hostile clients. For production use nginx.
  *
  * @throws SystemError, or Node's own of that shape: no such folder (ENOENT, ENOTDIR), port taken (EADDRINUSE)
  */
@@ -77,7 +77,7 @@ interface Context extends DevServerOptions {
   readonly host: string;
 }
 
-/** Never rejects: what goes wrong ends as a page, a cut connection and a line in the log. */
+/** Never rejects: a failure is answered with an error page or a closed connection, and logged. */
 async function serve(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
   const startedMs = performance.now();
   let hasFailed = false;
@@ -90,7 +90,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, context
   try {
     await answer(request, response, await locate(context.root, pathOf(request)), context);
   } catch (err) {
-    // Where the client went first, the failure is only its echo.
+    // If the client has closed the connection, the failure is only a consequence of that.
     hasFailed = !request.socket.destroyed;
     if (hasFailed) {
       fail(response, err as Error, context);
@@ -179,7 +179,7 @@ function describeFailure(backend: Backend, err: Error): string {
 function fail(response: ServerResponse, err: Error, { log }: Context): void {
   log(escapedLine(err.message));
   if (response.headersSent) {
-    // Too late for another status; a cut connection is the one way left to say that this is not all.
+    // It is too late for another status: only a closed connection can tell the client that the answer is not whole.
     response.destroy();
   } else if (err instanceof BackendFailure) {
     sendErrorPage(response, 502, err.message);
@@ -188,7 +188,7 @@ function fail(response: ServerResponse, err: Error, { log }: Context): void {
   }
 }
 
-/** The path in the request line, also of its absolute form (RFC 9112 section 3.2.2). */
+/** The path in the request line, also if that has a whole URL (RFC 9112 section 3.2.2). */
 function pathOf({ url = '/' }: IncomingMessage): string {
   const path = url.replace(/^https?:\/\/[^/?]*/i, '').split('?', 1)[0];
   return path || '/';

@@ -5,10 +5,10 @@ import { join, sep } from 'node:path';
 export type Target =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'script'; readonly scriptName: string; readonly pathInfo: string }
-  /** To a folder without its slash; the location is a path, percent-encoded. */
+  /** A folder was asked for without its slash; the location is a path, percent-encoded. */
   | { readonly kind: 'redirect'; readonly location: string }
   | { readonly kind: 'missing' }
-  /** Percent signs that encode nothing. */
+  /** The path has percent signs that encode nothing. */
   | { readonly kind: 'malformed' };
 
 type EntryKind = 'file' | 'folder' | 'none';
@@ -64,7 +64,7 @@ function decodePath(requestPath: string): string | undefined {
   try {
     return decodeURIComponent(requestPath);
   } catch {
-    return undefined; // the only error there is: URIError
+    return undefined; // URIError, the only one that decodeURIComponent throws
   }
 }
 
@@ -87,7 +87,7 @@ async function locateFolder(root: string, path: string, endsInSlash: boolean): P
 /**
  * `/index.php`, with the whole path as its PATH_INFO, for a path that does not exist.
  *
- * Not for a name with a dot, as in `php -S`: a missing style sheet is better told by a 404 than by a page.
+ * A name with a dot does not go there, as in `php -S`: a missing style sheet should be a 404, not a page.
  */
 async function frontController(
   root: string,
@@ -107,7 +107,7 @@ function restOf(segments: readonly string[], from: number, endsInSlash: boolean)
   return rest.join('') + (endsInSlash ? '/' : '');
 }
 
-/** What a path below the root is; nothing where it leads out of the root, or is a device, pipe or socket. */
+/** The type of a path below the root; `none` if it leads out of the root, or is a device, pipe or socket. */
 async function entryKind(root: string, path: string): Promise<EntryKind> {
   try {
     const real = await realpath(root + path);
@@ -117,7 +117,7 @@ async function entryKind(root: string, path: string): Promise<EntryKind> {
     const entry = await stat(real);
     return entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'none';
   } catch {
-    return 'none'; // ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG: for a visitor all the same
+    return 'none'; // ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG: the answer is the same for all of them
   }
 }
 

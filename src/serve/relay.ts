@@ -36,7 +36,7 @@ export interface Relay {
   readonly onStderr: (bytes: Buffer) => void;
 }
 
-/** One request on each connection, so any id serves. */
+/** Each connection has one request only, so any id will do. */
 const REQUEST_ID = 1;
 
 /**
@@ -58,7 +58,7 @@ export async function relay({ backend, params, body, response, onStderr }: Relay
     abort();
   }
   const socket = connect({ ...backend, signal: clientGone.signal });
-  // Who waits for the socket gets its error; one that comes when nobody does must not end the process.
+  // Errors reach whoever waits for the socket; this listener keeps one that nobody waits for from ending the process.
   socket.on('error', () => {});
   try {
     await once(socket, 'connect');
@@ -143,7 +143,7 @@ async function receiveResponse(
         writer.end(parser.end());
         return;
       }
-      // Other types mean nothing here, and the specification wants unknown ones survived.
+      // Other types have no meaning here, and the specification wants unknown ones ignored.
     }
   }
   throw new ProtocolError(

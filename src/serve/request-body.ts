@@ -36,7 +36,7 @@ export async function openRequestBody(
 async function readUpTo(source: Readable, limit: Bytes): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
-  // The request must outlive a loop that ends early: it still takes the answer.
+  // If the loop ends early, the request must not be destroyed: it is still to be answered.
   for await (const chunk of source.iterator({ destroyOnReturn: false })) {
     length += chunk.length;
     if (length > limit) {

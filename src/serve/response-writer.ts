@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { ProtocolError } from '../errors.js';
 import type { ResponseHead } from '../fastcgi/response.js';
 
-/** What concerns one connection only: node:http frames the message for the browser itself (RFC 9110 section 7.6.1). */
+/** Headers about one connection only, which node:http sets for the browser itself (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -13,7 +13,7 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ]);
 
-/** Writes a CGI answer to a browser, at the browser's speed, and keeps the promise of its Content-Length. */
+/** Writes a CGI answer to a browser, as fast as the browser reads, with no more body than its Content-Length says. */
 export class ResponseWriter {
   readonly #response: ServerResponse;
   /** Bytes still due by the script's own Content-Length; undefined where it sent none. */
@@ -31,13 +31,13 @@ export class ResponseWriter {
    */
   async write(head: ResponseHead, piece: Buffer): Promise<void> {
     this.#begin(head);
-    // More than was announced would pass for the beginning of the next response.
+    // Bytes beyond the announced length would look like the beginning of the next response.
     const bytes = piece.subarray(0, this.#dueBytes);
     if (this.#dueBytes !== undefined) {
       this.#dueBytes -= bytes.length;
     }
-    // Also an empty piece: it takes the head along, where a script flushes that first. As bytes, not by
-    // flushHeaders(), which would send values above ASCII as UTF-8 of their Latin-1.
+    // An empty piece is written too: it sends the head, if a script flushes that first. Not by flushHeaders(), which
+    // would encode header values above ASCII as UTF-8.
     if (this.#takesBody && !this.#response.write(bytes)) {
       await drained(this.#response);
     }
@@ -78,7 +78,7 @@ export class ResponseWriter {
   }
 }
 
-/** The script's Content-Length; undefined for none, or one that nobody could keep to. */
+/** The script's Content-Length; undefined for none, or for one that is not possible. */
 function contentLength(headers: ResponseHead['headers']): number | undefined {
   const values = headers.filter(([name]) => isContentLength(name)).map(([, value]) => value);
   const [value] = values;

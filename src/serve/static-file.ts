@@ -56,7 +56,7 @@ async function sendOpenFile(
     'Content-Length': end - start + 1,
     'Last-Modified': lastModified,
     'Accept-Ranges': 'bytes',
-    // A file being worked on: the browser keeps it, but asks each time.
+    // The files change during development: a browser may keep them, but must ask each time.
     'Cache-Control': 'no-cache',
   };
   if (range !== undefined) {
@@ -70,7 +70,7 @@ async function sendOpenFile(
   await pipeline(file.createReadStream({ start, end, autoClose: false }), response);
 }
 
-/** HTTP dates count whole seconds, files do not. */
+/** Compared in whole seconds, since HTTP dates have no fractions. */
 function isUnchanged(request: IncomingMessage, mtime: Date): boolean {
   const since = Date.parse(request.headers['if-modified-since'] ?? '');
   return Math.floor(mtime.getTime() / 1000) * 1000 <= since;

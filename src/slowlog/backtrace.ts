@@ -20,31 +20,31 @@ import {
 
 /** A function that is being executed, and the place that it was called from. */
 export interface Frame {
-  /** Of PHP's own frame, as php-fpm shows it. */
+  /** Address of PHP's own frame, which php-fpm shows. */
   readonly address: number;
-  /** `Class::method`, `function`, `[INCLUDE_OR_EVAL]`; printable. */
+  /** `Class::method`, `function`, `[INCLUDE_OR_EVAL]`; safe to show, see escapedBytes. */
   readonly name: string;
-  /** undefined: PHP itself called it, as it does shutdown functions. */
+  /** undefined for a function that PHP itself calls, such as a shutdown function. */
   readonly calledFrom: Place | undefined;
 }
 
 export interface Place {
-  /** Printable. */
+  /** Safe to show. */
   readonly file: string;
   /** 0 where it is not known. */
   readonly line: number;
 }
 
 export interface Backtrace {
-  /** Innermost first, without the main script's own, as php-fpm has it. */
+  /** Innermost first; the frame of the main script is left out, as in php-fpm. */
   readonly frames: readonly Frame[];
-  /** Where PHP code is being executed, and not a function of PHP that it has called. */
+  /** The line of PHP code that is being executed; undefined inside a function of PHP itself. */
   readonly running: Place | undefined;
-  /** The stack is deeper. */
+  /** The stack has more frames than were asked for. */
   readonly isCut: boolean;
 }
 
-/** PHP's chain of frames, before anything that they point at is read. */
+/** One frame of PHP's chain, before anything that it points at is read. */
 interface RawFrame {
   readonly address: number;
   readonly opline: number;
@@ -53,16 +53,16 @@ interface RawFrame {
   readonly prev: number;
 }
 
-/** Frames of PHP's own, which are not shown, and callers that only a line is needed of. */
+/** How many frames more are read than shown: some are PHP's own and not shown, of some only the line is needed. */
 const MORE_THAN_SHOWN: Count = 64;
 const MOST_DELEGATIONS: Count = 1000;
 const LONGEST_NAME: Bytes = 512;
 const LONGEST_FILE: Bytes = 4096;
 
-/** What has to be the same before and after for the reading to be of one moment. */
+/** The chain of frames. If two readings of it agree, what was read between them is of one moment. */
 export interface Chain {
   readonly frames: readonly RawFrame[];
-  /** It ends where no stack of PHP does: it was read in the middle of a call, and what is missing is not known. */
+  /** It does not end at a frame that can be outermost: it was read in the middle of a call, and frames are missing. */
   readonly isTorn: boolean;
 }
 
@@ -93,18 +93,19 @@ export function readChain(memory: Memory, globals: number, layout: PhpLayout, de
 }
 
 /**
- * Only what PHP's C code starts has no caller: the main script, a handler at the end of the request, and the empty frame
- * that older versions put below one. A function that PHP code calls is not linked to its caller before all arguments are
- * there: until then the same word holds the call that its value is an argument of, or nothing. While the process runs,
- * the innermost function may return, and the next call be prepared in its place, between our reading that it is the
- * innermost and our reading of its frame; and soon again in the second look. A generator counts as started by C code, but
- * is made the innermost before it is linked.
+ * Whether a frame without a caller can be the outermost. Only what PHP's C code starts has no caller: the main
+ * script, a handler at the end of the request, and the empty frame that older versions put below one. A function that
+ * PHP code calls is linked to its caller only once all its arguments are evaluated: until then the same word holds
+ * the call that its value is an argument of, or nothing. While the process runs, the innermost function may return
+ * and the next call may be prepared in its place, after its address was read and before its frame was; and this may
+ * happen again at the second reading. A generator counts as started by C code, but becomes the innermost before it is
+ * linked.
  */
 function mayBeOutermost({ func, typeInfo }: RawFrame): boolean {
   return func === 0 || ((typeInfo & ZEND_CALL_TOP) !== 0 && (typeInfo & ZEND_CALL_GENERATOR) === 0);
 }
 
-/** The innermost frame's own place may move on: it is still in the same functions. */
+/** Whether both chains have the same functions; the line within the innermost one may differ. */
 export function isSameChain(a: Chain, b: Chain): boolean {
   return (
     a.frames.length === b.frames.length &&
@@ -121,9 +122,9 @@ export function isSameChain(a: Chain, b: Chain): boolean {
 }
 
 /**
- * What the chain means.
+ * The functions and places that the chain stands for.
  *
- * @param memory that the chain was read from: the same look at it
+ * @param memory the one that the chain was read from
  * @throws BadMemory
  */
 export function describeChain(
@@ -157,7 +158,7 @@ export function describeChain(
 function readFrame(memory: Memory, address: number): RawFrame {
   return {
     address,
-    // Of an internal function's frame it is whatever was there before.
+    // A frame of an internal function keeps whatever was in this word before.
     opline: Number(memory.word(address + EXECUTE_DATA.opline)),
     func: memory.pointer(address + EXECUTE_DATA.func),
     typeInfo: memory.u32(address + EXECUTE_DATA.thisType),
@@ -166,10 +167,12 @@ function readFrame(memory: Memory, address: number): RawFrame {
 }
 
 /**
- * With `yield from` only the innermost generator is linked to the caller, by a frame without a function that stands for
- * all of those in between. Their objects know each other: from the outermost to the one that it delegates to, and on.
+ * The generators that delegate by `yield from`. Only the innermost generator is linked to the caller, by a frame
+ * without a function that stands for all generators in between. Their objects are linked: from the outermost to the
+ * one that it delegates to, and so on.
  *
- * @returns them, innermost first and without the innermost, or undefined for any other frame without a function
+ * @returns their frames, innermost first and without the innermost one; undefined for any other frame without a
+ *   function
  */
 function delegatingGenerators(memory: Memory, frame: RawFrame, layout: PhpLayout): RawFrame[] | undefined {
   const { generator } = layout;
@@ -190,10 +193,10 @@ function delegatingGenerators(memory: Memory, frame: RawFrame, layout: PhpLayout
 }
 
 interface FunctionInfo {
-  /** undefined: PHP's own, without a name. */
+  /** undefined for a frame of PHP itself, which has no name. */
   readonly name: string | undefined;
   readonly isUserCode: boolean;
-  /** It may be the main script; an include that an internal function does looks the same. */
+  /** True for the main script; true also for an include by an internal function, which looks the same. */
   readonly isMain: boolean;
 }
 
@@ -208,7 +211,7 @@ class StackReader {
     this.#layout = layout;
   }
 
-  /** @returns undefined for a frame that stands for none */
+  /** @returns undefined for a frame without a function */
   function({ func, typeInfo }: RawFrame): FunctionInfo | undefined {
     if (func === 0) return undefined;
     const isUserCode = this.#isUserCode(func);
@@ -220,7 +223,10 @@ class StackReader {
     return { name: isCode ? '[INCLUDE_OR_EVAL]' : '???', isUserCode, isMain };
   }
 
-  /** The next PHP code outwards; what internal functions call has their caller's place. */
+  /**
+   * The place in the next frame outwards that is PHP code: a function called by an internal one has that one's
+   * caller.
+   */
   callSite(frames: readonly RawFrame[], index: number): Place | undefined {
     for (let outer = index + 1; outer < frames.length; outer++) {
       const frame = frames[outer] as RawFrame;
@@ -229,15 +235,15 @@ class StackReader {
     return undefined;
   }
 
-  /** Of a frame of PHP code. */
+  /** File and line of a frame of PHP code. */
   place({ func, opline }: RawFrame): Place {
     const file = this.#memory.pointer(func + this.#layout.filename);
     return { file: this.#text(file, LONGEST_FILE), line: this.#line(func, opline) };
   }
 
   /**
-   * JIT code leaves an older opline where it needs none, and a thrown exception puts another in its place: only one of
-   * this very function counts.
+   * The line of an opline. Code of the JIT may leave an older opline there, and a thrown exception puts another one
+   * there: only an opline of this function counts.
    */
   #line(func: number, opline: number): number {
     const memory = this.#memory;
@@ -264,7 +270,7 @@ class StackReader {
     return `${this.#text(this.#memory.pointer(scope + CLASS_ENTRY.name), LONGEST_NAME)}::${own}`;
   }
 
-  /** A zend_string up to its first NUL, which names of anonymous classes have inside. */
+  /** A zend_string up to its first NUL: names of anonymous classes have one inside. */
   #text(string: number, most: Bytes): string {
     const memory = this.#memory;
     const length = Number(memory.word(string + STRING.length));

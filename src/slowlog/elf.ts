@@ -1,19 +1,20 @@
 import { readUInt16, readUInt32, readUInt64 } from '../os/native-integers.js';
 import type { Bytes } from '../units.js';
 
-// elf(5). 64-bit files of this machine's own byte order only: that is what runs here.
+// elf(5). Only 64-bit files in this machine's byte order, since such programs run here. zygote/php-binary.ts reads
+// headers of other machines' files, too, to say what is wrong with a php-cgi.
 
-/** What is needed of a program's file to find one of its variables in memory. */
+/** What a program's file says about where its variables are in memory. */
 export interface ElfFile {
-  /** Loaded where the kernel likes; else at the addresses that the file says. */
+  /** True if the kernel chooses where it is loaded; otherwise it is loaded at the addresses in the file. */
   readonly isPositionIndependent: boolean;
-  /** Address in the file of what is loaded from its very beginning. */
+  /** Address, in the file, of the segment that begins with the first byte of the file. */
   readonly firstAddress: number;
-  /** Address of a symbol, as the file says it; undefined where it has no such variable. */
+  /** Address of a variable, in the file; undefined if it has no such variable. */
   readonly symbolAddress: (name: string) => number | undefined;
 }
 
-/** Reads from the file; fewer bytes than asked for only at its end. */
+/** Reads bytes of the file; fewer than `length` only at its end. */
 export type FileRead = (position: number, length: Bytes) => Buffer;
 
 const ELFCLASS64 = 2;
@@ -27,10 +28,10 @@ const HEADER_SIZE = 64;
 const PROGRAM_HEADER_SIZE = 56;
 const SECTION_HEADER_SIZE = 64;
 const SYMBOL_SIZE = 24;
-/** More than any PHP has; a file that says more is none. */
+/** More than any PHP has; a file with a larger table is not read. */
 const MOST_TABLE_BYTES: Bytes = 64 * 1024 * 1024;
 
-/** The file is no program that could be looked into; the message says why. */
+/** The file cannot be read as a program; the message says why. */
 export class ElfError extends Error {
   readonly code = 'ELF';
 }
@@ -77,7 +78,7 @@ function firstAddress(read: FileRead, header: Buffer): number {
   throw new ElfError('it has no segment of its beginning');
 }
 
-/** The dynamic one, which no strip takes away, and the full one where it is left. */
+/** The dynamic symbol table, which strip(1) leaves, and the full one if the file still has it. */
 function symbolTables(read: FileRead, header: Buffer): SymbolTable[] {
   const count = readUInt16(header, 60);
   const sections = exactly(read, Number(readUInt64(header, 40)), count * SECTION_HEADER_SIZE);

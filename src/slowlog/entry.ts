@@ -2,7 +2,7 @@ import { formatTime } from '../log/line-format.js';
 import type { Pid } from '../units.js';
 import type { Backtrace, Place } from './backtrace.js';
 
-/** One entry of a slow log; every text of it printable. */
+/** One entry of a slow log; every text in it is safe to show. */
 export interface SlowlogEntry {
   /** Microseconds since 1970. */
   readonly timeUs: number;
@@ -13,15 +13,15 @@ export interface SlowlogEntry {
   readonly request: string;
   /** `1.500000` */
   readonly seconds: string;
-  /** undefined where none could be had. */
+  /** undefined if it could not be read. */
   readonly backtrace: Backtrace | undefined;
 }
 
 const ADDRESS_DIGITS = 16;
 
 /**
- * php-fpm's form, and behind its `script_filename` two lines of ours of the same form, which its readers pass over:
- * `request`, and `running` where PHP code itself is being executed, which php-fpm does not show at all.
+ * An entry in php-fpm's form. After `script_filename` come two lines that php-fpm does not have, in a form that
+ * readers of its log skip: `request`, and `running` if PHP code itself is being executed.
  */
 export function formatEntry(entry: SlowlogEntry): string {
   const { timeUs, pool, pid, script, request, seconds, backtrace } = entry;
@@ -35,7 +35,7 @@ export function formatEntry(entry: SlowlogEntry): string {
   ].join('\n');
 }
 
-/** `running`, and a line for each function: `[0x00007f4753215620] usleep() /srv/app/slow.php:2`. */
+/** A line `running`, and one for each function: `[0x00007f4753215620] usleep() /srv/app/slow.php:2`. */
 export function backtraceLines({ running, frames }: Backtrace): string[] {
   return [
     ...(running === undefined ? [] : [`running = ${placeText(running)}`]),
@@ -46,7 +46,7 @@ export function backtraceLines({ running, frames }: Backtrace): string[] {
   ];
 }
 
-/** All in one line, for a log: `usleep() /srv/app/slow.php:2 < deep() /srv/app/slow.php:9`. */
+/** A backtrace in one line, for a log: `usleep() /srv/app/slow.php:2 < deep() /srv/app/slow.php:9`. */
 export function backtraceText({ running, frames, isCut }: Backtrace): string {
   return [
     ...(running === undefined ? [] : [placeText(running)]),
@@ -55,7 +55,7 @@ export function backtraceText({ running, frames, isCut }: Backtrace): string {
   ].join(' < ');
 }
 
-/** php-fpm's words where there is none. */
+/** A place, or php-fpm's words for an unknown one. */
 function placeText(place: Place | undefined): string {
   return place === undefined ? 'unknown:0' : `${place.file}:${place.line}`;
 }

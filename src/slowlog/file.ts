@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { openLog } from '../log/open-log.js';
 
 /**
- * Opens the file, adds the text and closes it: it may have been moved away since.
+ * Opens the file, appends the text and closes it, so that a rotation needs no signal.
  *
  * @throws the system's error
  */

@@ -1,7 +1,9 @@
 import type { Count } from '../units.js';
 import type { Backtrace } from './backtrace.js';
 
-/** Distinct stacks that are kept; a script that makes up functions must not fill the master's memory. */
+/**
+ * How many different stacks are kept: a script that defines functions without end must not fill the master's memory.
+ */
 const MOST_STACKS: Count = 20_000;
 const REST = '[other stacks]';
 
@@ -10,7 +12,7 @@ export class FoldedStacks {
   readonly #counts = new Map<string, Count>();
   samples: Count = 0;
 
-  /** @param root what all of this stack is a part of: the script */
+  /** @param root the outermost frame: the script */
   add(root: string, { frames, isCut }: Backtrace): void {
     const names = [root, ...(isCut ? ['...'] : []), ...frames.map(({ name }) => name).reverse()];
     const stack = names.map(frameText).join(';');
@@ -19,7 +21,7 @@ export class FoldedStacks {
     this.samples++;
   }
 
-  /** In the order of the stacks, so that two of them can be compared. */
+  /** Sorted, so that two results can be compared. */
   lines(): string[] {
     return [...this.#counts]
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -27,7 +29,7 @@ export class FoldedStacks {
   }
 }
 
-/** A semicolon would end the frame. */
+/** The name of a frame; a semicolon would end it. */
 function frameText(name: string): string {
   return name.replaceAll(';', ':');
 }

@@ -1,20 +1,20 @@
 import type { Region } from './memory.js';
 
-/** What /proc/PID/maps says, as far as it matters here. */
+/** The parts of /proc/PID/maps that a backtrace needs. */
 export interface Maps {
-  /** Where PHP keeps what it works on, sorted by address. */
+  /** Memory that may hold data of PHP, sorted by address. */
   readonly regions: readonly Region[];
-  /** Where the beginning of the program's file is; undefined where it is not mapped. */
+  /** Address at which the first byte of the program's file is mapped; undefined if it is not. */
   readonly programStart: number | undefined;
 }
 
 const LINE = /^([0-9a-f]+)-([0-9a-f]+) (r)... ([0-9a-f]+) [0-9a-f]+:[0-9a-f]+ (\d+) *(.*)$/;
-/** opcache's shared memory by each of its ways. */
+/** opcache's shared memory, for each way in which it may allocate it. */
 const SHARED_MEMORY = /^\/(?:dev\/zero|dev\/shm\/|SYSV|memfd:|anon_hugepage)/;
 
 /**
- * Memory that PHP allocates, opcache's, and the program's own. Not other files: a script may have mapped one whose reading
- * waits for ever (FUSE, a lost NFS server), and nothing of PHP's stack is in any.
+ * The memory that PHP allocates, opcache's, and the program's own. Other mapped files are left out: PHP's stack is in
+ * none of them, and reading one may block for ever (FUSE, an NFS server that is down).
  *
  * @param program path of the running program's file, as the process's `exe` link says
  * @see proc_pid_maps(5)

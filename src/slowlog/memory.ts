@@ -1,7 +1,10 @@
 import { readUInt32, readUInt64 } from '../os/native-integers.js';
 import type { Bytes, Count } from '../units.js';
 
-/** The process's memory does not hold what it should: it has changed meanwhile, or the process has written something false on purpose. */
+/**
+ * The memory does not hold what it should: it has changed meanwhile, or a script has written something false on
+ * purpose.
+ */
 export class BadMemory extends Error {
   readonly code = 'BAD_MEMORY';
 }
@@ -16,21 +19,21 @@ export interface Region {
 export type MemoryRead = (address: number, into: Buffer) => Bytes;
 
 export const PAGE_SIZE: Bytes = 4096;
-/** One stack is in a few dozen pages; a chain of pointers must not lead through all of a process. */
+/** A stack takes a few dozen pages; false pointers must not make the master read all of a process. */
 const MOST_PAGES: Count = 4096;
-/** User space of a 64-bit Linux, and well within what a double counts exactly. */
+/** The end of user space on 64-bit Linux; a double holds such numbers exactly. */
 const HIGHEST_ADDRESS = 2 ** 48;
 
 /**
- * Another process's memory, as of the first look at each page: what is asked for twice is the same twice. Hostile: every
- * address is checked before it is followed.
+ * Another process's memory. Each page is read once and kept, so that reading an address twice gives the same bytes. The
+ * contents are hostile: every address is checked before it is read.
  */
 export class Memory {
   readonly #read: MemoryRead;
   readonly #regions: readonly Region[];
   readonly #pages = new Map<number, Buffer>();
 
-  /** @param regions that may be looked into, sorted by address */
+  /** @param regions that may be read, sorted by address */
   constructor(read: MemoryRead, regions: readonly Region[]) {
     this.#read = read;
     this.#regions = regions;
@@ -46,14 +49,14 @@ export class Memory {
     return readUInt32(this.bytes(address, 4), 0);
   }
 
-  /** 0 is no pointer. @throws BadMemory where the word is no address */
+  /** @returns an address; 0 is the null pointer. @throws BadMemory if the word is no address */
   pointer(address: number): number {
     const word = Number(readUInt64(this.bytes(address, 8), 0));
     if (word >= HIGHEST_ADDRESS) throw new BadMemory('a word that is no address');
     return word;
   }
 
-  /** A word that only has to be the same again. */
+  /** A word that is only compared. */
   word(address: number): bigint {
     return readUInt64(this.bytes(address, 8), 0);
   }

@@ -1,6 +1,6 @@
 /**
- * Where PHP keeps what a backtrace needs: offsets in bytes, of builds without thread safety on 64-bit machines. Each
- * column was printed by test/fixtures/php-offsets.c from the headers of the version named above it; a test does so again where it
+ * Offsets in bytes of what a backtrace needs, in builds of PHP without thread safety on 64-bit machines. Each row was
+ * printed by test/fixtures/php-offsets.c from the headers of the version named above it. A test does so again if it
  * finds headers, in /usr/include/php or in the folders that TSFPM_PHP_HEADERS names.
  */
 export interface PhpLayout {
@@ -11,13 +11,13 @@ export interface PhpLayout {
   readonly opcodes: number;
   readonly opcodeCount: number;
   readonly filename: number;
-  /** `zend_generator`; undefined where nobody has looked: generators that others delegate to are left out there */
+  /** `zend_generator`; undefined if not measured: generators that delegate are then left out */
   readonly generator:
     | { readonly executeData: number; readonly node: number; readonly executeFake: number }
     | undefined;
 }
 
-/** The same from PHP 7.4 to 8.5. */
+/** Offsets that are the same from PHP 7.4 to 8.5. */
 export const EXECUTE_DATA = { opline: 0, func: 24, thisValue: 32, thisType: 40, prev: 48 } as const;
 export const FUNCTION = { type: 0, name: 8, scope: 16 } as const;
 export const CLASS_ENTRY = { name: 8 } as const;
@@ -29,13 +29,13 @@ export const GENERATOR_NODE = { parent: 0 } as const;
 export const ZEND_INTERNAL_FUNCTION = 1;
 export const ZEND_USER_FUNCTION = 2;
 export const ZEND_EVAL_CODE = 4;
-/** Of a frame's `This.u1.type_info`. */
+/** Bits of a frame's `This.u1.type_info`. */
 export const ZEND_CALL_CODE = 1 << 16;
 export const ZEND_CALL_TOP = 1 << 17;
 export const ZEND_CALL_GENERATOR = 1 << 24;
 export const IS_OBJECT = 8;
 
-/** 8.0: adsr/phpspy's table for x86_64, which is made from debug symbols; the others: headers. */
+/** 8.0: adsr/phpspy's table for x86_64, which is made from debug symbols; the other versions: from headers. */
 const LAYOUTS: Readonly<Record<string, PhpLayout>> = {
   // 7.4.33
   '7.4': {

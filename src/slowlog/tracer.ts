@@ -9,24 +9,24 @@ import { parseMaps } from './maps.js';
 import { BadMemory, Memory, PAGE_SIZE } from './memory.js';
 import { KNOWN_VERSIONS, type PhpLayout, phpLayout } from './php-layout.js';
 
-/** Backtraces cannot be had of this PHP; the message says why. */
+/** No backtraces can be read from this PHP; the message says why. */
 export class CannotTrace extends Error {
   readonly code = 'CANNOT_TRACE';
 }
 
-/** One backtrace, and how it was had. */
+/** One backtrace, and how it was read. */
 export interface Trace {
   readonly backtrace: Backtrace;
-  /** 0: it was read while the worker ran, and was the same before and after. */
+  /** How long the worker was stopped; 0: it was read while the worker ran, and two readings agreed. */
   readonly stoppedMs: Milliseconds;
 }
 
-/** A worker that waits for something is in the same functions for long; one that computes may need the stop. */
+/** A worker that waits for something stays in the same functions; one that computes may have to be stopped. */
 const TRIES_UNSTOPPED: Count = 3;
-/** It is rarely stopped in the middle of a call; one that then still is has a stack whose end we do not know. */
+/** A worker may be stopped in the middle of a call: then it is let go and stopped again, so many times. */
 const TRIES_STOPPED: Count = 4;
 
-/** Reads PHP backtraces of the processes of one php-cgi that is loaded at the same addresses: a zygote's. */
+/** Reads PHP backtraces of a zygote's workers, which have php-cgi at the same addresses. */
 export class Tracer {
   readonly #layout: PhpLayout;
   /** Address of `executor_globals`. */
@@ -38,7 +38,7 @@ export class Tracer {
   }
 
   /**
-   * @param pid a process of that php-cgi, as a zygote is
+   * @param pid of the zygote, or of one of its workers
    * @param version of its PHP
    * @throws CannotTrace
    */
@@ -57,7 +57,7 @@ export class Tracer {
     }
   }
 
-  /** Why the memory of that worker cannot be read at all, if so: for a word of warning before it is needed. */
+  /** Why the memory of that worker cannot be read at all, for a warning at the start; undefined if it can. */
   permissionFailure(pid: Pid): CannotTrace | undefined {
     try {
       const memory = openProcessMemory(pid);
@@ -65,16 +65,17 @@ export class Tracer {
       memory.close();
       return word === 8 ? undefined : new CannotTrace('php-cgi is not where it should be in memory');
     } catch (error) {
-      return hasCode(error, 'ENOENT', 'ESRCH') ? undefined : new CannotTrace(reasonOf(error)); // it may just have ended
+      // The worker may just have ended.
+      return hasCode(error, 'ENOENT', 'ESRCH') ? undefined : new CannotTrace(reasonOf(error));
     }
   }
 
   /**
-   * Where PHP is in that worker. Read while it runs and looked at again; only where it was another place by then, it is
-   * stopped for another reading, for less than a millisecond; and again where that was in the middle of a call.
+   * The functions that a worker is in. They are read twice while it runs; only if the two readings differ, it is
+   * stopped for another one, for less than a millisecond, and once more if that was in the middle of a call.
    *
    * @param depth most frames
-   * @throws CannotTrace the reason; not for lack of a layout
+   * @throws CannotTrace
    */
   async trace(pid: Pid, depth: Count): Promise<Trace> {
     const memory = this.#open(pid);
@@ -108,7 +109,7 @@ export class Tracer {
     return { chain, backtrace: describeChain(memory, chain, this.#globals, this.#layout, depth) };
   }
 
-  /** Between two stops it runs on, if only for as long as stopping it takes. */
+  /** Reads while the worker is stopped. Between two stops it runs for as long as it takes to stop it. */
   async #readStopped(pid: Pid, look: () => Memory, depth: Count): Promise<Trace> {
     let stoppedMs: Milliseconds = 0;
     for (let left = TRIES_STOPPED; ; left--) {
@@ -127,7 +128,7 @@ export class Tracer {
       const after = readChain(look(), this.#globals, this.#layout, depth);
       return !chain.isTorn && isSameChain(chain, after) ? backtrace : undefined;
     } catch (error) {
-      if (error instanceof BadMemory) return undefined; // a frame that went away
+      if (error instanceof BadMemory) return undefined; // a frame that was freed meanwhile
       throw error;
     }
   }

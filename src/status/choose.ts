@@ -1,6 +1,6 @@
 import type { Count } from '../units.js';
 
-/** In the order in which the query is searched for them; text is for all else. */
+/** In the order in which the query is searched for them; without any of them the page is text. */
 const FORMATS = ['html', 'xml', 'json', 'openmetrics'] as const;
 
 export type StatusFormat = 'text' | (typeof FORMATS)[number];
@@ -26,12 +26,12 @@ export function chooseStatus(query: string | Buffer): StatusChoice {
   return { format: FORMATS.find(isAsked) ?? 'text', full: isAsked('full') };
 }
 
-/** Whether the live form of a format is asked for: by the whole word, which php-fpm passes over. */
+/** Whether the query has `live`, as a whole word; php-fpm ignores it. */
 export function isLiveAsked(query: string | Buffer): boolean {
   return queryKeys(typeof query === 'string' ? query : query.toString('latin1')).includes('live');
 }
 
-/** The keys of `$_GET`, those left out that could match nothing. */
+/** The keys of `$_GET`, without those that can match no word. */
 function queryKeys(query: string): string[] {
   return query
     .split('&')
@@ -41,7 +41,10 @@ function queryKeys(query: string): string[] {
     .filter((key) => key !== '');
 }
 
-/** As PHP names a variable: decoded, cut at NUL, blanks before it dropped, `key[...]` an array of that key. */
+/**
+ * The name that PHP gives a variable: decoded, cut at NUL, without blanks before it; `key[...]` is an array of that
+ * key.
+ */
 function keyOf(part: string): string {
   const [encoded = ''] = part.split('=', 1);
   const [name = ''] = urlDecoded(encoded).split('\0', 1);
@@ -50,7 +53,7 @@ function keyOf(part: string): string {
   if (bracket < 0) {
     return key;
   }
-  // PHP turns a bracket that nothing closes, like a dot or a blank, into `_`, which no word of ours has.
+  // PHP turns a bracket that nothing closes, like a dot or a blank, into `_`, which none of the words here has.
   const isArray = key.includes(']', bracket + 1) && nesting(key.slice(bracket)) <= MAX_NESTING;
   return isArray ? key.slice(0, bracket) : '';
 }

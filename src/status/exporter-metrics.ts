@@ -3,8 +3,8 @@ import { MEMORY_PEAK_FIELD, POOL_FIELDS, type PoolField } from './fields.js';
 import type { PoolMetrics } from './metrics-input.js';
 import type { WorkerState, WorkerStatus } from './status.js';
 
-// php-fpm's own names and those of the exporter that most dashboards are made for (hipages/php-fpm_exporter), which
-// agree where both have one. Its label `scrape_uri` is left out: nothing is scraped here.
+// The metrics of php-fpm's own page and of the exporter that most dashboards are made for (hipages/php-fpm_exporter).
+// Where both have a metric, its name is the same. Its label `scrape_uri` is left out: nothing is scraped here.
 
 const STATES: readonly WorkerState[] = [
   'Idle',

@@ -13,13 +13,13 @@ export type Labels = Readonly<Record<string, string>>;
 export interface Sample {
   readonly labels: Labels;
   readonly value: number | bigint;
-  /** Of a histogram's lines: `_bucket`, `_count`, `_sum`. Counters and infos get theirs by themselves. */
+  /** `_bucket`, `_count` or `_sum` in a histogram. Counters and infos get their suffix from the renderer. */
   readonly suffix?: string;
 }
 
 /**
- * A metric family. `legacyCounter` is a counter whose name came without `_total` and is known to dashboards: OpenMetrics
- * has no such thing, so there its type is `unknown`.
+ * A metric family. `legacyCounter` is a counter that dashboards know by a name without `_total`; OpenMetrics does not
+ * allow that, so there its type is `unknown`.
  */
 export interface MetricFamily {
   readonly name: string;
@@ -59,7 +59,7 @@ export function renderFamilies(families: readonly MetricFamily[], format: Exposi
 
 function renderFamily(family: MetricFamily, format: ExpositionFormat): string {
   const sampleName = family.name + SUFFIXES[family.type];
-  // In OpenMetrics the family has the bare name, in the older format the name that the samples bear.
+  // In OpenMetrics the family has the name without suffix, in the older format the name of the samples.
   const name = format === 'openmetrics' ? family.name : sampleName;
   const unit = format === 'openmetrics' && family.unit !== undefined ? `# UNIT ${name} ${family.unit}\n` : '';
   const head = `# HELP ${name} ${helpText(family.help, format)}\n# TYPE ${name} ${TYPES[format][family.type]}\n${unit}`;
@@ -69,7 +69,7 @@ function renderFamily(family: MetricFamily, format: ExpositionFormat): string {
   return head + lines.join('');
 }
 
-/** The older format knows no escaped quote in a help text. */
+/** In a help text, the older format has no escaped quotes. */
 function helpText(help: string, format: ExpositionFormat): string {
   const escaped = metricText(help);
   return format === 'openmetrics' ? escaped : escaped.replaceAll('\\"', '"');

@@ -12,7 +12,7 @@ import {
 
 // THE table of what the pages show, in php-fpm's order. Every renderer walks it.
 
-/** The field in the openmetrics page, in the words of php-fpm. */
+/** The field in the openmetrics page, with php-fpm's name and help text. */
 export interface PoolMetric {
   readonly name: string;
   readonly type: 'counter' | 'gauge';
@@ -34,7 +34,7 @@ export interface Field<Owner> {
   readonly textName?: string;
   readonly element: string;
   readonly value: (owner: Owner) => StatusValue;
-  /** Where `fpm_get_status()` differs from one key that is spelt as the xml element. */
+  /** The keys of `fpm_get_status()`, unless there is one and it is the name of the xml element. */
   readonly keys?: readonly StatusKey<Owner>[];
 }
 
@@ -56,10 +56,10 @@ export const UP_METRIC = {
 const counter = (name: string, help: string): PoolMetric => ({ name, type: 'counter', help });
 const gauge = (name: string, help: string): PoolMetric => ({ name, type: 'gauge', help });
 
-/** php-fpm keeps that much of a pool's name. */
+/** How much php-fpm keeps of a pool's name. */
 const POOL_NAME_BYTES = 31;
 
-/** As much of a pool's name as the pages show; never half a character. */
+/** The part of a pool's name that the pages show, which never ends within a character. */
 export function shownPoolName(name: string): string {
   const bytes = Buffer.from(name);
   let end = Math.min(bytes.length, POOL_NAME_BYTES);
@@ -78,7 +78,7 @@ export const POOL_FIELDS: readonly PoolField[] = [
     name: 'pool',
     element: 'pool',
     value: (pool) => word(shownPoolName(pool.name)),
-    // Uncut there, in php-fpm too.
+    // fpm_get_status() gives the whole name, in php-fpm too.
     keys: [{ key: 'pool', value: (pool) => word(pool.name) }],
   },
   { name: 'process manager', element: 'process-manager', value: (pool) => word(pool.processManager) },
@@ -152,7 +152,8 @@ export const POOL_FIELDS: readonly PoolField[] = [
     value: (pool) => integer(pool.maxChildrenReached),
     metric: counter(
       'phpfpm_max_children_reached',
-      "The number of times, the process limit has been reached, when pm tries to start more children (works only for pm 'dynamic' and 'ondemand').",
+      'The number of times, the process limit has been reached, when pm tries to start more children ' +
+        "(works only for pm 'dynamic' and 'ondemand').",
     ),
   },
   {

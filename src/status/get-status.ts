@@ -2,7 +2,7 @@ import { type Field, type PageContent, poolFields, WORKER_FIELDS } from './field
 import type { PoolStatus } from './status.js';
 import type { StatusValue } from './value.js';
 
-/** A PHP array in its order, keys and values apart from how they reach PHP. */
+/** The entries of a PHP array, in its order. */
 export type StatusEntries = readonly (readonly [key: string, value: StatusValue])[];
 
 /** What `fpm_get_status()` returns: the pool's entries, then a list of arrays under `procs`. */
@@ -12,7 +12,7 @@ export interface GetStatus {
   readonly procs: readonly StatusEntries[];
 }
 
-/** Always full. Strings as they are: PHP gets bytes, and escaping is the script's matter. */
+/** Pool and workers. Strings are not escaped: PHP gets bytes, and a script that shows them escapes them. */
 export function getStatus(pool: PoolStatus, content: Omit<PageContent, 'full'> = {}): GetStatus {
   return {
     pool: entries(poolFields(content), pool),

@@ -7,7 +7,7 @@ import type { StatusValue } from './value.js';
 
 export function renderJson(pool: PoolStatus, content: PageContent): string {
   const workers = content.full
-    ? // The blank is php-fpm's.
+    ? // php-fpm writes this blank.
       `, "processes":[${pool.processes.map((worker) => `{${members(WORKER_FIELDS, worker)}}`).join(',')}]`
     : '';
   return `{${members(poolFields(content), pool)}${workers}}`;

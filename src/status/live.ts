@@ -3,11 +3,12 @@ import type { Bytes, Count, Milliseconds, Pid, Seconds } from '../units.js';
 import type { PoolMetrics } from './metrics-input.js';
 import type { WorkerState, WorkerStatus } from './status.js';
 
-// What `tsfpm top` and the live page are made of: plain numbers and harmless text, one moment of all pools. Counters only
-// rise while `startEpochS` stays; who looks keeps the moments, the master keeps none.
+// What `tsfpm top` and the live page show: all pools at one moment, as plain numbers and harmless text. A pool's
+// counters only rise while its `startEpochS` stays the same. Whoever shows rates keeps earlier snapshots; the master
+// keeps none.
 
 export interface LiveSnapshot {
-  /** Of the master, monotonic: what lies between two snapshots is what rates are counted over. */
+  /** The master's monotonic clock: rates are counted over the time between two snapshots. */
   readonly nowMs: Milliseconds;
   readonly pools: readonly LivePool[];
 }
@@ -31,17 +32,17 @@ export interface LivePool {
   readonly durations: {
     /** Upper bounds, without the last, which is infinite. */
     readonly boundsS: readonly Seconds[];
-    /** How many fell into each alone; one more than the bounds. */
+    /** Requests in each bucket alone, not the sum so far; one more than the bounds. */
     readonly counts: readonly Count[];
     readonly sumS: Seconds;
   };
-  /** Workers that ended, by why. */
+  /** Workers that ended, by reason. */
   readonly deaths: Readonly<Record<string, Count>>;
   /** Why it cannot start workers. */
   readonly trouble?: string;
-  /** Those with something in hand first, the longest first. */
+  /** Workers with a request first, the longest request first. */
   readonly workers: readonly LiveWorker[];
-  /** Workers beyond those. */
+  /** How many workers are not in `workers`. */
   readonly workersLeftOut: Count;
 }
 
@@ -50,13 +51,13 @@ export interface LiveWorker {
   readonly state: WorkerState;
   readonly ageS: Seconds;
   readonly requests: Count;
-  /** Of the last request if idle, else since the present one came. */
+  /** Duration of the last request if idle; otherwise of the present one so far. */
   readonly durationMs: Milliseconds;
-  /** The present or last request; empty where there was none. Without anything that ends a line or drives a terminal. */
+  /** The present or last request; empty if there was none. Safe to show on a terminal: see lineText. */
   readonly method: string;
   readonly uri: string;
   readonly script: string;
-  /** Where it was measured. */
+  /** undefined where it was not measured. */
   readonly privateBytes?: Bytes;
 }
 
@@ -68,12 +69,12 @@ export interface LiveFacts {
   readonly mostWorkers: Count;
 }
 
-/** Over all pools; of more of them the busy ones are told. */
+/** Most workers over all pools; of more workers, the busy ones are listed. */
 export const MOST_LIVE_WORKERS: Count = 2000;
-/** What a line has room for. */
+/** Longest text of a request, for one line. */
 const MOST_TEXT: Count = 300;
 
-/** @param metrics `privateBytes` where memory is to be told */
+/** @param metrics with `privateBytes` if memory is to be shown */
 export function livePool(
   { status, requestDurations, deaths, privateBytes }: Omit<PoolMetrics, 'isUp' | 'forks'>,
   { maxChildren, trouble, mostWorkers }: LiveFacts,
@@ -123,7 +124,9 @@ function liveWorker(worker: WorkerStatus, privateBytes: Bytes | undefined): Live
   };
 }
 
-/** Characters that are not seen but turn a line around would make one request look like another. */
+/**
+ * Invisible characters, such as those that reverse the direction of a line, could make one request look like another.
+ */
 const INVISIBLE = /\p{Cf}/gu;
 
 function shown(bytes: Buffer): string {

@@ -7,7 +7,7 @@ import type { PoolStatus } from './status.js';
 export interface DurationHistogram {
   /** Upper bounds in rising order, without the last, which is infinite. */
   readonly upperBoundsS: readonly Seconds[];
-  /** How many fell into each bucket alone, not the sum so far; one more than the bounds. Missing ones count 0. */
+  /** Requests in each bucket alone, not the sum so far; one more than the bounds. Missing ones count 0. */
   readonly counts: readonly (number | bigint)[];
   readonly sumS: Seconds;
 }
@@ -21,7 +21,7 @@ export interface PoolMetrics {
   readonly privateBytes: readonly (Bytes | undefined)[];
   /** Workers forked, over all generations. */
   readonly forks: Count | bigint;
-  /** Workers that ended, by why: `idle`, `max_requests`, `signal SEGV`. Any text. */
+  /** Workers that ended, by reason: `idle`, `max_requests`, `signal SEGV`. Any text. */
   readonly deaths: ReadonlyMap<string, Count | bigint>;
 }
 
@@ -31,7 +31,7 @@ export interface MasterMetrics {
   /** Seconds since 1970. */
   readonly startEpochS: Seconds;
   readonly reloads: { readonly succeeded: Count; readonly failed: Count };
-  /** True from a good start on. */
+  /** True after a successful start, too. */
   readonly isLastReloadSuccessful: boolean;
   /** When the configuration in force was loaded, in seconds since 1970. */
   readonly lastReloadEpochS: Seconds;
@@ -41,7 +41,7 @@ export interface MasterMetrics {
 
 /** All that /metrics shows, at one moment. */
 export interface MetricsInput {
-  /** By name: no two alike. */
+  /** No two pools have the same name. */
   readonly pools: readonly PoolMetrics[];
   readonly master: MasterMetrics;
 }

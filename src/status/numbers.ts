@@ -1,14 +1,14 @@
 import { SHORT_MONTHS } from '../text/months.js';
 import type { Seconds } from '../units.js';
 
-/** Readers keep such numbers in signed 64 bits; a hostile value must not turn negative there. */
+/** Programs that read the pages keep such numbers in signed 64 bits: a larger one would turn negative there. */
 const HIGHEST = 2n ** 63n - 1n;
 /** Far above any real load; keeps `toFixed` from writing an exponent. */
 const HIGHEST_PERCENT = 1e15;
 /** The last second that a Date can hold. */
 const LATEST_EPOCH_S = 8.64e12;
 
-/** Digits only, from 0 to 2^63-1: whatever lies outside is shown as the nearest of them, what is no number as 0. */
+/** Digits only, from 0 to 2^63-1: a value outside is shown as the nearer bound, NaN as 0. */
 export function integerText(value: number | bigint): string {
   if (typeof value === 'number') {
     // From 1e21 on JavaScript writes an exponent.

@@ -5,7 +5,7 @@ import type { PoolStatus } from './status.js';
 
 /**
  * php-fpm's page of one pool, which never lists workers. Its counters lack the `_total` that OpenMetrics wants, so a
- * strict reader refuses it; /metrics (metrics.ts) is for such.
+ * strict parser refuses it; /metrics (metrics.ts) follows the standard.
  */
 export function renderOpenMetrics(pool: PoolStatus, content: Omit<PageContent, 'full'>): string {
   const help = UP_METRIC.help(metricText(shownPoolName(pool.name)), pool.processManager);

@@ -1,7 +1,7 @@
 import { bucketBound, type MetricFamily, type Sample } from './exposition.js';
 import type { DurationHistogram, MasterMetrics, PoolMetrics } from './metrics-input.js';
 
-// What neither php-fpm nor its exporter tells, and proper counters for what they tell as something else.
+// Metrics that neither php-fpm nor its exporter has, and true counters for what they have as gauges.
 
 export function ownPoolFamilies(pools: readonly PoolMetrics[]): MetricFamily[] {
   const perPool = (value: (pool: PoolMetrics) => number | bigint): Sample[] =>

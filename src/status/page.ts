@@ -17,7 +17,7 @@ export interface Page {
   readonly body: string | Buffer;
 }
 
-/** What of the request the pages depend on. */
+/** The parts of a request that the pages depend on. */
 export interface PageRequest {
   /** REQUEST_METHOD; only `HEAD`, so spelt, is special. */
   readonly method: string;
@@ -111,7 +111,7 @@ export function encodeCgiPage({ status, headers, body }: Page): Buffer {
 
 const REASONS: Readonly<Record<number, string>> = { 404: 'Not Found', 500: 'Internal Server Error' };
 
-/** Here php-fpm sends the type before the two others. */
+/** A text page; php-fpm sends its type before the two other headers. */
 function plainPage(status: number, body: string | Buffer, settings: PageSettings): Page {
   const headers = [...poweredBy(settings), contentType('text/plain', settings), ...CACHE_HEADERS];
   return { status, headers, body };
@@ -128,7 +128,7 @@ function contentType(type: string, { charset = 'UTF-8' }: PageSettings): PageHea
     : ['Content-Type', type];
 }
 
-/** The one that PHP sends by itself. */
+/** The type that PHP sends if a script sets none. */
 function defaultType({ charset = 'UTF-8', mimetype = 'text/html' }: PageSettings): PageHeader {
   const suffix = mimetype.startsWith('text/') && charset !== '' ? `; charset=${charset}` : '';
   return ['Content-type', `${mimetype}${suffix}`];

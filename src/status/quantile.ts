@@ -9,8 +9,8 @@ export interface Buckets {
 }
 
 /**
- * The duration that this share of the requests did not exceed, as well as buckets tell it: they are taken to be filled
- * evenly. What took longer than the last bound is shown as that bound.
+ * The duration that this share of the requests did not exceed, estimated as if the requests of a bucket were spread
+ * evenly over it. A result above the last bound is shown as that bound.
  *
  * @param share 0 to 1
  * @returns undefined without requests
@@ -33,7 +33,7 @@ export function quantileS({ boundsS, counts }: Buckets, share: number): Seconds 
 }
 
 /**
- * What was counted between two looks.
+ * The requests counted between two readings.
  *
  * @returns undefined where counting began anew between them
  */

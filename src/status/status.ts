@@ -3,7 +3,7 @@ import type { RequestFields } from '../request/fields.js';
 import type { Stage } from '../scoreboard/layout.js';
 import type { Count, Seconds } from '../units.js';
 
-/** A worker's stage in php-fpm's words. `Ending` is known to clients but never set, there as here. */
+/** A worker's stage in php-fpm's words. Clients know `Ending`, but php-fpm never sets it. */
 export type WorkerState =
   | 'Idle'
   | 'Reading headers'
@@ -12,7 +12,10 @@ export type WorkerState =
   | 'Ending'
   | 'Finishing';
 
-/** php-fpm's word for each stage of the scoreboard; a kept-alive connection that waits is idle, other than in php-fpm. */
+/**
+ * php-fpm's word for each stage of the scoreboard; a worker on a kept-alive connection without a request is idle,
+ * other than in php-fpm.
+ */
 export const STATE_OF_STAGE: Readonly<Record<Exclude<Stage, 'free'>, WorkerState>> = {
   starting: 'Idle',
   accepting: 'Idle',
@@ -35,7 +38,7 @@ export interface WorkerStatus extends RequestFields {
   readonly startSinceS: Seconds;
   /** Requests begun, the present one included. */
   readonly requests: bigint;
-  /** Microseconds: of the last request if idle, else since the present one came. */
+  /** Microseconds: duration of the last request if idle, otherwise of the present one so far. */
   readonly requestDurationUs: bigint;
   /** 100 is one core; 0 unless idle. */
   readonly lastRequestCpuPercent: number;
@@ -52,7 +55,7 @@ export interface PoolStatus {
   readonly startSinceS: Seconds;
   /** Requests begun. */
   readonly acceptedConn: bigint;
-  /** Connections that wait to be accepted, the most ever seen, and how many may wait. */
+  /** Connections that wait to be accepted now, the most that ever waited, and how many may wait. */
   readonly listenQueue: Count;
   readonly maxListenQueue: Count;
   readonly listenQueueLen: Count;

@@ -1,6 +1,6 @@
 import type { Seconds } from '../units.js';
 
-/** One value of a page, by how it is written. */
+/** One value of a page, by the way in which it is written. */
 export type StatusValue =
   | { readonly is: 'integer'; readonly value: number | bigint }
   | { readonly is: 'time'; readonly epochS: Seconds }
@@ -10,7 +10,7 @@ export type StatusValue =
   /** From a client: may hold anything. */
   | { readonly is: 'request'; readonly bytes: Buffer };
 
-/** What is shown where a request says nothing. */
+/** Shown for a value that the request does not have. */
 const NOTHING = Buffer.from('-');
 const QUESTION_MARK = Buffer.from('?');
 

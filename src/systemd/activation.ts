@@ -5,15 +5,15 @@ import { socketName } from '../os/socket.js';
 import type { SocketAddress } from '../os/socket-address.js';
 import type { Fd, Pid } from '../units.js';
 
-/** A listening socket that systemd bound for us. */
+/** A listening socket that systemd has bound for this master. */
 export interface ActivationSocket {
   readonly fd: Fd;
-  /** `FileDescriptorName=` of the socket unit; `unknown` where it gives none. */
+  /** `FileDescriptorName=` of the socket unit; `unknown` if it gives none. */
   readonly name: string;
   readonly address: SocketAddress;
 }
 
-/** A descriptor that came along and is no socket that FastCGI could be served on; it stays open. */
+/** A passed descriptor that is no socket to serve FastCGI on; it stays open. */
 export interface UnusableDescriptor {
   readonly fd: Fd;
   readonly name: string;
@@ -30,14 +30,15 @@ export interface Activation {
 const SD_LISTEN_FDS_START: Fd = 3;
 /** What systemd calls a descriptor without a name. */
 const NAMELESS = 'unknown';
-/** More than any unit has; a wrong number must not keep us looking for ever. */
+/** More than any unit has; a false number must not make a loop of hours. */
 const MOST_DESCRIPTORS = 4096;
 
 /**
- * Takes over the sockets that a socket unit passes, and the variables that tell of them: neither are for our children.
+ * Takes over the sockets that a socket unit passes, and removes the variables that tell of them: children must get
+ * neither.
  *
  * @param environment usually process.env
- * @param pid of this process; descriptors that are meant for another one are none of ours
+ * @param pid of this process; descriptors for another pid are left alone
  */
 export function takeActivation(environment: Record<string, string | undefined>, pid: Pid): Activation {
   const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = environment;
@@ -59,7 +60,7 @@ export interface ActivationVariables {
   readonly LISTEN_FDNAMES?: string | undefined;
 }
 
-/** What the variables say, before anybody looks at a descriptor. */
+/** The descriptors that the variables name; whether they are sockets is not checked yet. */
 export function passedDescriptors(variables: ActivationVariables, pid: Pid): { fd: Fd; name: string }[] {
   const { LISTEN_PID, LISTEN_FDS = '', LISTEN_FDNAMES } = variables;
   if (Number(LISTEN_PID) !== pid || !/^[0-9]{1,9}$/.test(LISTEN_FDS)) return [];
@@ -70,7 +71,7 @@ export function passedDescriptors(variables: ActivationVariables, pid: Pid): { f
   }));
 }
 
-/** @returns where it listens, or why it is of no use */
+/** @returns its address, or why it cannot be used */
 function take(fd: Fd): SocketAddress | string {
   try {
     setCloseOnExec(fd, true);

@@ -1,12 +1,12 @@
 import type { Milliseconds, Pid } from '../units.js';
 
-/** What systemd says in the environment about where and how often it wants to hear from us. */
+/** Where and how often systemd wants to be notified, from the environment. */
 export interface NotifyEnvironment {
   /** $NOTIFY_SOCKET */
   readonly socket: string;
-  /** Longest silence before systemd takes us for dead; undefined where no watchdog watches us. */
+  /** Longest silence before the watchdog restarts the service; undefined without a watchdog. */
   readonly watchdogMs: Milliseconds | undefined;
-  /** The variables as they came, for a successor in the same pid. */
+  /** The variables as they came, for the next program in the same process. */
   readonly variables: Readonly<Record<string, string>>;
 }
 
@@ -17,7 +17,7 @@ const VARIABLES = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'] as const;
  * environment (`clear_env = no`) could speak to systemd in its name.
  *
  * @param environment usually process.env
- * @param pid of this process; a watchdog that is meant for another one is none
+ * @param pid of this process; a watchdog for another pid is ignored
  * @returns undefined where systemd does not listen
  */
 export function takeNotifyEnvironment(
@@ -31,7 +31,7 @@ export function takeNotifyEnvironment(
     delete environment[name];
   }
   const socket = variables.NOTIFY_SOCKET;
-  // Other kinds of address (vsock:) are for virtual machines.
+  // Other addresses (vsock:) are for virtual machines.
   if (socket === undefined || !/^[/@]./.test(socket)) return undefined;
   const isOurs = variables.WATCHDOG_PID === undefined || Number(variables.WATCHDOG_PID) === pid;
   return { socket, watchdogMs: isOurs ? watchdogMs(variables.WATCHDOG_USEC) : undefined, variables };

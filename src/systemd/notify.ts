@@ -5,15 +5,15 @@ import type { Pid } from '../units.js';
 
 /** What systemd is told; each field is one line of the datagram. See sd_notify(3). */
 export interface Notification {
-  /** The service serves; also the end of a reload. */
+  /** READY=1: the service serves. Also the end of a reload. */
   readonly ready?: true;
   /** A reload begins now, at this reading of CLOCK_MONOTONIC; systemd wants both in one datagram. */
   readonly reloadingSinceUs?: number;
   readonly stopping?: true;
-  /** For people, shown by `systemctl status`. */
+  /** Shown by `systemctl status`. */
   readonly status?: string;
   readonly mainPid?: Pid;
-  /** Sign of life, where a watchdog is set. */
+  /** WATCHDOG=1: a sign of life for the watchdog. */
   readonly watchdog?: true;
 }
 
@@ -31,11 +31,10 @@ export function encodeNotification(notification: Notification): string {
 }
 
 /**
- * Sends it to $NOTIFY_SOCKET. Never waits and never throws: that the supervisor cannot be told is no reason to serve
- * worse.
+ * Sends a notification to $NOTIFY_SOCKET. Never waits and never throws: the service goes on if systemd cannot be told.
  *
  * @param socket path, or `@name` for an abstract socket
- * @returns why it did not arrive; undefined if it did
+ * @returns why it could not be sent; undefined if it was
  */
 export function notify(socket: string, notification: Notification): SystemError | undefined {
   try {
@@ -46,7 +45,7 @@ export function notify(socket: string, notification: Notification): SystemError 
   }
 }
 
-/** A line break in a status (the name of a pool may hold anything) would start a field of its own. */
+/** A line break in a status would start another field; the name of a pool may hold one. */
 function onOneLine(text: string): string {
   return text.replaceAll(/[\r\n\0]+/g, ' ');
 }

@@ -5,10 +5,10 @@ import { type Notification, notify } from './notify.js';
 import type { NotifyEnvironment } from './notify-environment.js';
 import { loadStatus, READY_STATUS, type ServiceLoad } from './status-text.js';
 
-/** Node makes a longer one fire at once. */
+/** Node lets a longer timer fire at once. */
 const LONGEST_TIMER_MS: Milliseconds = 2 ** 31 - 1;
 
-/** `systemd_interval`, and whether the file sets it: only then is it worth a warning that a watchdog overrides it. */
+/** `systemd_interval`, and whether the file sets it: only then a warning tells that a watchdog overrides it. */
 export interface IntervalSetting {
   /** 0 is off. */
   readonly intervalS: Seconds;
@@ -16,20 +16,20 @@ export interface IntervalSetting {
 }
 
 export interface SystemdServiceOptions extends IntervalSetting {
-  /** From {@link takeNotifyEnvironment}; undefined makes an object that does nothing. */
+  /** From {@link takeNotifyEnvironment}; with undefined, the object does nothing. */
   readonly environment: NotifyEnvironment | undefined;
-  /** Asked once an interval; should cost little. */
+  /** Called once an interval; should cost little. */
   readonly load: () => ServiceLoad;
   readonly log: Logger;
   /** Default: this process. */
   readonly pid?: Pid;
-  /** Monotonic. Default: performance.now. */
+  /** A monotonic clock. Default: performance.now. */
   readonly nowMs?: () => Milliseconds;
 }
 
 /**
- * What systemd knows of the service: php-fpm's messages, and those of `Type=notify-reload`. Where systemd does not
- * listen nothing is sent, logged or timed. Whatever cannot be sent is logged once and the service goes on.
+ * Notifies systemd: php-fpm's messages, and those of `Type=notify-reload`. If systemd does not listen, nothing is sent,
+ * logged or timed. A failure to send is logged once, and the service goes on.
  */
 export class SystemdService {
   readonly #options: SystemdServiceOptions;
@@ -48,7 +48,7 @@ export class SystemdService {
     this.#shownAtMs = this.#nowMs();
   }
 
-  /** The service serves: for the first time, or again after {@link reloading}, whether or not that came to anything. */
+  /** The service serves: for the first time, or again after {@link reloading}, whether the reload succeeded or not. */
   ready(status = READY_STATUS): void {
     if (this.#options.environment === undefined) return;
     const mainPid = this.#options.pid ?? process.pid;
@@ -64,7 +64,7 @@ export class SystemdService {
     this.#send({ reloadingSinceUs: monotonicClockUs(), ...(status === undefined ? {} : { status }) });
   }
 
-  /** The way down; it may take a while. */
+  /** The service stops, which may take some time. */
   stopping(status?: string): void {
     this.#send({ stopping: true, ...(status === undefined ? {} : { status }) });
   }
@@ -73,7 +73,7 @@ export class SystemdService {
     this.#send({ status: text });
   }
 
-  /** After a reload that may have changed `systemd_interval`. */
+  /** Takes `systemd_interval` after a reload, which may have changed it. */
   configure(interval: IntervalSetting): void {
     const { intervalS, isSet } = this.#interval;
     if (interval.intervalS === intervalS && interval.isSet === isSet) return;
@@ -81,7 +81,7 @@ export class SystemdService {
     if (this.#isBeating) this.#startTimer();
   }
 
-  /** Ends the reports, as the last thing before the end or an exec. */
+  /** Ends the reports; to be called last, before the process exits or replaces its program. */
   close(): void {
     clearInterval(this.#timer);
     this.#isBeating = false;
@@ -92,7 +92,7 @@ export class SystemdService {
     const { environment, log } = this.#options;
     const { intervalS, isSet } = this.#interval;
     clearInterval(this.#timer);
-    // Half of what the watchdog bears. php-fpm heeds one of more than two seconds only, and is killed by others.
+    // Half of the watchdog's time. php-fpm ignores a watchdog of two seconds or less, which then kills it.
     const watchdogMs = Math.floor((environment?.watchdogMs ?? 0) / 2);
     if (watchdogMs > 0) {
       if (isSet && intervalS > 0) log.warning('systemd_interval option ignored');
@@ -110,7 +110,7 @@ export class SystemdService {
     this.#timer.unref();
   }
 
-  /** Without READY=1, which php-fpm repeats here: in the middle of a reload it would be taken for the end of it. */
+  /** Sends a report without READY=1, which php-fpm repeats here: during a reload systemd would take it for its end. */
   #beat(hasWatchdog: boolean): void {
     const load = this.#options.load();
     const nowMs = this.#nowMs();
@@ -120,7 +120,7 @@ export class SystemdService {
     this.#send({ status, ...(hasWatchdog ? { watchdog: true } : {}) });
   }
 
-  /** Lost or not, the next one is worth trying. @returns whether it was sent */
+  /** @returns whether it was sent; after a failure the next one is tried all the same */
   #send(notification: Notification, what: 'start' | 'status' = 'status'): boolean {
     const { environment, log } = this.#options;
     if (environment === undefined) return false;

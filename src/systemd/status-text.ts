@@ -1,10 +1,10 @@
 import type { Count, Milliseconds } from '../units.js';
 
-/** All pools together, at one moment. */
+/** Sums over all pools at one moment. */
 export interface ServiceLoad {
   readonly active: Count;
   readonly idle: Count;
-  /** Requests begun, ever. */
+  /** Requests begun since the start. */
   readonly requests: bigint;
   readonly slow: bigint;
 }
@@ -20,8 +20,9 @@ export const READY_STATUS = 'Ready to handle connections';
  */
 export function loadStatus(load: ServiceLoad, before: bigint, elapsedMs: Milliseconds): string {
   const { active, idle, requests, slow } = load;
-  // Fewer than before: a generation has gone, and what was counted there with it.
+  // Fewer than before: a generation has ended, and its counts with it.
   const handled = requests > before ? Number(requests - before) : 0;
   const perSecond = elapsedMs > 0 ? (handled * 1000) / elapsedMs : 0;
-  return `Processes active: ${active}, idle: ${idle}, Requests: ${requests}, slow: ${slow}, Traffic: ${perSecond.toFixed(2)}req/sec`;
+  const traffic = `${perSecond.toFixed(2)}req/sec`;
+  return `Processes active: ${active}, idle: ${idle}, Requests: ${requests}, slow: ${slow}, Traffic: ${traffic}`;
 }

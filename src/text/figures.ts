@@ -1,17 +1,17 @@
 import type { Bytes, Count, Milliseconds, Seconds } from '../units.js';
 
-// Figures in few characters, of a width that is known.
+// Numbers as short texts of a bounded width.
 
 const UNKNOWN = '-';
 
-/** Exactly that wide; what does not fit ends in `~`. */
+/** The text padded or cut to `width`; one that is cut ends in `~`. */
 export function fitted(text: string, width: Count, side: 'left' | 'right' = 'left'): string {
   const cells =
     text.length > width ? `${text.slice(0, Math.max(0, width - 1))}${width > 0 ? '~' : ''}` : text;
   return side === 'left' ? cells.padEnd(width) : cells.padStart(width);
 }
 
-/** `950`, `12.3k`, `4.5M`: at most six characters. */
+/** `950`, `12k`, `4.5M`: at most six characters. */
 export function countText(count: Count | undefined): string {
   if (count === undefined || !Number.isFinite(count)) return UNKNOWN;
   return scaled(Math.max(0, count), 1000, ['', 'k', 'M', 'G', 'T', 'P']);
@@ -23,7 +23,7 @@ export function rateText(perS: number | undefined): string {
   return perS > 0 && perS < 100 ? perS.toFixed(1) : countText(Math.round(perS));
 }
 
-/** `24M`, `1.2G`: of powers of 1024. */
+/** `24M`, `1.2G`: in powers of 1024. */
 export function bytesText(bytes: Bytes | undefined): string {
   if (bytes === undefined || !Number.isFinite(bytes)) return UNKNOWN;
   return scaled(Math.max(0, bytes), 1024, ['B', 'K', 'M', 'G', 'T', 'P']);
@@ -55,7 +55,7 @@ export function ageText(seconds: Seconds): string {
   return `${Math.min(Math.floor(whole / 86_400), 99_999)}d`;
 }
 
-/** Three digits at least, a decimal where there is one digit in front of it. */
+/** In the largest unit of which it is 1 or more; with a decimal below 10. */
 function scaled(value: number, step: number, units: readonly string[]): string {
   let [rest, unit] = [value, 0];
   while (Math.round(rest) >= step && unit < units.length - 1) {
@@ -66,7 +66,7 @@ function scaled(value: number, step: number, units: readonly string[]): string {
   return `${digits}${units[unit]}`;
 }
 
-/** `12.3M`: in powers of 1024, always with a decimal, so that two of them compare. */
+/** `12.3M`: always in the same unit and with a decimal, so that two such texts compare. */
 export function mebibytesText(bytes: Bytes): string {
   return `${(bytes / 1024 ** 2).toFixed(1)}M`;
 }

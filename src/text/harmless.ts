@@ -8,7 +8,7 @@
 //   escapedControls  the access log, syslog                   ASCII controls become `\x1b`
 //   escapedLine      a line of the development server         controls of Unicode but the tab become `\x1b`
 //   escapedBytes     a backtrace                              as lineText, but `\x1b`; so is what is no UTF-8
-//   terminalText     what a command prints                    controls, and what turns the direction of writing, become `?`
+//   terminalText     what a command prints                    controls and marks of writing direction become `?`
 //   cellText         a cell of `tsfpm top`                    all that is not one cell wide becomes `?`
 //
 // Values without control bytes and in good UTF-8 come out of the first five as php-fpm 8.2.36 writes them.
@@ -16,7 +16,7 @@
 const REPLACEMENT = '\ufffd';
 const REPLACEMENT_BYTES = Buffer.from(REPLACEMENT);
 
-/** C0, DEL, C1 and the two Unicode line ends: all that some reader takes for the end of a line or for a command. */
+/** C0, DEL, C1 and the two Unicode line ends: all that any program takes for the end of a line or for a command. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
 const LINE_BREAKERS = /[\0-\x1f\x7f-\x9f\u2028\u2029]/g;
 /** What HTML and XML 1.0 forbid, escaped or not. Tab, LF and CR are allowed there and cannot forge markup. */
@@ -39,16 +39,16 @@ const PLAIN_LABEL = /^[\w .:-]*$/;
 const BEYOND_ASCII_OR_SLASH = /[/\u0080-\uffff]/g;
 
 /**
- * For a text page, where php-fpm writes the bytes raw and a URI with a line feed forges lines: anything that could
- * end a line or drive a terminal, and each byte that is no UTF-8, becomes U+FFFD.
+ * For a line of a text page or a log: anything that could end a line or drive a terminal, and each byte that is no
+ * UTF-8, becomes U+FFFD. php-fpm writes the bytes raw, and a URI with a line feed forges lines.
  */
 export function lineText(value: string | Buffer): string {
   return decoded(value).replace(LINE_BREAKERS, REPLACEMENT);
 }
 
 /**
- * For element content and double-quoted attributes. Bytes that are no UTF-8 become U+FFFD; php-fpm then shows nothing at
- * all, which lets a client hide its URI.
+ * For element content and double-quoted attributes. Bytes that are no UTF-8 become U+FFFD; php-fpm then shows nothing
+ * at all, which lets a client hide its URI.
  */
 export function markupText(value: string | Buffer): string {
   return decoded(value)
@@ -76,8 +76,8 @@ export function metricText(text: string): string {
 
 /**
  * ASCII controls as `\x0a`; everything else, quotes included, is as it came. For the access log, whose text is Latin-1:
- * there the bytes of C1 are parts of UTF-8 letters. php-fpm writes them raw, and a line feed in a URI forges a line.
- * For syslog too, where php.ini's `syslog.filter = no-ctrl` is the same rule.
+ * there the bytes of C1 are parts of UTF-8 letters. php-fpm writes controls raw, and a line feed in a URI forges a
+ * line. Also for syslog, where php.ini's `syslog.filter = no-ctrl` is the same rule.
  */
 export function escapedControls(text: string): string {
   // Asked for each value of each request: nearly all of them have nothing to escape.
@@ -89,7 +89,9 @@ export function escapedLine(text: string): string {
   return text.replace(CONTROLS_BUT_TAB, escapedCharacter);
 }
 
-/** Whatever ends a line or drives a terminal, byte by byte as `\x1b`; where it is no UTF-8, all that is not ASCII too. */
+/**
+ * Whatever ends a line or drives a terminal, byte by byte as `\x1b`; where it is no UTF-8, all that is not ASCII too.
+ */
 export function escapedBytes(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   const isUtf8 = Buffer.from(text).equals(bytes);
@@ -104,7 +106,7 @@ export function terminalText(text: string): string {
   return text.replaceAll(CONTROLS_AND_FORMATS, '?');
 }
 
-/** As wide as it has characters, in every terminal. */
+/** For a cell of a table: every character of the result takes one cell, in every terminal. */
 export function cellText(text: string): string {
   return text.replaceAll(UNKNOWN_WIDTH, '?');
 }

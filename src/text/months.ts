@@ -1,4 +1,4 @@
-/** In the C locale. */
+/** Names of the months in the C locale. */
 export const MONTHS: readonly string[] = [
   'January',
   'February',

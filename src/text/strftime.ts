@@ -4,7 +4,7 @@ import { MONTHS, SHORT_MONTHS } from './months.js';
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const DAY_MS = 86_400_000;
-/** php-fpm's buffer: a longer text is none at all. */
+/** php-fpm's buffer: a longer text is shown as an empty one. */
 const LONGEST_TEXT = 127;
 
 const pad = (value: number, width = 2, fill = '0') => String(value).padStart(width, fill);
@@ -87,13 +87,13 @@ function convert(format: string, date: Date): string {
   return format.replace(CONVERSION, (whole, letter: string) => CONVERSIONS[letter]?.(date) ?? whole);
 }
 
-/** @returns empty for a text of more than 127 characters, as php-fpm */
+/** @returns an empty text if it would have more than 127 characters, as in php-fpm */
 export function strftime(format: string, date: Date): string {
   const text = convert(format, date);
   return text.length > LONGEST_TEXT ? '' : text;
 }
 
-/** The same for one format again and again: it is made once for each second. */
+/** {@link strftime} for one format and many times: the text is made once for each second. */
 export function secondwise(format: string): (epochUs: number) => string {
   let last = Number.NaN;
   let text = '';

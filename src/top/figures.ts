@@ -3,9 +3,9 @@ import type { LivePool, LiveWorker } from '../status/live.js';
 import { type Buckets, bucketsSince, quantileS } from '../status/quantile.js';
 import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
 
-/** What the machine says of a process. */
+/** What the kernel says of a process. */
 export interface Usage {
-  /** 100 is one core; over the time since the last look. */
+  /** 100 is one core; since the last reading. */
   readonly cpuPercent?: number | undefined;
   readonly privateBytes?: Bytes | undefined;
 }
@@ -15,7 +15,7 @@ export interface Latency {
   readonly p99Ms: Milliseconds | undefined;
 }
 
-/** Where something is not known it is undefined: rates need two looks. */
+/** What is not known is undefined: rates need two readings. */
 export interface PoolFigures extends Latency {
   readonly pool: LivePool;
   readonly requestsPerS: number | undefined;
@@ -41,9 +41,10 @@ export interface Figures extends Latency {
 }
 
 /**
- * What two looks at a master tell together.
+ * The figures from two readings of a master.
  *
- * @param before undefined at the first look: then latencies are those since the start of each pool, and rates unknown
+ * @param before undefined at the first reading: then latencies are those since the start of each pool, and rates
+ *   unknown
  */
 export function figuresOf(
   now: ControlLive,
@@ -91,7 +92,7 @@ function poolFigures(
   };
 }
 
-/** A reload begins to count anew. */
+/** False after a reload, which begins to count anew. */
 function isContinued(pool: LivePool, before: LivePool | undefined): before is LivePool {
   return before !== undefined && before.startEpochS === pool.startEpochS && before.requests <= pool.requests;
 }
@@ -118,7 +119,7 @@ function latencyOf(buckets: Buckets | undefined): Latency {
   return { p50Ms: ms(0.5), p99Ms: ms(0.99) };
 }
 
-/** Of what is known; undefined where nothing is. */
+/** The sum of the known values; undefined if there is none. */
 function sumOf<Item>(
   items: readonly Item[],
   figureOf: (item: Item) => number | undefined,

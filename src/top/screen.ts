@@ -4,7 +4,7 @@ import type { Count } from '../units.js';
 import type { Figures, PoolFigures, WorkerFigures } from './figures.js';
 import { type SortKey, shownWorkers, type View } from './view.js';
 
-/** How a piece of a line looks where there are colours; what it says it says without, too. */
+/** How a piece of a line is shown where there are colours. Its text must be enough without. */
 export type Look = 'plain' | 'head' | 'faint' | 'good' | 'warning' | 'alarm' | 'chosen';
 
 export interface Span {
@@ -16,7 +16,7 @@ export type Line = readonly Span[];
 
 export interface ScreenSize {
   readonly columns: Count;
-  /** undefined is endless: for pipes. */
+  /** undefined for no limit, as in a pipe. */
   readonly rows: Count | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface ScreenInput {
   readonly figures: Figures;
   readonly view: View;
   readonly size: ScreenSize;
-  /** Instead of how it stands with the master: that it cannot be asked, and why. */
+  /** Why the master cannot be asked; shown in place of its state. */
   readonly trouble?: string | undefined;
   /** The local time of day, `22:14:03`. */
   readonly clock: string;
@@ -32,16 +32,16 @@ export interface ScreenInput {
 
 export interface Screen {
   readonly lines: readonly Line[];
-  /** Workers that there is room for. */
+  /** How many workers there is room for. */
   readonly page: Count;
-  /** What of the view's scrolling was possible. */
+  /** How far the view could be scrolled. */
   readonly scrolled: Count;
 }
 
 const NARROWEST: Count = 20;
 const HEAD_ROWS: Count = 3;
 
-/** Lines that fit the screen exactly; never longer than it is wide. */
+/** As many lines as the screen has rows, none wider than its columns. */
 export function screenOf(input: ScreenInput): Screen {
   const columns = Math.max(NARROWEST, input.size.columns);
   const { rows } = input.size;
@@ -140,7 +140,7 @@ interface Column<Row> {
   readonly side: 'left' | 'right';
   readonly text: (row: Row) => string;
   readonly look?: (row: Row) => Look;
-  /** Takes what room is left. */
+  /** The column takes the room that is left. */
   readonly isFlexible?: true;
   readonly sort?: SortKey;
 }
@@ -239,7 +239,7 @@ function requestText({ method, uri, script }: WorkerFigures['worker']): string {
 function poolTable({ figures, view }: ScreenInput, columns: Count, most: Count | undefined): Line[] {
   const all = figures.pools.filter(({ pool }) => view.pool === undefined || pool.name === view.pool);
   const room = most === undefined ? all.length : most - 1;
-  // Where not all have room, those where something happens.
+  // If there is no room for all pools, those with activity are shown.
   const chosen =
     all.length <= room
       ? all

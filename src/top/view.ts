@@ -5,11 +5,11 @@ import type { WorkerFigures } from './figures.js';
 export const SORT_KEYS = ['time', 'cpu', 'memory', 'requests', 'age', 'pid', 'pool'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
-/** What the one who looks has chosen. */
+/** What the user has chosen to see. */
 export interface View {
   readonly sort: SortKey;
   readonly isReversed: boolean;
-  /** Kept are workers of which pool, state or request hold it; any letter case. */
+  /** Only workers whose pool, state or request contains it are shown; upper and lower case are the same. */
   readonly filter: string;
   /** The filter is being typed. */
   readonly isTyping: boolean;
@@ -18,7 +18,7 @@ export interface View {
   readonly hidesIdle: boolean;
   readonly isPaused: boolean;
   readonly showsHelp: boolean;
-  /** Workers that have scrolled off the top. */
+  /** How many workers are above the first one shown. */
   readonly scrolled: Count;
   readonly intervalMs: Milliseconds;
 }
@@ -42,7 +42,7 @@ const LONGEST_FILTER: Count = 64;
 /** What a key does: another view, or the end. */
 export type KeyEffect = { readonly view: View } | 'quit' | 'suspend';
 
-/** Keys by what a terminal sends for them. A paste or a slow line may bring several at once, or half of one. */
+/** What a terminal sends for a key. A paste or a slow connection may bring several at once, or a part of one. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
 const KEYS = /\x1b\[[0-9;]*[A-Za-z~]|\x1bO[A-Z]|\x1b|[\s\S]/gu;
 
@@ -52,7 +52,9 @@ export function keysOf(text: string): string[] {
 }
 
 /**
- * @param poolNames in their order
+ * What a key does to a view.
+ *
+ * @param poolNames in the order shown
  * @param page workers that fit on the screen
  */
 export function pressed(view: View, key: string, poolNames: readonly string[], page: Count): KeyEffect {
@@ -99,7 +101,7 @@ export function pressed(view: View, key: string, poolNames: readonly string[], p
   }
 }
 
-/** Those of `top`, where it has one. */
+/** The keys of top(1), for the orders that it has too. */
 const SORT_LETTERS: Readonly<Record<string, SortKey>> = {
   P: 'cpu',
   M: 'memory',
@@ -166,7 +168,7 @@ const down =
   (a, b) =>
     (figureOf(b) ?? -1) - (figureOf(a) ?? -1);
 
-/** The largest first, but for pids and names. Requests that run come before those that have ended. */
+/** Largest first, but for pids and names. Running requests come before ended ones. */
 const ORDERS: Readonly<Record<SortKey, Order>> = {
   time: (a, b) =>
     Number(a.worker.state === 'Idle') - Number(b.worker.state === 'Idle') ||
