@@ -1,6 +1,7 @@
-import type { Generation, KnownWorker } from '../pool/generation.js';
+import type { Generation } from '../pool/generation.js';
 import { addDurations, larger } from '../pool/history.js';
 import type { Pool } from '../pool/pool.js';
+import type { KnownWorker } from '../pool/worker-table.js';
 import { NO_REQUEST, requestFields } from '../request/fields.js';
 import { DURATION_BOUNDS_S } from '../scoreboard/layout.js';
 import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';

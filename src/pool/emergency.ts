@@ -1,7 +1,7 @@
 import type { Logger } from '../log/levels.js';
 import type { Count, Milliseconds, Seconds } from '../units.js';
 import { CrashCounter, isCrash } from './crashes.js';
-import type { EndedWorker } from './generation.js';
+import type { EndedWorker } from './worker-table.js';
 
 /** `emergency_restart_threshold` and `emergency_restart_interval`; either of them 0 is off. */
 export interface EmergencySettings {

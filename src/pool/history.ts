@@ -4,7 +4,7 @@ import { DURATION_BUCKETS } from '../scoreboard/layout.js';
 import type { Durations, Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Count, Milliseconds } from '../units.js';
 import { isCrash } from './crashes.js';
-import type { EndedWorker } from './generation.js';
+import type { EndedWorker } from './worker-table.js';
 
 const SIGNAL_NAMES = new Map(
   Object.entries(constants.signals).map(([name, number]) => [number, name.replace(/^SIG/, '')]),

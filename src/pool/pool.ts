@@ -10,7 +10,7 @@ import type { Question } from '../zygote/control-frames.js';
 import { askBuiltIn, StartLines } from '../zygote/start-lines.js';
 import { EmergencyRestart } from './emergency.js';
 import { FirstWorker } from './first-worker.js';
-import type { EndedWorker, Generation, GenerationListener, GenerationTools } from './generation.js';
+import type { Generation, GenerationListener, GenerationTools } from './generation.js';
 import type { ZygoteHandle } from './hand-over.js';
 import { PoolHistory } from './history.js';
 import { isSameForWorkers, type PoolPlan } from './plan.js';
@@ -19,6 +19,7 @@ import { Retries } from './retries.js';
 import { Scaler } from './scaler.js';
 import { type GenerationSource, PHP_CGI, prove } from './start-generation.js';
 import { endText, hasEndedAsTold, hasEndedInOrder, toldEndText, unexpectedEnd } from './worker-end.js';
+import type { EndedWorker } from './worker-table.js';
 
 /** What a pool is made of. */
 export interface PoolParts extends PoolPlan {

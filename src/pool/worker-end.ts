@@ -1,6 +1,6 @@
 import { exitText } from '../zygote/exit-text.js';
 import type { UnexpectedEnd } from './back-off.js';
-import type { EndedWorker } from './generation.js';
+import type { EndedWorker } from './worker-table.js';
 
 /** With exit code 0, as when a request limit is reached. */
 export function hasEndedInOrder({ status }: Pick<EndedWorker, 'status'>): boolean {

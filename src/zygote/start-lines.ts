@@ -21,6 +21,11 @@ const ALREADY_LOADED = [
 ];
 const NOT_FOUND = /\bUnable to load dynamic library '(?<name>[^']+)'/;
 
+/** A line that php-cgi printed while it started, as text: it writes its warnings for a browser. */
+export function startLineText(raw: string): string {
+  return raw.replace(/<br \/>|<\/?b>/g, '').trim();
+}
+
 /** What a start-up line of PHP says of an extension; undefined where it is about something else. */
 export function namedExtension(line: string): NamedExtension | undefined {
   const loaded = ALREADY_LOADED.map((pattern) => pattern.exec(line)?.groups?.name).find(Boolean);

@@ -90,7 +90,9 @@ for (const signal of ['SIGTERM', 'SIGQUIT'] as const)
       for (let i = 0; i < 4; i++)
         assert.equal(await tsfpm.get('pose.php', query(`pid=${victim.pid}`)), 'done');
       // A slot that lies is also freed and taken anew.
-      killProcess(tsfpm.workers('evil')[0] ?? 0);
+      const [first = 0] = tsfpm.workers('evil');
+      killProcess(first);
+      await until('it is gone', () => !tsfpm.workers('evil').includes(first));
       await tsfpm.untilWorkers(2, 'evil');
       await tsfpm.get('pose.php', query(`pid=${victim.pid}`));
     });

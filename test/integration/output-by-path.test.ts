@@ -52,8 +52,9 @@ test('php.ini’s error_log may be /proc/self/fd/2 or /dev/stderr', { skip: unle
     files: FILES,
   });
   tsfpm.announce(/said into stderr/);
-  for (const name of ['proc', 'dev']) await tsfpm.get('errors.php', { pool: name });
+  await tsfpm.get('errors.php', { pool: 'proc' });
   await tsfpm.expectLog(/^\[.*\] to the log of PHP\n\[.*\] PHP Warning: {2}a warning in /m);
+  await tsfpm.get('errors.php', { pool: 'dev' });
   await tsfpm.expectLog(/\[pool dev\] child [0-9]+ said into stderr: "\[.*\] to the log of PHP"\n/);
   await tsfpm.expectLog(/\[pool dev\] child [0-9]+ said into stderr: "\[.*\] PHP Warning: {2}a warning in /);
 });

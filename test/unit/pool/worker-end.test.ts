@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ExitStatus } from '../../../src/os/process.js';
-import type { EndedWorker } from '../../../src/pool/generation.js';
 import {
   endText,
   hasEndedAsTold,
@@ -9,6 +8,7 @@ import {
   toldEndText,
   unexpectedEnd,
 } from '../../../src/pool/worker-end.js';
+import type { EndedWorker } from '../../../src/pool/worker-table.js';
 
 const IN_ORDER: ExitStatus = { kind: 'exited', code: 0 };
 const FAILED: ExitStatus = { kind: 'exited', code: 70 };
