@@ -97,7 +97,7 @@ __attribute__((destructor)) static void finish(void)
 TSFPM_EXPORT pid_t setsid(void)
 {
     if (tsfpm_role == TSFPM_ROLE_STARTING) {
-        tsfpm_signals_chain(tsfpm_leave);
+        tsfpm_signals_chain();
         tsfpm_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
         tsfpm_role = TSFPM_ROLE_ARMED;
     }

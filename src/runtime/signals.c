@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include "leave.h"
 #include "libc.h"
 #include "php.h"
 
@@ -60,7 +61,6 @@ void tsfpm_signals_release(void)
 
 /* ---- a worker's handlers ---- */
 
-static void (*leave)(void);
 static void (*php_term_handler)(int), (*php_usr1_handler)(int);
 
 /* As it would without us: a script's child has no request to finish. */
@@ -80,7 +80,7 @@ static void on_leave(int signal_number)
     int saved_errno = errno;
     if (tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD) die_of(signal_number);
     if (tsfpm_role == TSFPM_ROLE_WORKER) {
-        leave();
+        tsfpm_leave();
         /* php-cgi's own handler makes its loop end. */
         void (*php_handler)(int) = signal_number == SIGUSR1 ? php_usr1_handler : php_term_handler;
         if (php_handler != NULL) php_handler(signal_number);
@@ -113,9 +113,8 @@ void tsfpm_signals_survive(void)
     tsfpm_signals_release();
 }
 
-void tsfpm_signals_chain(void (*leave_worker)(void))
+void tsfpm_signals_chain(void)
 {
-    leave = leave_worker;
     chain(SIGTERM, on_leave, &php_term_handler);
     chain(SIGUSR1, on_leave, &php_usr1_handler);
     chain(SIGQUIT, on_leave, NULL); /* php-fpm's workers finish their request on QUIT; php-cgi has no handler */

@@ -16,12 +16,7 @@ void tsfpm_signals_release(void); /* back to the mask from before that. Async-si
  */
 void tsfpm_signals_survive(void);
 
-/*
- * In the zygote, before php-cgi keeps its own handlers for the workers. `leave` is called in a worker that is told to end
- * after what it has in hand; only async-signal-safe calls.
- */
-void tsfpm_signals_chain(void (*leave)(void));
-
+void tsfpm_signals_chain(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
 void tsfpm_signals_hold_all(sigset_t *held); /* in the zygote, for good: all but faults */
 
 /*
