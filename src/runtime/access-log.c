@@ -1,7 +1,7 @@
 /*
- * The worker's side of the access log: notes of each request what access.format needs, no more, and puts it into the
- * worker's ring when the request ends. See log-ring.h. The params are noted at the start, where PHP has them all and the
- * script has touched nothing; status and headers at the end.
+ * The worker's side of the access log: collects of each request what access.format needs, no more, and puts it into the
+ * worker's ring (log-ring.h) when the request ends. The params are copied at its start, when PHP has all of them and
+ * the script has changed none; status and headers at its end.
  */
 #define _GNU_SOURCE
 #include "access-log.h"
@@ -39,15 +39,16 @@ static struct tsfpm_log_board *board;
 static struct tsfpm_log_index *own_index; /* NULL outside a worker that logs */
 static uint8_t *ring;
 static uint64_t ring_size, slot_count;
-static uint64_t head, tail; /* never read back from where others could write them, but for the master's */
+/* Copies: any worker of the pool can write to the shared ones. The shared `tail`, which the master moves, is read. */
+static uint64_t head, tail;
 
 static union {
     struct tsfpm_log_record head;
     uint8_t bytes[TSFPM_LOG_RECORD_MAX];
 } record; /* of the present request */
-static size_t record_length; /* 0: none is under way */
+static size_t record_length; /* 0: no request is in hand */
 static uint32_t sent_status; /* 0: no headers were sent yet */
-static bool is_page;         /* which PHP does not see */
+static bool is_page;         /* the request is for a page of the master's: PHP does not see it */
 static char page_head[512];  /* of its answer */
 static size_t page_head_length;
 
@@ -231,7 +232,10 @@ void tsfpm_access_log_request_starts(void)
     }
 }
 
-/* The value of a header in the answer's first piece, which the master makes: lines of "Name: value", then an empty one. */
+/*
+ * The value of a header in the first piece of the answer, which the master makes: lines of "Name: value", then an empty
+ * one.
+ */
 static const char *page_header(const char *name, size_t *value_length)
 {
     size_t name_length = strlen(name);
@@ -305,8 +309,8 @@ static const struct sapi_headers *known_headers(void)
 
 /* ---- the ring ---- */
 
-/* The master's word, if it is whole and can be true. */
-static void look_at_tail(void)
+/* The master's tail, where it was read whole and is possible. */
+static void read_tail(void)
 {
     uint64_t seen = __atomic_load_n(&own_index->tail, __ATOMIC_ACQUIRE);
     if (seen == ~__atomic_load_n(&own_index->tail_check, __ATOMIC_ACQUIRE) && seen >= tail && seen <= head) tail = seen;
@@ -320,10 +324,10 @@ static void put(const void *bytes, size_t length)
 static bool put_record(uint32_t size)
 {
     uint64_t filler = 0, left = ring_size - head % ring_size;
-    look_at_tail();
+    read_tail();
     /*
-     * With nothing to be read, back to the pages that are in use anyway. Not before half of the ring is behind: what is
-     * skipped is taken until the master has looked again, and there has to be room for a burst until then.
+     * The ring is empty: begin at its start again, whose pages are in use anyway. Not before half of the ring has been
+     * used: what is skipped counts as taken until the master reads again, and a burst needs room until then.
      */
     if (size > left || (tail == head && left <= ring_size / 2)) filler = left;
     if (ring_size - (head - tail) < filler + size) return false;
@@ -345,7 +349,7 @@ static bool put_record(uint32_t size)
 
 static void wake_master(void)
 {
-    /* Between the record and the look at the flag: the master lowers it first and looks for records then. */
+    /* Between writing the record and reading the flag: the master clears the flag first, and then looks for records. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (__atomic_load_n(&board->pending, __ATOMIC_RELAXED) == 0 &&
         __atomic_exchange_n(&board->pending, 1, __ATOMIC_SEQ_CST) == 0)

@@ -10,7 +10,7 @@
 /* Zygote: one TSFPM_SETTING_LOG_FIELD; false where it is malformed. */
 bool tsfpm_access_log_add_field(const uint8_t *setting, size_t length);
 void tsfpm_access_log_clear(uint32_t slot);  /* before a fork: an empty ring for the next worker */
-bool tsfpm_access_log_is_pending(void);      /* a worker has something, or says so */
+bool tsfpm_access_log_is_pending(void);      /* a worker says that its ring holds something */
 void tsfpm_access_log_prepare(void);         /* once PHP is there */
 
 /* Worker. */

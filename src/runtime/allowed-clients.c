@@ -56,7 +56,7 @@ void tsfpm_allowed_clients_tell_mistakes(void)
 {
     for (size_t i = 0; i < mistake_count; i++)
         dprintf(STDERR_FILENO, "ERROR: Wrong IP address '%s' in listen.allowed_clients\n", mistakes[i]);
-    /* Then nobody is allowed: a mistake must not open the pool to everybody. */
+    /* Nobody is allowed in that case: a mistake must not open the pool to everybody. */
     if (is_restricted && allowed_count == 0) dprintf(STDERR_FILENO, "ERROR: There are no allowed addresses\n");
 }
 

@@ -29,7 +29,7 @@ void tsfpm_ask_end(void)
 void tsfpm_ask_tell(enum tsfpm_question_kind what)
 {
     struct tsfpm_question question = {.kind = (uint8_t)what};
-    /* A full channel means that the zygote has not listened to the last ones yet: it will look for itself. */
+    /* A full channel means that the zygote has yet to read earlier packets, and is about to look anyway. */
     send(channel, &question, sizeof question, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

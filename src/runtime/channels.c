@@ -32,8 +32,8 @@ static struct channel {
     size_t answer_length, answer_sent;
 } *channels;
 
-static bool is_log_told; /* the master has not read the rings of finished requests since */
-static bool is_armed; /* the master has not been told since it asked to be */
+static bool is_log_told; /* the master was told of finished requests, and has not said LOGS_READ since */
+static bool is_armed;    /* the master has sent ARM, and was not told since */
 
 int tsfpm_channels_prepare(uint32_t slot_count)
 {
@@ -85,7 +85,7 @@ void tsfpm_channel_close(uint32_t slot)
     forget_answer(channel);
 }
 
-/* Tells the master that too few workers are idle, if it waits to be told. */
+/* Tells the master that too few workers are idle, once after each ARM. */
 static void tell_taken(void)
 {
     if (!is_armed) return;
@@ -98,11 +98,11 @@ void tsfpm_channels_arm(uint32_t idle_wanted)
 {
     is_armed = idle_wanted != 0;
     __atomic_store_n(&tsfpm_scoreboard->armed, idle_wanted, __ATOMIC_SEQ_CST);
-    /* It may have been so already: whoever took the last one then found the flag down. */
+    /* So few may be idle already: the worker that was the last one then found `armed` at 0, and told nobody. */
     if (__atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_SEQ_CST) < (int64_t)idle_wanted) tell_taken();
 }
 
-/* The rings hold finished requests; once, until the master says that it has read them. */
+/* Tells the master that the rings hold finished requests, once after each LOGS_READ. */
 static void tell_logged(void)
 {
     if (is_log_told) return;
@@ -113,7 +113,7 @@ static void tell_logged(void)
 void tsfpm_channels_logs_read(void)
 {
     is_log_told = false;
-    /* A worker may have told while the master's word was on its way. */
+    /* A worker may have told of one while LOGS_READ was on its way. */
     if (tsfpm_access_log_is_pending()) tell_logged();
 }
 
@@ -135,7 +135,7 @@ static void send_answer(uint32_t slot)
                 tsfpm_events_watch(channel->fd, TSFPM_SOURCE_CHANNEL, slot, true);
                 return;
             }
-            break; /* the worker has closed its end: SIGCHLD follows, or it is up to something */
+            break; /* the worker has closed its end: SIGCHLD follows, or it is hostile */
         }
         channel->answer_sent += step;
         if (part.is_last) break;
@@ -186,7 +186,7 @@ static void on_packet(uint32_t slot, const uint8_t *packet, size_t length)
 void tsfpm_channel_event(uint32_t slot)
 {
     struct channel *channel = &channels[slot];
-    if (channel->fd < 0) return; /* closed by an event of the same round */
+    if (channel->fd < 0) return; /* closed by an earlier event of this round */
     if (channel->answer != NULL) send_answer(slot);
     for (int i = 0; i < PACKETS_AT_ONCE && channel->fd >= 0; i++) {
         uint8_t packet[TSFPM_QUESTION_MAX];
@@ -194,7 +194,7 @@ void tsfpm_channel_event(uint32_t slot)
         if (length > 0) {
             on_packet(slot, packet, (size_t)length);
         } else {
-            /* Its end is closed though it may live on: nothing more comes, and an open end would wake us for ever. */
+            /* The worker's end is closed, though it may live on. To keep ours would mean an event at once, for ever. */
             if (length == 0 || (errno != EAGAIN && errno != EINTR)) tsfpm_channel_close(slot);
             return;
         }

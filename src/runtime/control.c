@@ -77,7 +77,8 @@ enum tsfpm_control_state tsfpm_control_receive(struct tsfpm_frame *frame, const 
             if (command == NULL) tsfpm_die("no memory for a command of %zu bytes", wanted);
             command_capacity = wanted;
         }
-        ssize_t length = tsfpm_libc()->recv(control_fd, command + command_length, wanted - command_length, MSG_DONTWAIT);
+        uint8_t *rest = command + command_length;
+        ssize_t length = tsfpm_libc()->recv(control_fd, rest, wanted - command_length, MSG_DONTWAIT);
         if (length > 0) {
             command_length += (size_t)length;
         } else if (length == 0 || (errno != EINTR && errno != EAGAIN)) {

@@ -2,8 +2,8 @@
  * The control channel between the master and one zygote: a stream socket that carries frames, both ways.
  *
  * Only the zygote, which the master started and which keeps the master's rights, holds the other end; workers close it
- * before they give up any right. So the zygote alone speaks of forks and deaths, and says from which worker's pipe a
- * piece of output came. src/zygote/control-frames.ts is the same in TypeScript; a test compares both.
+ * before they give up any right. So only the zygote reports forks and ends of workers, and names the worker that a
+ * piece of output came from. src/zygote/control-frames.ts is the same in TypeScript; a test compares both.
  */
 #ifndef TSFPM_CONTROL_H
 #define TSFPM_CONTROL_H
@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define TSFPM_CONTROL_VERSION 2u
-#define TSFPM_FRAME_PAYLOAD_MAX 8388608u /* a CONFIGURE with time zones and a large environment; others are far smaller */
+#define TSFPM_FRAME_PAYLOAD_MAX 8388608u /* a CONFIGURE with time zones and a large environment needs most */
 #define TSFPM_READY_MAX 8192u
 #define TSFPM_OUTPUT_CHUNK 8192u         /* most bytes of worker output in one frame */
 
@@ -29,40 +29,43 @@ static_assert(sizeof(struct tsfpm_frame) == 16, "layout");
 
 enum tsfpm_frame_type {
     /* zygote to master */
-    /* The zygote waits for commands. Payload: one byte, expose_php; PHP's version, NUL, its ini file, NUL, and the ini */
-    /* files of its scanned folder, separated by commas and newlines */
+    /*
+     * The zygote waits for commands. Payload: one byte, expose_php; PHP's version, NUL, its ini file, NUL, and the ini
+     * files of its scanned folder, separated by commas and newlines.
+     */
     TSFPM_FRAME_READY = 1,
     TSFPM_FRAME_FORKED = 2,      /* slot, pid */
     TSFPM_FRAME_FORK_FAILED = 3, /* slot; payload: int32 errno */
-    TSFPM_FRAME_EXITED = 4,      /* slot, pid; payload: int32 wait status, uint32 requests begun. Its output came before */
+    TSFPM_FRAME_EXITED = 4,      /* slot, pid; payload: int32 wait status, uint32 requests begun. After its output */
     TSFPM_FRAME_OUTPUT = 5,      /* slot, pid; payload: one byte, the descriptor (1 or 2), then what was written */
     TSFPM_FRAME_TAKEN = 6,       /* fewer workers are idle than ARM said. At most one for each ARM */
     TSFPM_FRAME_ECHOED = 9,      /* to an ECHO */
     TSFPM_FRAME_STARTED = 8,     /* slot, pid: it has reached accept for the first time */
     TSFPM_FRAME_LOGGED = 30,     /* there is something in the rings of finished requests. Once for each LOGS_READ */
-    TSFPM_FRAME_ASKED = 7,       /* slot, pid; payload: struct tsfpm_question and what follows it, as the worker sent it */
+    TSFPM_FRAME_ASKED = 7,       /* slot, pid; payload: struct tsfpm_question and its text, as the worker sent them */
 
     /* master to zygote */
     TSFPM_FRAME_CONFIGURE = 16, /* payload: settings, see below; once, before the first FORK */
     TSFPM_FRAME_FORK = 17,      /* slot */
     TSFPM_FRAME_DRAIN = 18,     /* every worker finishes what it has in hand and ends; then the zygote ends */
     TSFPM_FRAME_RETIRE = 20,    /* slot, pid: that worker ends once it is idle */
-    TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; tell once when fewer than n workers are idle, at once if it is so */
+    TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; TAKEN is sent once when fewer than n workers are idle */
     TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, where only the master comes */
     TSFPM_FRAME_LOGS_READ = 31, /* the rings are empty, and LOGGED is wanted again */
-    TSFPM_FRAME_ECHO = 24,      /* whether the zygote still listens */
+    TSFPM_FRAME_ECHO = 24,      /* the zygote is to answer ECHOED: whether it still obeys */
     TSFPM_FRAME_ANSWER = 22,    /* slot, pid; payload: uint32 id of the question, then the answer */
 };
 
 /*
- * From the master to a worker, with the request_start_ns of a request as its value: that request is to end now, with an
- * answer; see timeout.c. A real-time signal that neither libc nor PHP has a use for: SIGRTMAX - 3.
+ * A signal from the master to a worker, whose value is the request_start_ns of a request: that request is to end now,
+ * with an answer; see timeout.c. SIGRTMAX - 3, which neither libc nor PHP uses.
  */
 #define TSFPM_TIME_OUT_SIGNAL 61
 
 /*
- * The channel between a worker and its zygote: a packet socket, whose other end the zygote knows the worker by. Hostile:
- * a worker may send anything at any time. The zygote passes on one question at a time and one TAKEN for each ARM.
+ * The channel between a worker and its zygote: a packet socket for each worker, so that the zygote knows who sends. A
+ * worker may be hostile, and send anything at any time. The zygote passes on one question at a time and one TAKEN for
+ * each ARM.
  */
 struct tsfpm_question {
     uint8_t kind;   /* enum tsfpm_question_kind */
@@ -151,9 +154,11 @@ enum tsfpm_descriptor {
     TSFPM_FD_LIBRARY = 6, /* this library; LD_PRELOAD and extension= name it through /proc/self/fd */
 };
 
-/* Set by the master for the zygote, with this value: the control version. Leaves the environment at once. */
+/*
+ * Variables that the master sets for the zygote, whose constructor removes them: the version of this protocol, and
+ * php_sapi_name, which PHP must know before it preloads a script.
+ */
 #define TSFPM_ENV_MARK "TSFPM_RUNTIME"
-/* And this with php_sapi_name, which PHP must bear before it preloads a script. Leaves at once, too. */
 #define TSFPM_ENV_SAPI_NAME "TSFPM_SAPI_NAME"
 
 /* ---- the zygote's end: control.c ---- */

@@ -22,8 +22,9 @@ int tsfpm_descriptor_move_up(int fd)
 }
 
 /*
- * Closing all descriptors from one on. Linux has a call for it since 5.9; where that is missing, or refused by a seccomp
- * filter, /proc tells which are open. Only async-signal-safe calls: children forked from programs with threads come here.
+ * Closing all descriptors from a number on: Linux has a call for it since 5.9, close_range(). Where that is missing, or a
+ * seccomp filter refuses it, /proc tells which are open. Only async-signal-safe calls: children of programs with threads
+ * come here.
  */
 
 /* getdents64(2) */
@@ -43,7 +44,7 @@ static void close_one(long fd, int first, int kept)
     if (fd >= first && fd != kept) tsfpm_libc()->close((int)fd);
 }
 
-/* The kernel lists by number, and goes on behind the last one listed: closing meanwhile makes it miss none. */
+/* The kernel lists by number, and goes on behind the last one listed: to close one meanwhile makes it miss none. */
 static bool close_listed(int first)
 {
     int folder = tsfpm_libc()->open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,6 +1,6 @@
 /*
- * What scripts see of a request's params as variables. Two things are not as php-cgi has them: getenv() without a name
- * tells of them too, as under php-fpm, and a REDIRECT_URL that was kept from php-cgi (request-head.h) has its name back.
+ * What scripts see of a request's params as variables, where php-cgi differs from php-fpm: getenv() without a name
+ * returns them too, and a REDIRECT_URL that was hidden from php-cgi (request-head.h) is there under its own name.
  */
 #define _GNU_SOURCE
 #include "environment.h"
@@ -14,7 +14,7 @@
 
 #define REDIRECT_URL "REDIRECT_URL"
 #define ORDER "variables_order"
-#define ORDER_MOST 32 /* longer ones say nothing more */
+#define ORDER_MOST 32 /* five letters mean something, so that a longer one repeats them */
 #define TYPE_IS_COUNTED 0x0000ff00u /* Zend/zend_types.h: flags beside a value's type */
 
 #define WORDS_OF_SAPI 40 /* more than sapi_module_struct has: what lies behind it stays as it is */
@@ -46,7 +46,7 @@ static void import(struct zval *array)
     php.remove(array->pointer, TSFPM_HIDDEN_REDIRECT_URL, sizeof TSFPM_HIDDEN_REDIRECT_URL - 1);
 }
 
-/* The filter extension's function puts what it is given into $_SERVER alone, wherever it was meant to go. */
+/* In place of the filter extension's function, which puts every variable into $_SERVER, whichever array asks for it. */
 static unsigned int pass(int source, const char *name, char **value, size_t length, size_t *new_length)
 {
     (void)source, (void)name, (void)value;
@@ -60,8 +60,9 @@ static void set_order(const char *order)
 }
 
 /*
- * getenv() without a name. Where variables_order has an E, php-cgi would give a copy of $_ENV: what putenv() has changed
- * since that was made would be missing, and so would HTTP_PROXY. While it does not know of the E it looks for itself.
+ * getenv() without a name. Where variables_order has an E, php-cgi would return a copy of $_ENV: what putenv() has
+ * changed since that was made would be missing, and so would HTTP_PROXY. Without the E it reads the variables
+ * themselves.
  */
 static void load(struct zval *array)
 {
@@ -79,7 +80,7 @@ static void load(struct zval *array)
     if (usual != NULL) *input_filter = usual;
 }
 
-/* Where PHP keeps its filter: the word that changes when it is given another. */
+/* Where PHP keeps its input filter: the word of sapi_module that changes when another one is registered. */
 static filter_function **find_filter(struct sapi_module *sapi)
 {
     int (*give)(filter_function *, unsigned int (*)(void));

@@ -1,7 +1,7 @@
 /*
- * fastcgi.error_header, a setting of php-fpm that php-cgi lacks: the header, usually a status line, of an answer whose
- * script has ended by a fatal error before headers were sent. php-fpm sets it behind the script; the runtime, which is not
- * called there, when the headers are about to be sent.
+ * fastcgi.error_header, a setting of php-fpm that php-cgi lacks: a header, usually a status line, for the answer of a
+ * script that a fatal error has ended before headers were sent. php-fpm sets it after the script; the runtime is not
+ * called then, and sets it when the headers are about to be sent.
  */
 #define _GNU_SOURCE
 #include "error-header.h"
@@ -58,7 +58,10 @@ void tsfpm_error_header_request_starts(void)
 
 static int on_send_headers(struct sapi_headers *headers)
 {
-    /* PHP notes first that they are sent, and refuses to set one behind that; were that note elsewhere, nothing is done. */
+    /*
+     * PHP first notes that headers are sent, and from then on refuses to set one. Where that note is not found at its
+     * place, nothing is done.
+     */
     if (*exit_status == FATAL_ERROR && tsfpm_role == TSFPM_ROLE_WORKER && sapi->headers_sent == 1) {
         const char *header = wanted_header();
         struct header_line line = {.line = header, .length = strlen(header)};
@@ -69,7 +72,7 @@ static int on_send_headers(struct sapi_headers *headers)
     return php.send_headers(headers);
 }
 
-/* The field before it holds a value that PHP tells: it is where it is taken to be. */
+/* The field before it holds a value that PHP also tells: where both agree, this PHP is laid out as expected. */
 static int *find_exit_status(const char *version)
 {
     char *globals = dlsym(RTLD_DEFAULT, "executor_globals");
@@ -99,8 +102,8 @@ void tsfpm_error_header_start(int module_number)
     *(void **)&php.ini_long = dlsym(RTLD_DEFAULT, "zend_ini_long");
     sapi = dlsym(RTLD_DEFAULT, "sapi_globals");
     struct sapi_module *module = tsfpm_sapi_module();
-    if (register_settings == NULL || php.header == NULL || php.ini_string == NULL || php.ini_long == NULL || sapi == NULL ||
-        module == NULL || module->send_headers == NULL)
+    if (register_settings == NULL || php.header == NULL || php.ini_string == NULL || php.ini_long == NULL ||
+        sapi == NULL || module == NULL || module->send_headers == NULL)
         return;
     register_settings(definitions, module_number);
     exit_status = find_exit_status(tsfpm_php_version);

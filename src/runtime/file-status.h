@@ -1,6 +1,7 @@
 /*
- * stat() and fstat() by the kernel's calls. glibc 2.33 gave those functions symbols that an older one lacks, and a php-cgi
- * of another release brings its own glibc, into which this library is loaded. On 64-bit Linux the structure is the same.
+ * stat() and fstat() by the kernel's calls. glibc 2.33 gave those functions symbols that an older one lacks, and a
+ * php-cgi of another release brings its own glibc, into which this library is loaded. On 64-bit Linux the structure is
+ * the same.
  */
 #ifndef TSFPM_FILE_STATUS_H
 #define TSFPM_FILE_STATUS_H

@@ -1,13 +1,13 @@
 /*
- * Forks that are not the zygote's own. There are two:
+ * Forks by other code than the zygote's. There are two:
  *
- *   opcache's preloading   while php-cgi starts: its child becomes opcache.preload_user and runs the script of a tenant.
+ *   opcache's preloading   while php-cgi starts: the child becomes opcache.preload_user and runs a tenant's script.
  *                          Control channel, scoreboard, listening socket and stand-in are open at that moment.
- *   a script's pcntl_fork  in a worker: its child has the client's connection in common with the worker that answers.
+ *   a script's pcntl_fork  in a worker: the child shares the client's connection with the worker that answers.
  *
- * The handler runs in each such child before fork() returns there. It is no hook of fork(): extensions that are loaded
- * with RTLD_DEEPBIND, as opcache is up to PHP 8.4, call libc's own. Programs that are started by vfork or posix_spawn
- * are not forks; our descriptors are closed for them on exec.
+ * pthread_atfork() runs the handler in each such child before fork() returns there. A hook of fork() would miss some:
+ * extensions that are loaded with RTLD_DEEPBIND, as opcache is up to PHP 8.4, call libc's own. A program that is
+ * started by vfork() or posix_spawn() does not pass here; the runtime's descriptors are closed for it on exec.
  */
 #define _GNU_SOURCE
 #include "foreign-fork.h"
@@ -28,7 +28,7 @@
 
 bool tsfpm_is_forking_worker;
 
-static void give_up_start(void)
+static void close_start_descriptors(void)
 {
     for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++) tsfpm_libc()->close(fd);
     /* Descriptor 0 is the stand-in; a child that finds it closed would get it with its next file. */
@@ -48,10 +48,10 @@ static void in_child(void)
     if (tsfpm_is_forking_worker) return;
     switch (tsfpm_role) {
     case TSFPM_ROLE_NONE:
-    case TSFPM_ROLE_SCRIPT_CHILD: return; /* has nothing */
+    case TSFPM_ROLE_SCRIPT_CHILD: return; /* has nothing of ours */
     case TSFPM_ROLE_STARTING:
     case TSFPM_ROLE_ARMED:
-        give_up_start();
+        close_start_descriptors();
         tsfpm_signals_survive(); /* one that ended opcache's child would end the start of its pool */
         tsfpm_role = TSFPM_ROLE_NONE;
         break;

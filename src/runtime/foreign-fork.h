@@ -1,4 +1,4 @@
-/* Processes that other code than the zygote's forks: what is ours is taken from them. */
+/* Processes that other code than the zygote's forks: the runtime's descriptors and memory are taken from them. */
 #ifndef TSFPM_FOREIGN_FORK_H
 #define TSFPM_FOREIGN_FORK_H
 

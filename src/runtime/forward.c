@@ -18,15 +18,23 @@
 #include "events.h"
 #include "output.h"
 
-/* What a line costs besides its bytes: the log puts some hundred in front. And what a piece costs, however short. */
+/*
+ * What a line costs besides its bytes, of which the log puts some hundred in front; and a piece, however short: bytes.
+ */
 #define LINE_COST 128
 #define PIECE_COST 128
-/* Cost in a second, for all workers of the zygote together, and what may come at once; then a pause until some is there. */
+/*
+ * The budget, for all workers of the zygote together: what is added in a second, the most that it holds, and how much
+ * of it ends a pause.
+ */
 #define RATE (8 * 1024 * 1024)
 #define MOST_AT_ONCE (512 * 1024)
 #define ENOUGH_TO_GO_ON (64 * 1024)
 
-/* For what is in the pipes of a worker that has ended: bytes, and ns. A program that it left behind may go on for ever. */
+/*
+ * How much is read, and how long, of a worker that has ended: bytes, and ns. A program that it has started may have the
+ * pipes open, and write for ever.
+ */
 #define LAST_OUTPUT_LIMIT (1024 * 1024)
 #define LAST_OUTPUT_NS 1000000000ull
 
@@ -36,7 +44,7 @@ static struct source {
     uint64_t end_ns;    /* the worker has ended then; 0: it has not */
     size_t last_output; /* bytes since */
 } *sources;
-static int pipes_epoll; /* in the zygote's own: with one call nothing of them is heard */
+static int pipes_epoll; /* a set within the zygote's: one call stops the reading of all pipes */
 static int64_t budget = MOST_AT_ONCE;
 static uint64_t budget_ns; /* as of then */
 static bool is_paused;
@@ -124,7 +132,7 @@ void tsfpm_forward_event(void)
 {
     struct epoll_event event;
     refill();
-    /* One at a time: the kernel has them take turns, and who is not served now has not lost its place. */
+    /* One at a time: the kernel returns ready pipes in turn, and one that is not read now keeps its place. */
     while (budget > 0) {
         if (epoll_wait(pipes_epoll, &event, 1, 0) <= 0) return;
         uint32_t slot = (uint32_t)event.data.u64;

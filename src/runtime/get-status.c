@@ -1,7 +1,8 @@
 /*
- * fpm_get_status(): asks the master, and builds PHP's array from its answer, which is a row of steps. A step is a letter,
- * a key with its length in one byte, and a value: l, 64-bit integer; d, double; s, string with its length in 32 bits;
- * [ and {, an array under the key or, without one, next in the present array, up to }. src/pages/answers.ts writes them.
+ * fpm_get_status(): asks the master, and builds PHP's array from its answer, which is a row of steps. A step is a
+ * letter, a key with its length in one byte, and a value: l, a 64-bit integer; d, a double; s, a string with its length
+ * in 32 bits; [ and {, an array under that key or, without a key, the next one of the present array. } ends an array.
+ * src/pages/answers.ts writes the steps.
  */
 #define _GNU_SOURCE
 #include "get-status.h"

@@ -53,13 +53,13 @@ static void enter_directories(const struct tsfpm_identity *wanted)
     const char *start = wanted->chdir;
     if (wanted->chroot != NULL) {
         if (chroot(wanted->chroot) != 0) tsfpm_worker_fails(wanted->pool, "failed to chroot(%s)", wanted->chroot);
-        /* Never left out: a working directory outside of the jail is a way out of it. */
+        /* In any case: a working directory outside of the jail is a way out of it. */
         if (start == NULL) start = "/";
     }
     if (start != NULL && chdir(start) != 0) tsfpm_worker_fails(wanted->pool, "failed to chdir(%s)", start);
 }
 
-/* Securebits that the master was started with can make the kernel leave root's capabilities to a user. */
+/* Where the master was started with certain securebits, the kernel leaves root's capabilities to a user. */
 static bool has_capabilities(const char *pool)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -81,14 +81,17 @@ static void become_user(const struct tsfpm_identity *wanted)
     if (setresuid(wanted->uid, wanted->uid, wanted->uid) != 0)
         tsfpm_worker_fails(wanted->pool, "failed to setuid(%u)", wanted->uid);
     errno = EPERM;
-    if (getresgid(&gids[0], &gids[1], &gids[2]) != 0) tsfpm_worker_fails(wanted->pool, "failed to setgid(%u)", wanted->gid);
-    if (getresuid(&uids[0], &uids[1], &uids[2]) != 0) tsfpm_worker_fails(wanted->pool, "failed to setuid(%u)", wanted->uid);
+    if (getresgid(&gids[0], &gids[1], &gids[2]) != 0)
+        tsfpm_worker_fails(wanted->pool, "failed to setgid(%u)", wanted->gid);
+    if (getresuid(&uids[0], &uids[1], &uids[2]) != 0)
+        tsfpm_worker_fails(wanted->pool, "failed to setuid(%u)", wanted->uid);
     for (int i = 0; i < 3; i++) {
         if (gids[i] != wanted->gid) tsfpm_worker_fails(wanted->pool, "failed to setgid(%u)", wanted->gid);
         if (uids[i] != wanted->uid) tsfpm_worker_fails(wanted->pool, "failed to setuid(%u)", wanted->uid);
     }
     if (wanted->uid != 0 && has_capabilities(wanted->pool))
-        tsfpm_worker_fails(wanted->pool, "failed to setuid(%u), capabilities of root remain (see the securebits of the master)",
+        tsfpm_worker_fails(wanted->pool,
+                           "failed to setuid(%u), capabilities of root remain (see the securebits of the master)",
                            wanted->uid);
 }
 
@@ -109,7 +112,7 @@ static void change_hat(const struct tsfpm_identity *wanted, int proc)
 void tsfpm_identity_take(const struct tsfpm_identity *wanted)
 {
     int proc = -1;
-    /* The zygote's own may be higher; lowering cannot fail. Unknown is 0. */
+    /* The zygote's own limit may be higher; to lower it cannot fail. 0: it is not known. */
     if (wanted->files.rlim_max > 0) setrlimit(RLIMIT_NOFILE, &wanted->files);
     limit(wanted->pool, RLIMIT_NOFILE, wanted->rlimit_files, "rlimit_files");
     limit(wanted->pool, RLIMIT_CORE, wanted->rlimit_core, "rlimit_core");
@@ -121,7 +124,7 @@ void tsfpm_identity_take(const struct tsfpm_identity *wanted)
     if (wanted->has_priority && setpriority(PRIO_PROCESS, 0, wanted->priority) != 0)
         tsfpm_worker_fails(wanted->pool, "Unable to set priority for this new process");
     if (wanted->has_uid) become_user(wanted);
-    if (wanted->dumpable && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) /* not fatal either: it has less than it asked for */
+    if (wanted->dumpable && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) /* not fatal, as under php-fpm */
         dprintf(STDERR_FILENO, "ERROR: [pool %s] failed to prctl(PR_SET_DUMPABLE): %s (%d)\n", wanted->pool,
                 strerror(errno), errno);
     if (wanted->apparmor_hat != NULL) {

@@ -1,6 +1,7 @@
 /*
- * A jail holds scripts, not a system. What PHP and libc read at their first use of it, and would miss there, the zygote
- * makes them read before: its workers inherit that with its memory. Nothing of this leaves a descriptor open.
+ * A pool's chroot holds scripts, and seldom the files that PHP and libc read when they first need them: time zones, the
+ * resolver's configuration, character sets. The zygote makes them read those before, and its workers inherit them with
+ * its memory. No descriptor stays open.
  */
 #define _GNU_SOURCE
 #include "jail.h"
@@ -43,7 +44,7 @@ static uint32_t number_at(const uint8_t *bytes, size_t index)
     return number;
 }
 
-/* An extension that brings another database knows better. */
+/* An extension that brings a database of its own, which is used then. */
 static bool has_timezonedb(void)
 {
     void *registry = dlsym(RTLD_DEFAULT, "module_registry");
@@ -53,8 +54,8 @@ static bool has_timezonedb(void)
 }
 
 /*
- * The function is PHP's own for extensions that bring a database. A PHP that has one built in keeps that, by the versions.
- * Where a PHP lacks the function, dates in its jails need the zones' files there.
+ * php_date_set_tzdb is there for extensions that bring a database. PHP keeps one that is built in, by comparing
+ * versions. Where a PHP lacks the function, its jails need the files of the time zones.
  */
 void tsfpm_jail_take_time_zones(const uint8_t *database, size_t length)
 {
@@ -91,8 +92,9 @@ static bool has_file(const char *root, const char *name)
 }
 
 /*
- * Which databases are asked (nsswitch.conf) and which servers (resolv.conf): the system's, unless the jail has files of its
- * own. libc reads the first once, and keeps it in a jail; of the second it has to be told that it must not look again.
+ * Which databases are asked (nsswitch.conf) and which servers (resolv.conf): the system's, unless the jail has files of
+ * its own. libc reads the first once, and keeps it in a jail; of the second it has to be told that it must not look
+ * again.
  */
 static void prepare_resolver(const char *root)
 {
@@ -109,7 +111,9 @@ static void prepare_resolver(const char *root)
     if (!has_file(root, "/etc/resolv.conf")) _res.options |= RES_NORELOAD;
 }
 
-/* libc loads a library for each character set; what is open here stays loaded. Others fail in a jail, as under php-fpm. */
+/*
+ * libc loads a library for each character set; what is open here stays loaded. Others fail in a jail, as under php-fpm.
+ */
 static void prepare_character_sets(void)
 {
     static const char *const names[] = {"ISO-8859-1", "ISO-8859-15", "WINDOWS-1252"};
@@ -125,10 +129,10 @@ static void prepare_character_sets(void)
 /* ---- opcache's file cache ---- */
 
 /*
- * Its files are named by PHP's build, then by the script's path. Where two roots see one cache folder, a script would run
- * that was compiled from the file of the other root; measured, where both have the same time. So a jail's build has a name
- * of its own, as long as the original and no other's. PHP uses it for nothing else once it has started. PHP 7.4 does not
- * export it.
+ * Its files are named by PHP's build, then by the script's path. Where two roots see one cache folder, a script would
+ * run that was compiled from the file of the other root; measured, where both have the same time. So a jail's build has
+ * a name of its own, as long as the original and no other's. PHP uses it for nothing else once it has started. PHP 7.4
+ * does not export it.
  */
 static void name_build_by_root(const char *root)
 {

@@ -9,7 +9,7 @@
 
 enum tsfpm_role tsfpm_role = TSFPM_ROLE_NONE;
 
-/* Resolved at the first call: other libraries' constructors may come here before ours has run. */
+/* Resolved at the first call: constructors of other libraries may call a hook before our own constructor has run. */
 const struct tsfpm_libc *tsfpm_libc(void)
 {
     static struct tsfpm_libc libc;

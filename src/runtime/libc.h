@@ -1,6 +1,6 @@
 /*
- * The floor that every file of the runtime stands on: libc's own functions behind the hooks, what this process is, and
- * how a start ends that cannot go on.
+ * What every file of the runtime needs: libc's own functions, which the hooks stand in front of; the role of this
+ * process; the end of a start that cannot go on.
  *
  * The runtime is one shared object that a stock php-cgi loads twice over: by LD_PRELOAD, so that it stands in front of
  * a few libc calls (preload.c), and as a PHP extension, so that it sees requests begin and end (module.c). It turns the
@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* For what others find by its name: libc's callers the hooks, PHP get_module(). All else is hidden. */
+/* For what is found by its name: the hooks, by whoever calls libc, and get_module(), by PHP. All else is hidden. */
 #define TSFPM_EXPORT __attribute__((visibility("default")))
 
 /*
@@ -34,7 +34,7 @@ __asm__(".symver __isoc23_strtoul, strtoul@" TSFPM_FIRST_GLIBC);
 __asm__(".symver __isoc23_sscanf, sscanf@" TSFPM_FIRST_GLIBC);
 #endif
 
-/* What this process is. Hooks act in the roles named beside them and are plain libc calls in all others. */
+/* What this process is. A hook acts in some roles and is a plain libc call in all others. */
 enum tsfpm_role {
     TSFPM_ROLE_NONE,     /* not started by tsfpm, or a program that a script started */
     TSFPM_ROLE_STARTING, /* php-cgi loads its extensions: setsid() is awaited */
@@ -60,7 +60,7 @@ struct tsfpm_libc {
 };
 const struct tsfpm_libc *tsfpm_libc(void);
 
-/* One line on stderr, which the master logs, then the end of this process with code 70: for a start that cannot go on. */
+/* For a start that cannot go on: one line on stderr, which the master logs, and this process ends with code 70. */
 _Noreturn void tsfpm_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -3,17 +3,17 @@
  *
  *      slots  | board | index 0 | index 1 | ... | up to a page | ring 0 | ring 1 | ...
  *
- * A worker puts one record into its ring when a request has ended; the master takes records out, makes lines of them and
- * writes those. So a request costs the worker no system call, the master no message, and a worker that dies has lost
- * none of its lines. One writer a ring: the worker moves `head`, the master `tail`; both only ever grow, and their
+ * A worker puts one record into its ring when a request has ended; the master takes records out, makes lines of them
+ * and writes those. So a request costs the worker no system call, the master no message, and a worker that dies has
+ * lost none of its lines. One writer a ring: the worker moves `head`, the master `tail`; both only ever grow, and their
  * remainder by the ring's size is the place. A record never goes around the end: what is left there is filled with one
  * that says so. An empty ring is begun anew at its start, so that a quiet pool touches few pages.
  *
- * The worker that finds `pending` down raises it and wakes the master; the master lowers it before its last look. As
- * long as it finds something it comes again by itself, and nobody is woken.
+ * The worker that finds `pending` at 0 sets it and wakes the master; the master clears it before it looks a last time.
+ * As long as the master finds records it looks again by itself, and no worker wakes it.
  *
- * Whoever owns a worker can write all of this for all workers of its pool: the master believes nothing of it.
- * src/scoreboard/log-rings.ts is the same in TypeScript; a test compares both.
+ * Any worker can write to all of this, for all workers of its pool: the master checks every value that it reads.
+ * src/scoreboard/log-rings.ts has the same layout in TypeScript; a test compares both.
  */
 #ifndef TSFPM_LOG_RING_H
 #define TSFPM_LOG_RING_H
@@ -36,11 +36,13 @@ struct tsfpm_log_index {
     uint64_t lost; /* the worker's: records for which there was no room */
     uint8_t padding[48];
     uint64_t tail;       /* the master's: bytes ever taken out */
-    uint64_t tail_check; /* ~tail: told by a file write, which may be seen half done */
+    uint64_t tail_check; /* ~tail: both are set by a file write, of which a worker may see a half */
     uint8_t more_padding[48];
 };
 
-/* Texts follow, each a uint16_t length and so many bytes: params and such in the order of the settings, then headers. */
+/*
+ * Texts follow, each a uint16_t length and so many bytes: params and such in the order of the settings, then headers.
+ */
 struct tsfpm_log_record {
     uint32_t size;  /* up to the next record: a multiple of 8 */
     uint32_t stamp; /* TSFPM_LOG_STAMP ^ the low half of its position */

@@ -1,10 +1,10 @@
 /*
- * Which script may run, and php-fpm's answers where none may: php-cgi would run a file of any name, and has words of its
- * own for one that does not exist.
+ * Which script may run, and php-fpm's answers where none may: php-cgi would run a file of any name, and has an answer
+ * of its own for one that does not exist.
  *
- * By the time PHP starts a request, php-cgi has worked out which file it is: it alone knows its path-info rules. So the
- * look is taken at that moment, at the very path that php-cgi is about to open; a request that is refused is answered by
- * PHP's own output functions, and then no path is left to open, while what php-cgi says to that goes nowhere.
+ * When PHP starts a request, php-cgi has decided which file it is for, by its own rules of path info. So the check is
+ * made then, of the very path that php-cgi is about to open. A request that is refused is answered through PHP's output
+ * functions; then php-cgi is left without a path, and what it says about that is sent to nobody.
  */
 #define _GNU_SOURCE
 #include "main-script.h"
@@ -72,8 +72,8 @@ static void mask_control_characters(char *text)
 }
 
 /*
- * php-cgi opens the script right after the request's start, by a function that is a variable: while `is_awaited`, the
- * first call is for it.
+ * php-cgi opens the script right after the request's start, through a pointer to a function. While `is_awaited`, the
+ * next call is that one.
  */
 static int (*open_stream)(void *, void *);
 static bool is_awaited;
@@ -90,7 +90,7 @@ static int on_open_stream(void *first, void *second)
 {
     bool is_main_script = is_awaited;
     is_awaited = false;
-    if (is_main_script) errno = 0; /* a directory fails without a reason: an earlier one is not it */
+    if (is_main_script) errno = 0; /* for a directory it fails without setting errno */
     int result = open_stream(first, second);
     int reason = errno;
     if (result != 0 && is_main_script && tsfpm_role == TSFPM_ROLE_WORKER) tell_unopened(reason);
@@ -100,7 +100,7 @@ static int on_open_stream(void *first, void *second)
 
 void tsfpm_main_script_check_end(void)
 {
-    /* It was not even tried. */
+    /* php-cgi did not even try to open it. */
     if (is_awaited) tell_unopened(ENOENT);
     is_awaited = false;
 }
@@ -108,7 +108,7 @@ void tsfpm_main_script_check_end(void)
 void tsfpm_main_script_configure(const char *extensions)
 {
     limit_extensions = extensions;
-    /* opcache has put its own there by now. */
+    /* By now opcache's own function is there, where it is in use. */
     int (**stream_function)(void *, void *) = dlsym(RTLD_DEFAULT, "zend_stream_open_function");
     if (is_possible && stream_function != NULL && *stream_function != NULL) {
         open_stream = *stream_function;
@@ -121,7 +121,7 @@ void tsfpm_main_script_configure(const char *extensions)
 
 /* ---- what may run ---- */
 
-/* php-fpm compares the end of the path, byte for byte, without a thought for dots. */
+/* As php-fpm does, compares the end of the path, byte for byte; a dot means nothing. */
 static bool may_run(const char *path)
 {
     if (limit_extensions == NULL) return true;
@@ -146,7 +146,9 @@ static void answer(const char *status, const char *body)
     }
     php.write(body, strlen(body));
     tsfpm_finish_answer();
-    /* Nothing is left that php-cgi could open, by doc_root or user_dir either. PHP frees the path with all memory of the request. */
+    /*
+     * php-cgi has nothing left to open, by doc_root or user_dir either. PHP frees the path with the request's memory.
+     */
     sapi->path_translated = NULL;
     sapi->request_uri = NULL;
 }

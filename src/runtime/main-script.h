@@ -4,7 +4,9 @@
 
 void tsfpm_main_script_prepare(void); /* once PHP is there */
 
-/* In the zygote: security.limit_extensions, separated by blanks, which stays; NULL: any. Tells where it cannot be kept. */
+/*
+ * In the zygote: security.limit_extensions, separated by blanks, which stays; NULL: any. Tells where it cannot be kept.
+ */
 void tsfpm_main_script_configure(const char *limit_extensions);
 
 void tsfpm_main_script_check(void);     /* PHP's request start-up: refuses what is not to run */

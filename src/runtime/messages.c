@@ -1,6 +1,6 @@
 /*
- * What PHP and the runtime say in a request, in php-fpm's form: "PHP message: " before what PHP logs, messages to the web
- * server joined by "; ", and each of them in the worker's own stderr as well. php-cgi sends the bare text with a newline,
+ * What PHP and the runtime say in a request, in php-fpm's form: "PHP message: " before what PHP logs, messages to the
+ * web server joined by "; ", and each of them on the worker's stderr too. php-cgi sends the bare text with a newline,
  * to the web server alone.
  */
 #define _GNU_SOURCE
@@ -23,7 +23,7 @@ static void (*log_elsewhere)(const char *, int);
 
 static enum tsfpm_level log_level = TSFPM_LEVEL_NOTICE;
 static bool has_told_client; /* something, in this request */
-/* As under php-fpm, the web server gets them with the next piece of the answer: nginx makes a line of what comes at once. */
+/* Sent with the next piece of the answer, as under php-fpm: nginx makes one line of what comes at once. */
 static struct {
     uint8_t header[FCGI_HEADER_LEN]; /* room for the record's */
     char text[8192];
@@ -39,7 +39,7 @@ void tsfpm_messages_request_starts(void)
 void tsfpm_messages_send(void)
 {
     size_t length = waiting_length;
-    waiting_length = 0; /* first: sending is writing, which comes here */
+    waiting_length = 0; /* before the sending, which may come here again */
     if (length > 0) tsfpm_client_write_stderr(waiting.header, length);
 }
 

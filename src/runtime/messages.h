@@ -3,16 +3,22 @@
 #define TSFPM_MESSAGES_H
 
 /* The master's log levels, in rising order, as the setting of that name counts them. */
-enum tsfpm_level { TSFPM_LEVEL_DEBUG = 1, TSFPM_LEVEL_NOTICE, TSFPM_LEVEL_WARNING, TSFPM_LEVEL_ERROR, TSFPM_LEVEL_ALERT };
+enum tsfpm_level {
+    TSFPM_LEVEL_DEBUG = 1,
+    TSFPM_LEVEL_NOTICE,
+    TSFPM_LEVEL_WARNING,
+    TSFPM_LEVEL_ERROR,
+    TSFPM_LEVEL_ALERT,
+};
 
-void tsfpm_messages_prepare(void); /* once PHP is there: from then on PHP's log goes where php-fpm's does */
+void tsfpm_messages_prepare(void); /* once PHP is there: what PHP logs is handled here from then on */
 void tsfpm_messages_configure(enum tsfpm_level lowest); /* log_level; not called: NOTICE */
 void tsfpm_messages_request_starts(void);
-void tsfpm_messages_send(void); /* those that wait for the answer's next piece */
+void tsfpm_messages_send(void); /* those that wait: a piece of the answer is about to be written */
 
 /*
- * To the worker's stderr from log_level up, with level, and at DEBUG its place, before it; and to the client in any case.
- * `front` and `text` are one message.
+ * Writes `front` and `text`, one message, to the web server, and from log_level up to the worker's stderr: there its
+ * level comes first, and where log_level is DEBUG its place in the code.
  */
 #define tsfpm_message(level, front, text) \
     tsfpm_message_from(level, __func__, "(), line " TSFPM_LITERAL(__LINE__) ": ", front, text)

@@ -1,7 +1,7 @@
 /*
- * The runtime as a PHP extension, without PHP's headers and without a build for each PHP version: the few structures
- * it needs have the same shape in PHP 7.4 to 8.5 (Zend/zend_modules.h, zend_string.h), and the fields by which PHP
- * recognises an extension of its own build are copied, when PHP loads us, from one that it brought along.
+ * The runtime as a PHP extension, without PHP's headers and without a build for each PHP version: the few structures it
+ * needs have the same shape in PHP 7.4 to 8.5 (Zend/zend_modules.h, zend_string.h). The fields by which PHP recognises
+ * an extension of its own build are copied, when PHP loads this one, from the extension "standard".
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -99,7 +99,7 @@ static int module_startup(int type, int module_number)
 #define FUNCTIONS_MOST 2
 static const void *functions[(FUNCTIONS_MOST + 1) * ENTRY_WORDS_8_4]; /* and zeros to end the row */
 
-/* The first argument's place tells how many arguments a function demands: none. The rest says nothing. */
+/* Argument information: the first word says how many arguments a function demands, none. */
 static const uint64_t no_arguments[8];
 
 static void register_functions(struct module_entry *entry, const struct module_entry *standard)
@@ -135,7 +135,7 @@ static struct module_entry module = {
     .request_shutdown = request_shutdown,
 };
 
-/* What the runtime cannot serve with says so now, before anything else of PHP is touched. */
+/* A PHP that the runtime cannot work with ends the start here, before anything else of PHP is touched. */
 static void check_build(const struct module_entry *standard)
 {
     if (standard->zts) tsfpm_die("this php-cgi is a thread-safe (ZTS) build; tsfpm needs a non-thread-safe one");

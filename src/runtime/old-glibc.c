@@ -1,8 +1,8 @@
 /*
- * Functions that glibc 2.33 gave a new version, for the runtime alone: a php-cgi may bring along an older C library, and
- * would not load a library that asks for that version (libc.h has more of them). Hidden, so PHP's own calls go to libc.
+ * Functions that glibc 2.33 gave a new version: a php-cgi may come with an older glibc, which refuses to load a library
+ * that asks for that version (libc.h has more of them). Hidden: PHP's own calls go to libc.
  *
- * On these machines the kernel's struct stat is libc's.
+ * On these machines the kernel's struct stat is the same as libc's.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 /*
- * The end of a request ends what it printed: php-fpm's workers write a mark for that after each request. Here only where
- * there is something to end, since a mark wakes zygote and master. The worker looks whether its pipes hold anything, and
- * the zygote says in the worker's slot when it has taken a text without its newline.
+ * A line that a request printed without its newline ends with the request: php-fpm's workers write a mark after each
+ * request. Here a worker writes one only where there may be such a line, since a mark wakes zygote and master: where
+ * its pipes hold anything, or where the zygote has noted in the worker's slot that what it has read last had no
+ * newline.
  */
 #define _GNU_SOURCE
 #include "output.h"
@@ -38,7 +39,7 @@ void tsfpm_output_request_ends(void)
     if (own_slot == NULL) return;
     for (int stream = 0; stream < 2; stream++) {
         int unread = 0;
-        /* In this order: the zygote marks the text as open before it takes it. */
+        /* In this order: the zygote sets open_output before it reads from the pipe. */
         bool is_in_pipe = ioctl(stream + 1, FIONREAD, &unread) == 0 && unread > 0;
         if (!is_in_pipe && __atomic_load_n(&own_slot->open_output[stream], __ATOMIC_SEQ_CST) == 0) continue;
         ssize_t written = tsfpm_libc()->write(stream + 1, TSFPM_OUTPUT_END, TSFPM_OUTPUT_END_LENGTH);
@@ -47,15 +48,16 @@ void tsfpm_output_request_ends(void)
 }
 
 /*
- * PHP follows symbolic links by itself before it opens a file. Those of /proc/PID/fd that lead to a pipe have a text for
- * a target, "pipe:[INODE]", and PHP asks for a file of that name beside them.
+ * PHP resolves symbolic links by itself before it opens a file. The target of a link in /proc/PID/fd that leads to a
+ * pipe is no path but the text "pipe:[INODE]", and PHP asks for a file of that name in the folder of the link.
  */
 int tsfpm_output_open(const char *path, int flags)
 {
     static const char *const names[] = {"/proc/self/fd/1", "/proc/self/fd/2"};
     int pid;
     unsigned long long inode;
-    if (strncmp(path, "/proc/", 6) == 0 && sscanf(path, "/proc/%d/fd/pipe:[%llu]", &pid, &inode) == 2 && pid == getpid()) {
+    if (strncmp(path, "/proc/", 6) == 0 && sscanf(path, "/proc/%d/fd/pipe:[%llu]", &pid, &inode) == 2 &&
+        pid == getpid()) {
         for (int stream = 0; stream < 2; stream++) {
             struct stat status;
             if (fstat(stream + 1, &status) != 0 || !S_ISFIFO(status.st_mode) || status.st_ino != inode) continue;
@@ -66,7 +68,7 @@ int tsfpm_output_open(const char *path, int flags)
     return -1;
 }
 
-/* Ends in a newline or in a mark: nothing is left open. */
+/* Ends in a newline or in a mark. */
 static bool is_ended(const char *text, size_t length)
 {
     if (text[length - 1] == '\n') return true;

@@ -13,7 +13,9 @@
 #define TSFPM_OUTPUT_END "\0fscf"
 #define TSFPM_OUTPUT_END_LENGTH 6
 
-/* Worker, before its first request: catch_workers_output. What is not caught goes to /dev/null, which is descriptor 0. */
+/*
+ * Worker, before its first request: catch_workers_output. What is not caught goes to /dev/null, which is descriptor 0.
+ */
 void tsfpm_output_begin(uint32_t slot, bool is_caught);
 /* Set by the hook of write(): a request that never writes to any descriptor but its client's has printed nothing. */
 extern bool tsfpm_output_is_possible;

@@ -12,7 +12,7 @@ const char *tsfpm_php_version;
 struct sapi_module *tsfpm_sapi_module(void)
 {
     struct sapi_module *sapi = dlsym(RTLD_DEFAULT, "sapi_module");
-    /* Every SAPI has PHP's own function in the middle of the row: the fields around it are where they should be. */
+    /* Every SAPI has zend_error in the middle of these fields: where that is found, the others are in their places. */
     bool is_known = sapi != NULL && *(void **)&sapi->error == dlsym(RTLD_DEFAULT, "zend_error") &&
                     sapi->activate != NULL && sapi->getenv != NULL && sapi->read_post != NULL &&
                     sapi->log_message != NULL;

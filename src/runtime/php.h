@@ -31,7 +31,7 @@ struct zend_string {
 #define ZEND_GC_IMMUTABLE (1u << 6)
 #define ZEND_GC_PERSISTENT (1u << 7)
 
-/* Zend/zend_compile.h, the start of a frame: This is a zval whose last word counts the arguments. */
+/* Zend/zend_compile.h, the start of a frame. The value of $this comes last; its third word counts the arguments. */
 struct execute_data {
     const void *opline;
     struct execute_data *called;
@@ -45,7 +45,7 @@ struct execute_data {
 /* Zend/zend_compile.h zif_handler: a function that is written in C */
 typedef void tsfpm_php_function(struct execute_data *call, struct zval *result);
 
-/* main/SAPI.h, the start of sapi_module_struct: what php-cgi does for PHP, and the runtime here and there in its place. */
+/* main/SAPI.h, the start of sapi_module_struct: functions that php-cgi gives to PHP. The runtime replaces some. */
 struct sapi_headers;
 struct sapi_module {
     const char *name, *pretty_name;
@@ -123,7 +123,7 @@ struct header_line {
 /* "8.2.36"; NULL until PHP has loaded the runtime as an extension (module.c). */
 extern const char *tsfpm_php_version;
 
-/* PHP's own, or NULL where it does not look as it is taken to. */
+/* PHP's own, or NULL where it is not laid out as expected. */
 struct sapi_module *tsfpm_sapi_module(void);
 
 /* For the life of the process, which ends where there is no memory. */

@@ -6,11 +6,12 @@
  *                         becomes the zygote instead. Other forks pass through; foreign-fork.c sees to their children.
  *   accept                the worker waits on the pool's socket, which is not descriptor 0, and can be told to leave
  *   poll, read            one recv serves what php-cgi reads piece by piece
- *   write                 tells when an answer is complete
- *   open                  finds the worker's own stdout and stderr under the names that PHP makes of theirs
- *   shutdown, recv, close php-cgi lingers until the client has gone; needless once everything is read
+ *   write                 an answer that is complete is recognised here
+ *   open                  the worker's stdout and stderr, by the names that PHP makes of /dev/stdout and /dev/stderr
+ *   shutdown, recv, close php-cgi waits until the client has closed; needless once everything is read
  *
- * The same hooks with the names that _FORTIFY_SOURCE gives them (__read_chk ...): some builds of PHP call those.
+ * Each of them is there also under the name that _FORTIFY_SOURCE gives it (__read_chk ...): some builds of PHP call
+ * that.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -74,7 +75,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     leave_preload_list();
     for (int fd = TSFPM_FD_CONTROL; fd <= TSFPM_FD_LIBRARY; fd++)
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) tsfpm_die("descriptor %d is missing: %s", fd, strerror(errno));
-    /* What the master's own parent left open is nobody's business here; PHP has not opened anything yet. */
+    /* What the master inherited is not for PHP, which has not opened anything yet. */
     tsfpm_descriptors_close_from(TSFPM_FD_LIBRARY + 1);
     if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0) tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
     tsfpm_role = TSFPM_ROLE_STARTING;
@@ -178,7 +179,7 @@ TSFPM_EXPORT int open(const char *path, int flags, ...)
     return fd;
 }
 
-/* The same where files are of any size anyway. */
+/* On 64-bit machines open() takes files of any size. */
 TSFPM_EXPORT int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 
 TSFPM_EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags)

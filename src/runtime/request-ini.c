@@ -45,7 +45,7 @@ static void complain(const char *format, const char *key)
     tsfpm_message(TSFPM_LEVEL_ERROR, "Passing INI directive through FastCGI: ", text);
 }
 
-/* The request asks for a restriction that it cannot have: its script must not run without it. */
+/* The request asks for a restriction that PHP cannot set for one request: its script must not run without it. */
 static bool is_unsafe;
 
 bool tsfpm_request_ini_is_unsafe(void)
@@ -55,7 +55,7 @@ bool tsfpm_request_ini_is_unsafe(void)
 
 static bool apply(struct zend_string *key, const char *value, int type)
 {
-    /* PHP cannot take these back at the request's end: they are for a pool to have, and that is told. */
+    /* PHP cannot undo these at the request's end: only a pool can have them. Its caller tells of that. */
     if (strcmp(key->value, "disable_functions") == 0 || strcmp(key->value, "disable_classes") == 0) {
         is_unsafe = true;
         return false;
@@ -63,7 +63,7 @@ static bool apply(struct zend_string *key, const char *value, int type)
     if (strcmp(key->value, "extension") == 0) return false;
     /* As under php-fpm either param may set what only php.ini may; the second one also locks it. */
     if (php.alter(key, value, strlen(value), type, ZEND_INI_STAGE_ACTIVATE, true) == 0) return true;
-    /* A value that the setting's owner does not take is its own matter: it has told what it had to tell. */
+    /* It failed. Where the setting exists, its owner has refused the value, and has said so itself. */
     bool exists = false;
     if (php.ini_string != NULL) php.ini_string(key->value, key->length, 0, &exists);
     return exists;

@@ -50,8 +50,9 @@ void tsfpm_sapi_name_set(void)
     *(void **)&get_constant = dlsym(RTLD_DEFAULT, "zend_get_constant_str");
     if (wanted[0] == '\0' || sapi == NULL || sapi->name == NULL || strcmp(sapi->name, wanted) == 0) return;
     struct zval *constant = get_constant != NULL ? get_constant("PHP_SAPI", sizeof "PHP_SAPI" - 1) : NULL;
-    struct zend_string *old = constant != NULL && (uint8_t)constant->types == ZEND_TYPE_STRING ? constant->pointer : NULL;
-    /* What is changed must be what it is taken for. */
+    bool is_text = constant != NULL && (uint8_t)constant->types == ZEND_TYPE_STRING;
+    struct zend_string *old = is_text ? constant->pointer : NULL;
+    /* Only where the constant is found, with the value that it must have, is it changed. */
     if (old == NULL || strcmp(old->value, sapi->name) != 0)
         tsfpm_die("this php-cgi keeps its name where the runtime does not find it: set php_sapi_name = cgi-fcgi");
     constant->pointer = tsfpm_permanent_string(wanted);

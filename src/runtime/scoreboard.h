@@ -7,9 +7,10 @@
  *      0        4096      +8192     +8192
  *      | header | slot 0  | slot 1  | ...
  *
- * Who writes: the master fills in the header's first part before the zygote exists, and later sets `draining` and `leave`;
- * the zygote alone writes the counters that outlive workers and clears slots; each worker writes its own slot and the few words of the header
- * that are marked shared, atomically. Who reads: the master, by file reads. It holds every byte to be hostile.
+ * Who writes: the master fills in the header's first part before the zygote exists, and later sets `draining` and
+ * `leave`; the zygote alone writes the counters that outlive workers and clears slots; each worker writes its own slot
+ * and the few words of the header that are marked shared, atomically. Who reads: the master, by file reads. It takes
+ * every byte for hostile.
  *
  * How a reader knows that its copy of a slot is whole: the owner makes `sequence` odd, writes, and makes it even
  * again, with barriers between. A reader copies the slot and takes the copy only if `sequence` was even and is
@@ -52,7 +53,7 @@ struct tsfpm_scoreboard_header {
     uint32_t slot_size;
     uint32_t slot_count;
 
-    uint32_t draining; /* set by the zygote, and by the master, lest that be dead: finish what is in hand, accept nothing more */
+    uint32_t draining; /* finish what is in hand, accept nothing more. Set by zygote and master */
     uint32_t log_ring_size; /* bytes of each ring behind the slots, see log-ring.h; 0: there are none */
 
     /* Sums over workers that have ended; written by the zygote when it reaps. */
@@ -66,8 +67,8 @@ struct tsfpm_scoreboard_header {
 
     /*
      * Shared: each worker counts itself in and out, atomically; the zygote takes back the share of one that died.
-     * `armed` is set by the zygote when the master wants to know that fewer than so many are idle; the worker that finds
-     * it so swaps it back to 0 and tells, so that a saturated pool tells once.
+     * `armed` is set by the zygote when the master wants to know that fewer than so many are idle; the worker that
+     * finds it so swaps it back to 0 and tells, so that a saturated pool tells once.
      */
     int32_t idle;       /* workers inside accept() */
     int32_t waiting;    /* workers with nothing in hand, on a kept-alive connection */
@@ -81,7 +82,7 @@ struct tsfpm_slot {
     uint32_t sequence;
     int32_t pid;
     uint32_t stage;    /* enum tsfpm_stage */
-    uint32_t leave;    /* set by both likewise: end after what is in hand, however soon the next request comes */
+    uint32_t leave;    /* end after what is in hand, however soon the next request comes. Set by zygote and master */
     uint64_t start_ns;         /* CLOCK_MONOTONIC, when the worker was forked */
     uint64_t start_epoch_us;   /* CLOCK_REALTIME */
     uint64_t accepted;         /* requests begun, the present one included */
@@ -117,8 +118,8 @@ extern struct tsfpm_scoreboard_header *tsfpm_scoreboard;
 int tsfpm_scoreboard_map(int fd);
 
 /*
- * Taken from the header once, by tsfpm_scoreboard_map, before any foreign code runs: whoever can write to the memory can
- * write there. What steers loops and sizes is asked for here.
+ * Taken from the header once, by tsfpm_scoreboard_map, before any foreign code runs: whoever can write to the memory
+ * can write there. What steers loops and sizes is asked for here.
  */
 uint32_t tsfpm_scoreboard_slot_count(void);
 uint32_t tsfpm_scoreboard_log_ring_size(void);

@@ -1,8 +1,9 @@
 /*
- * The child that a script forks has the client's connection in common with the worker that answers. It may talk to the
- * client on purpose: what it echoes and flushes is sent, as long as the request is not over. Nothing else of it is: at its
- * end PHP would send what the child has in its buffers, a copy of what its parent will send, then END_REQUEST, and shut the
- * connection that both share. What it says later would be in the answer of the next request on a kept connection.
+ * The child that a script forks shares the client's connection with its parent, the worker that answers. It may write
+ * to the client on purpose: what it echoes and flushes is sent, as long as the request is not over. Nothing else is:
+ * when it ends, PHP would send what is in its buffers, a copy of what its parent will send, then END_REQUEST, and shut
+ * down the connection that both share. What it writes later would be in the answer of the next request on a kept
+ * connection.
  */
 #define _GNU_SOURCE
 #include "script-child.h"
@@ -17,7 +18,7 @@
 #include "libc.h"
 #include "php.h"
 
-/* A child that says so much means it: it is not kept until a flush. Bytes. */
+/* What a child writes beyond this is sent without a flush: bytes. */
 #define KEPT_MOST (8u * 1024 * 1024)
 
 bool tsfpm_client_is_shared;
@@ -28,7 +29,7 @@ static uint32_t *requests_over; /* of a worker, in memory that its scripts' chil
 static uint32_t requests_over_at_fork;
 static bool was_answered_at_fork; /* by fastcgi_finish_request() */
 static struct {
-    uint8_t *bytes; /* what the child has said and not flushed, whole records */
+    uint8_t *bytes; /* what the child has written and not flushed, whole records */
     size_t length;
 } kept;
 
@@ -46,7 +47,7 @@ void tsfpm_script_child_before_fork(bool is_answered)
 
 void tsfpm_script_child_begin(void)
 {
-    is_flushing = false; /* PHP leaves a flush by a jump where it finds that the client has gone */
+    is_flushing = false; /* PHP leaves a flush by longjmp() where it finds that the client has gone */
     tsfpm_role = TSFPM_ROLE_SCRIPT_CHILD;
 }
 

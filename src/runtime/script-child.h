@@ -1,4 +1,4 @@
-/* Children that a script forks from its worker: what becomes of their output. */
+/* The output of children that a script forks from its worker. */
 #ifndef TSFPM_SCRIPT_CHILD_H
 #define TSFPM_SCRIPT_CHILD_H
 
@@ -14,8 +14,8 @@ void tsfpm_script_child_before_fork(bool is_answered);
 void tsfpm_script_child_begin(void); /* Async-signal-safe */
 
 /*
- * In a worker: whether a script has forked since the client was accepted. Such a child may keep the connection open; its
- * output is nobody's once its request is over, which the worker says before it ends the answer.
+ * In a worker: whether a script has forked since the client was accepted. Such a child may keep the connection open.
+ * Once its request is over its output is sent to nobody: the worker says so before it ends the answer.
  */
 extern bool tsfpm_client_is_shared;
 void tsfpm_script_children_lose_client(void);

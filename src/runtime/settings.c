@@ -152,7 +152,8 @@ void tsfpm_settings_take(struct tsfpm_settings *settings, const uint8_t *payload
     settings->identity.pool = settings->identity.user = unknown;
     for (const uint8_t *at = payload; next_setting(&at, end, &setting, &bytes);)
         take_one(settings, &given, (enum tsfpm_setting_key)setting.key, bytes, setting.length);
-    if (settings->identity.has_uid != settings->identity.has_gid) tsfpm_die("the master named a user or a group, not both");
+    if (settings->identity.has_uid != settings->identity.has_gid)
+        tsfpm_die("the master named a user or a group, not both");
     if (settings->identity.chroot != NULL) tsfpm_jail_prepare(settings->identity.chroot);
     struct rlimit *files = &settings->identity.files;
     if (given.soft_files >= 0 && (rlim_t)given.soft_files < files->rlim_cur) files->rlim_cur = (rlim_t)given.soft_files;

@@ -16,8 +16,8 @@ struct tsfpm_settings {
 };
 
 /*
- * Reads the payload of a CONFIGURE frame. `settings->identity.files` is the zygote's limit, which a setting may lower; all
- * else is zero. Ends the process where the payload is malformed. The strings stay.
+ * Reads the payload of a CONFIGURE frame. `settings->identity.files` is the zygote's limit, which a setting may lower;
+ * all else is zero. Ends the process where the payload is malformed. The strings stay.
  */
 void tsfpm_settings_take(struct tsfpm_settings *settings, const uint8_t *payload, size_t length);
 

@@ -1,13 +1,13 @@
 /*
- * Signals, which may be sent to everybody: `systemctl kill -s USR2`, a supervisor's stop of a whole group.
+ * Signals. They may be sent to all processes at once: `systemctl kill -s USR2`, a supervisor that stops a whole group.
  *
  *   zygote   none, from its constructor on: it takes orders through its channel alone, and ends with the master
  *   children forked while it starts (opcache's preloading, a daemon of an extension): a handler that does nothing, and
- *            nothing is blocked, so that a program that they execute has the default actions and can be told to end. One
- *            that is started by posix_spawn() inherits what the zygote blocks
- *   worker   TERM, QUIT, INT, USR1: finishes what it has in hand, then leaves. USR2, HUP: meant for the master
- *   programs and children of scripts: their default actions. So a worker has a handler that does nothing where it could
- *            ignore a signal: a program would inherit that.
+ *            nothing is blocked, so that a program that they execute has the default actions and can be told to end.
+ *            One that is started by posix_spawn() inherits what the zygote blocks
+ *   worker   TERM, QUIT, INT, USR1: finishes what it has in hand, then leaves. USR2, HUP: for the master, no effect
+ *   programs and children of scripts: their default actions. So a worker does not ignore USR2 and HUP, which a program
+ *            would inherit; it has a handler that does nothing.
  *
  * What a script makes of its process's signals is undone when its request is over: else a worker that blocks TERM, or
  * has a script's handler for it, could not be told to leave, and an alarm would end another request. The kernel's state
@@ -63,7 +63,7 @@ void tsfpm_signals_release(void)
 
 static void (*php_term_handler)(int), (*php_usr1_handler)(int);
 
-/* As it would without us: a script's child has no request to finish. */
+/* A script's child has no request to finish: it dies of the signal, as it would without the runtime. */
 static void die_of(int signal_number)
 {
     struct sigaction plain = {.sa_handler = SIG_DFL};
@@ -145,7 +145,10 @@ void tsfpm_signals_restore(void)
     alarm(0);
     for (int i = 1; i < _NSIG; i++) {
         if (!idle_worker[i].is_known) continue;
-        /* One that waits behind the script's mask would end the worker: ignored, it is dropped. An order stays. */
+        /*
+         * A signal that the script has blocked may wait, and would end the worker now; while it is ignored the kernel
+         * drops it. Signals that have a handler, as an order to leave, are delivered.
+         */
         if (i != SIGCHLD && idle_worker[i].action.sa_handler == SIG_DFL) sigaction(i, &ignored, NULL);
         sigaction(i, &idle_worker[i].action, NULL);
     }

@@ -7,17 +7,17 @@
 
 #include "php.h"
 
-void tsfpm_signals_hold(void);    /* in the constructor: those that may be sent to everybody wait from here on */
+void tsfpm_signals_hold(void);    /* in the constructor: blocks those that may be sent to all processes */
 void tsfpm_signals_release(void); /* back to the mask from before that. Async-signal-safe */
 
 /*
- * In a child that is forked while the zygote starts: it survives what is sent to everybody, and what it executes can be
- * told to end. Async-signal-safe.
+ * In a child that is forked while the zygote starts: it survives what is sent to all processes, and a program that it
+ * executes can be told to end. Async-signal-safe.
  */
 void tsfpm_signals_survive(void);
 
 void tsfpm_signals_chain(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
-void tsfpm_signals_hold_all(sigset_t *held); /* in the zygote, for good: all but faults */
+void tsfpm_signals_hold_all(sigset_t *held); /* in the zygote, for its life: blocks all but faults */
 
 /*
  * In a new worker, when it is ready. Until then all signals wait: php-cgi's handlers are those of a parent, which pass

@@ -1,6 +1,6 @@
 /*
- * A new worker: a fork of the zygote that gives up the zygote's descriptors and rights, in this order, before it returns to
- * php-cgi. What it prints comes through two pipes, what it tells and asks through a channel.
+ * A new worker: a fork of the zygote that gives up the zygote's descriptors and rights, in this order, before it
+ * returns to php-cgi. What it prints comes through two pipes, what it tells and asks through a channel.
  */
 #define _GNU_SOURCE
 #include "spawn.h"
@@ -40,8 +40,9 @@ struct plan {
 /* ---- in the worker, still with the zygote's rights ---- */
 
 /*
- * A pipe belongs to who made it, and /dev/stderr or /proc/self/fd/2 is opened anew with the worker's own rights. Without
- * the right to do this (CAP_CHOWN) such a path stays closed to scripts, as under php-fpm; what is open works all the same.
+ * A pipe belongs to who made it, and /dev/stderr or /proc/self/fd/2 is opened anew with the worker's own rights.
+ * Without the right to do this (CAP_CHOWN) such a path stays closed to scripts, as under php-fpm; what is open works
+ * all the same.
  */
 static void give_pipes(const int pipes[2][2], const struct tsfpm_identity *owner)
 {
@@ -65,7 +66,7 @@ static void become_worker(const struct plan *plan)
     if (getppid() != plan->zygote) _exit(0);
     tsfpm_role = TSFPM_ROLE_WORKER;
     if (settings->worker_title != NULL) tsfpm_title_set(settings->worker_title);
-    /* Up to here what goes wrong is told in any case: php-fpm then shows nothing but an exit code. */
+    /* What went wrong before is told even where output is not caught; php-fpm shows nothing but an exit code then. */
     tsfpm_output_begin(plan->slot, settings->catches_output);
     if (plan->is_probe) tsfpm_limit_requests(NULL); /* the master ends it, once it has its answer */
     else tsfpm_allowed_clients_tell_mistakes();

@@ -19,7 +19,7 @@
 static struct worker {
     pid_t pid;      /* 0: the slot is free */
     bool retiring;  /* to end once it is idle */
-    bool has_ended; /* it is reaped, and its pid anybody's; but its last output is not with the master yet */
+    bool has_ended; /* it is reaped: its pid may be another process's. Its last output is not with the master yet */
     int32_t status; /* from wait(), then */
     bool is_probe;  /* it serves the master alone */
 } *workers;
@@ -61,7 +61,7 @@ bool tsfpm_workers_are_gone(void)
 
 /* ---- ends ---- */
 
-/* Once what it printed is on its way: the master hears of its end after that. */
+/* Tells the master of its end, once all that it printed has been sent. */
 static void finish_worker(uint32_t slot)
 {
     struct worker *worker = &workers[slot];
@@ -113,8 +113,8 @@ void tsfpm_workers_retire(uint32_t slot)
 }
 
 /*
- * Tells the workers that are to leave, once they have nothing in hand: a signal in the middle of a script would cut its
- * sleep() short. What they say of themselves decides only when they are told.
+ * Signals the workers that are to leave, once they have nothing in hand: a signal in the middle of a script would cut
+ * its sleep() short. Whether they are idle is their own claim, which decides only when they are signalled.
  */
 static void tell_leaving_workers(void)
 {

@@ -1,7 +1,7 @@
 /*
  * The zygote: a php-cgi that has loaded PHP, its extensions and opcache's shared memory, and never serves. It forks
- * workers when the master says so, reaps them, and passes on what they print. It keeps the master's rights, so it
- * reads nothing that a worker can write but pipes, whose bytes it forwards with the name of the worker they came from.
+ * workers when the master says so, reaps them, and passes on what they print, tell and ask. It keeps the master's
+ * rights: what a worker can write it forwards with the name of that worker, or reads as a claim.
  *
  * It ends when the master has gone (its end of the control channel is closed) or says DRAIN, after its last worker.
  */
@@ -31,7 +31,10 @@
 #include "spawn.h"
 #include "worker-table.h"
 
-/* Its own descriptors besides two pipes and a channel for each worker: those that it keeps, and a pipe's while one is made. */
+/*
+ * Descriptors besides two pipes and a channel for each worker: those that it keeps, and a new worker's while it is
+ * made.
+ */
 #define OWN_FDS_SPARE 16
 
 static struct tsfpm_settings settings;
@@ -88,7 +91,8 @@ static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
     case TSFPM_FRAME_ARM: on_arm(payload, frame->length); return false;
     case TSFPM_FRAME_LOGS_READ: tsfpm_channels_logs_read(); return false;
     case TSFPM_FRAME_ANSWER:
-        if (tsfpm_workers_has(frame->slot, frame->pid)) tsfpm_channel_answer((uint32_t)frame->slot, payload, frame->length);
+        if (tsfpm_workers_has(frame->slot, frame->pid))
+            tsfpm_channel_answer((uint32_t)frame->slot, payload, frame->length);
         return false;
     case TSFPM_FRAME_RETIRE:
         if (tsfpm_workers_has(frame->slot, frame->pid)) tsfpm_workers_retire((uint32_t)frame->slot);
@@ -124,7 +128,7 @@ static bool on_control(void)
     }
 }
 
-/* One of the master's children that gets what was sent to all: SIGCHLD alone says something. */
+/* Any signal may be here, sent to all processes of the master; only SIGCHLD means something. */
 static void on_signals(void)
 {
     struct signalfd_siginfo info;
@@ -138,7 +142,7 @@ static void on_signals(void)
 static void raise_descriptor_limit(uint32_t slot_count)
 {
     struct rlimit wanted;
-    if (getrlimit(RLIMIT_NOFILE, &wanted) != 0) return; /* a seccomp filter: it stays as it is, and who wants another is told */
+    if (getrlimit(RLIMIT_NOFILE, &wanted) != 0) return; /* a seccomp filter refuses it: the limit stays */
     settings.identity.files = wanted; /* for the workers */
     rlim_t needed = TSFPM_OWN_FDS_FROM + OWN_FDS_SPARE + 3 * (rlim_t)slot_count;
     if (wanted.rlim_cur >= needed) return;
