@@ -109,7 +109,7 @@ test('docs/benchmarks.md describes every scenario', () => {
   assert.deepEqual(missingIn('docs/benchmarks.md', names), []);
 });
 
-test('docs/architecture.md describes every room of src/ and every hook of the runtime', () => {
+test('docs/architecture.md describes every room of src/, and every file and hook of the runtime', () => {
   const rooms = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
@@ -118,6 +118,12 @@ test('docs/architecture.md describes every room of src/ and every hook of the ru
   );
   assert.ok(rooms.length >= 20 && hooks.length >= 10);
   assert.deepEqual(missingIn('docs/architecture.md', [...rooms, ...hooks]), []);
+  const text = textOf('docs/architecture.md');
+  const files = readdirSync(join(ROOT, 'src/runtime')).filter((name) => name.endsWith('.c'));
+  assert.deepEqual(
+    files.filter((name) => !text.includes(`\`${name.slice(0, -'.c'.length)}\``)),
+    [],
+  );
 });
 
 test('every page that the code cites is in the repository, and has that heading', () => {
