@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { removePidFile, writePidFile } from '../../../src/lifecycle/pid-file.js';
+import { PidFile, removePidFile, writePidFile } from '../../../src/lifecycle/pid-file.js';
 
 const folder = mkdtempSync('/tmp/tsfpm-pid-');
 after(() => rmSync(folder, { recursive: true }));
@@ -45,4 +45,27 @@ test('a file that somebody else removed is no error, one that cannot be removed 
   removePidFile(path('never.pid'));
   mkdirSync(path('d.pid'));
   assert.throws(() => removePidFile(path('d.pid')), { message: /^Unable to remove the PID file \(.*\)\.: / });
+});
+
+test('the file moves with the configuration, and --pid stands for one that names none', () => {
+  const file = new PidFile(path('option.pid'));
+  assert.equal(file.path, undefined);
+  file.use(undefined);
+  assert.equal(file.path, path('option.pid'));
+  file.use(path('configured.pid'));
+  assert.deepEqual([existsSync(path('option.pid')), existsSync(path('configured.pid'))], [false, true]);
+  assert.throws(() => file.use(path('no/such.pid')));
+  assert.equal(file.path, path('configured.pid'));
+  file.remove();
+  assert.equal(existsSync(path('configured.pid')), false);
+});
+
+test('a file that is left to another program stays', () => {
+  const file = new PidFile(undefined);
+  file.use(undefined);
+  file.remove();
+  file.use(path('left.pid'));
+  file.leave();
+  file.remove();
+  assert.equal(existsSync(path('left.pid')), true);
 });
