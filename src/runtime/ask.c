@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "clock.h"
 #include "control.h"
 #include "libc.h"
 
@@ -35,9 +35,7 @@ void tsfpm_ask_tell(enum tsfpm_question_kind what)
 
 static int64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(tsfpm_clock_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
 static bool ask(enum tsfpm_question_kind kind, bool is_head, const char *text, size_t length)

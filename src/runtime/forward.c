@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "control.h"
 #include "descriptors.h"
 #include "events.h"
@@ -51,9 +51,7 @@ static bool is_paused;
 
 static uint64_t refill(void)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    uint64_t now = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    uint64_t now = tsfpm_clock_ns(CLOCK_MONOTONIC);
     uint64_t elapsed = now - budget_ns < 1000000000u ? now - budget_ns : 1000000000u;
     budget += (int64_t)(elapsed * RATE / 1000000000u);
     if (budget > MOST_AT_ONCE) budget = MOST_AT_ONCE;

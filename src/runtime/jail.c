@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "file-status.h"
 #include "libc.h"
 #include "php.h"
 
@@ -139,7 +139,7 @@ static void name_build_by_root(const char *root)
     static const char digits[] = "0123456789abcdef";
     char *build = dlsym(RTLD_DEFAULT, "zend_system_id");
     struct stat status = {0};
-    if (build == NULL || tsfpm_path_status(root, &status) != 0) return;
+    if (build == NULL || stat(root, &status) != 0) return;
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     const uint64_t inode = status.st_ino;
     for (size_t i = 0; i < 16; i++) hash = (hash ^ (uint8_t)build[i]) * 0x100000001b3u;

@@ -5,6 +5,8 @@
  * The runtime is one shared object that a stock php-cgi loads twice over: by LD_PRELOAD, so that it stands in front of
  * a few libc calls (preload.c), and as a PHP extension, so that it sees requests begin and end (module.c). It turns the
  * php-cgi that the master starts into a zygote (zygote.c), and the processes forked from it into workers (worker.c).
+ *
+ * Calls among its files go in one direction, from those four down to libc.c, php.c and title.c; a test finds circles.
  */
 #ifndef TSFPM_LIBC_H
 #define TSFPM_LIBC_H

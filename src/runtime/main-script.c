@@ -121,7 +121,7 @@ void tsfpm_main_script_configure(const char *extensions)
 
 /* ---- what may run ---- */
 
-/* As php-fpm does, compares the end of the path, byte for byte; a dot means nothing. */
+/* Compares the end of the path byte for byte, as php-fpm does: a dot has no meaning of its own. */
 static bool may_run(const char *path)
 {
     if (limit_extensions == NULL) return true;

@@ -55,7 +55,7 @@ static void wait_to_be_sent(const char *text)
     }
 }
 
-void tsfpm_message_to_client(const char *front, const char *text)
+static void tell_client(const char *front, const char *text)
 {
     if (ini_long == NULL || ini_long("fastcgi.logging", sizeof "fastcgi.logging" - 1, 0) == 0) return;
     if (has_told_client) wait_to_be_sent("; ");
@@ -99,7 +99,7 @@ void tsfpm_message_from(enum tsfpm_level level, const char *function, const char
     struct iovec pieces[] = {piece(words[level]), piece(with_place ? function : ""), piece(with_place ? line : ""),
                              piece(front), piece(text), piece("\n")};
     if (level >= log_level) write_line(pieces, sizeof pieces / sizeof *pieces);
-    tsfpm_message_to_client(front, text);
+    tell_client(front, text);
 }
 
 static void on_log(const char *message, int syslog_priority)

@@ -26,6 +26,5 @@ void tsfpm_messages_send(void); /* those that wait: a piece of the answer is abo
 #define TSFPM_LITERAL_OF(value) #value
 void tsfpm_message_from(enum tsfpm_level level, const char *function, const char *line, const char *front,
                         const char *text);
-void tsfpm_message_to_client(const char *front, const char *text);
 
 #endif

@@ -13,9 +13,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "file-status.h"
 #include "libc.h"
 #include "php.h"
 
@@ -66,7 +66,7 @@ static void open_body(const char *path)
     body = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (body < 0) {
         complain(path, strerror(errno), errno);
-    } else if (tsfpm_descriptor_status(body, &found) != 0 || !S_ISREG(found.st_mode)) {
+    } else if (fstat(body, &found) != 0 || !S_ISREG(found.st_mode)) {
         close_body();
         complain(path, "not a regular file", EINVAL);
     } else {

@@ -61,7 +61,7 @@ static bool apply(struct zend_string *key, const char *value, int type)
         return false;
     }
     if (strcmp(key->value, "extension") == 0) return false;
-    /* As under php-fpm either param may set what only php.ini may; the second one also locks it. */
+    /* As under php-fpm either param may set what otherwise only php.ini may set; the second one also locks it. */
     if (php.alter(key, value, strlen(value), type, ZEND_INI_STAGE_ACTIVATE, true) == 0) return true;
     /* It failed. Where the setting exists, its owner has refused the value, and has said so itself. */
     bool exists = false;

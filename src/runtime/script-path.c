@@ -13,8 +13,8 @@
 #include <limits.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
-#include "file-status.h"
 
 static bool starts_with(struct tsfpm_text text, struct tsfpm_text with)
 {
@@ -51,7 +51,7 @@ static bool is_file(struct tsfpm_text path)
     char copy[PATH_MAX];
     struct stat found;
     const char *name = as_path(path, copy);
-    return name != NULL && tsfpm_path_status(name, &found) == 0 && S_ISREG(found.st_mode);
+    return name != NULL && stat(name, &found) == 0 && S_ISREG(found.st_mode);
 }
 
 static bool is_there(struct tsfpm_text path, const struct tsfpm_script_rules *rules)

@@ -1,4 +1,4 @@
-/* What PHP says about finding a script: its settings, and its own look at the file system. */
+/* What finding a script depends on in PHP: two settings, and its own test whether a file exists. */
 #ifndef TSFPM_SCRIPT_RULES_H
 #define TSFPM_SCRIPT_RULES_H
 

@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "channels.h"
+#include "clock.h"
 #include "control.h"
 #include "forward.h"
 #include "kept-connection.h"
@@ -118,9 +118,7 @@ void tsfpm_workers_retire(uint32_t slot)
  */
 static void tell_leaving_workers(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    uint64_t now_ns = tsfpm_clock_ns(CLOCK_MONOTONIC);
     bool is_draining = tsfpm_scoreboard_is_draining();
     for (uint32_t i = 0; i < table_size; i++) {
         if (workers[i].pid == 0 || workers[i].has_ended || !(is_draining || workers[i].retiring)) continue;

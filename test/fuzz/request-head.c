@@ -5,13 +5,13 @@
  */
 #define _GNU_SOURCE
 #include <string.h>
-#include "../../src/runtime/file-status.h"
+#include <sys/stat.h>
 
 static int fuzz_stat(const char *path, struct stat *found);
-#define tsfpm_path_status(path, found) fuzz_stat(path, found)
+#define stat(path, found) fuzz_stat(path, found)
 #include "../../src/runtime/script-path.c"
 #include "../../src/runtime/request-head.c"
-#undef tsfpm_path_status
+#undef stat
 
 #include "fuzz.h"
 
