@@ -13,6 +13,7 @@ import type { ZygoteHandle } from '../pool/hand-over.js';
 import type { PoolPlan } from '../pool/plan.js';
 import { Pool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
+import type { GenerationSource } from '../pool/start-generation.js';
 import type { Milliseconds } from '../units.js';
 import type { Environment } from '../zygote/environment.js';
 import { type Privilege, poolAccount } from '../zygote/identity.js';
@@ -39,6 +40,8 @@ export interface PoolSetParts {
   readonly privilege: Privilege;
   /** Told of an exception that nobody foresaw; what was begun for that pool is undone. */
   readonly onMistake: (error: unknown) => void;
+  /** Default: those of php-cgi. */
+  readonly generations?: GenerationSource | undefined;
   /** Sockets that somebody has bound for us. */
   readonly inherited?: InheritedStock | undefined;
 }
@@ -269,6 +272,7 @@ export class PoolSet {
         onWorkerLeft: () => this.#mender.look([pool]),
       },
       this.#parts.tools,
+      this.#parts.generations,
     );
     return pool;
   }
