@@ -42,14 +42,14 @@ function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Mil
   };
 }
 
-/** The same and more of all pools, for /metrics. */
+/** All pools for /metrics: what their status pages show, and more. */
 export function poolMetrics(pools: readonly Pool[], nowMs: Milliseconds): PoolMetrics[] {
   const memoryOf = memoryEstimate();
   return pools.map((pool) => metricsOf(pool, nowMs, memoryOf));
 }
 
 /**
- * All pools, for those who look on: `tsfpm top`, which measures memory by itself, and the live page. Within
+ * All pools, for `tsfpm top`, which measures memory by itself, and for the live page. Not more workers than
  * {@link MOST_LIVE_WORKERS}.
  */
 export function liveSnapshot(
@@ -157,7 +157,7 @@ function workerStatus(
   };
 }
 
-/** Of the last request of an idle worker, else of the present one so far. */
+/** How long an idle worker's last request took, or the present request of another has taken so far. */
 function requestDurationUs(snapshot: SlotSnapshot, idle: boolean): bigint {
   const ns = idle ? snapshot.requestDurationNs : process.hrtime.bigint() - snapshot.requestStartNs;
   return larger(ns, 0n) / 1000n;

@@ -14,7 +14,7 @@ import { pageSettings } from './answers.js';
 import { statusAnswer } from './status-answer.js';
 
 const MOST_PARAMS: Bytes = 64 * 1024;
-/** Past that the one that is silent longest gives way. */
+/** Where one more connects, the connection that has been silent for longest is closed. */
 const MOST_CONNECTIONS: Count = 256;
 /** For a client that says nothing: kept-alive connections of a web server live longer than the moments between scrapes. */
 const SILENCE_MS: Milliseconds = 60_000;
@@ -35,7 +35,7 @@ export class StatusListener {
   constructor(pool: Pool, socket: ListenSocket, onFailure: (error: Error) => void) {
     this.#server = createServer((client) => this.#serve(client, pool));
     this.#server.on('error', (error) => {
-      // Else one connection could not be accepted, and the next is tried.
+      // While the server listens, only one connection could not be accepted, and the next is tried.
       if (!this.#server.listening) onFailure(error);
     });
     // Node closes the descriptor that it is given.

@@ -17,7 +17,7 @@ export interface TraceOrder {
   readonly target: string;
   /** How long to go on and count stacks; undefined: where they are now. */
   readonly sampleMs?: Milliseconds | undefined;
-  /** Looks per second at each of them. */
+  /** Samples per second of each worker. */
   readonly hz: Count;
 }
 
@@ -28,11 +28,11 @@ export interface TraceOutcome {
   readonly data?: unknown;
 }
 
-/** Far deeper than anybody reads, and far from what PHP can do. */
+/** Deeper than anybody reads. */
 const DEPTH: Count = 200;
 /** Samples take no more than this part of the master's time: it has a service to run. */
 const MOST_BUSY = 0.25;
-/** That somebody still listens is found out by telling. */
+/** How often the client is told of the progress: a write that fails shows that it is gone. */
 const TELL_EVERY_MS: Milliseconds = 1000;
 
 interface Candidate {
@@ -56,7 +56,8 @@ export async function traceWorkers(
     return fail(
       isPool
         ? `pool ${target} has no workers at present`
-        : `there is no pool and no worker '${lineText(target)}'; pools: ${pools.map(({ config }) => config.name).join(', ')}`,
+        : `there is no pool and no worker '${lineText(target)}'; pools: ` +
+            pools.map(({ config }) => config.name).join(', '),
     );
   }
   return order.sampleMs === undefined

@@ -18,7 +18,7 @@ export class PoolHistory {
   slowRequests = 0n;
   /** By why: `retired`, `max_memory`, `timed out`, `exit 0`, `signal SEGV`. */
   readonly deaths = new Map<string, Count>();
-  /** Of generations that have ended. */
+  /** Like the other numbers below, counted over the generations that have ended. */
   accepted = 0n;
   memoryPeak = 0n;
   maxActive: Count = 0;
@@ -34,7 +34,7 @@ export class PoolHistory {
     wasTimedOut,
     endReason,
   }: Pick<EndedWorker, 'status' | 'wasRetired' | 'wasTimedOut' | 'endReason'>): void {
-    // What it died of counts before what it was told to do.
+    // A time-out or a crash counts before what the worker had been told to do.
     const reason = wasTimedOut
       ? 'timed out'
       : isCrash(status)

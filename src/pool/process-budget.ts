@@ -8,7 +8,7 @@ export class ProcessBudget {
   readonly #onSpent: () => void;
   #isTold = false;
 
-  /** @param onSpent a worker is missing and none is allowed; called once until some fork is made again, as php-fpm tells it */
+  /** @param onSpent told once, until some pool forks again, that a worker is missing and none is allowed; php-fpm's rule */
   constructor(max: Count, countWorkers: () => Count, onSpent: () => void = () => {}) {
     this.max = max;
     this.#countWorkers = countWorkers;

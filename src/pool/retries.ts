@@ -77,7 +77,8 @@ export class Retries {
     if (delayMs >= 1000)
       this.#parts.tell(
         'warning',
-        `children end as soon as they start (${this.#recovery.workerFailures} in a row); starting the next in ${(delayMs / 1000).toFixed(1)} s`,
+        `children end as soon as they start (${this.#recovery.workerFailures} in a row); ` +
+          `starting the next in ${(delayMs / 1000).toFixed(1)} s`,
       );
     this.#waitFor(delayMs);
   }

@@ -28,14 +28,14 @@ export interface ScalerParts {
 }
 
 /**
- * The queue can only hold somebody while no worker is idle. Where no decision needs to know, it is looked at as often as
- * this then, for its maximum: php-fpm looks once a second, whatever happens.
+ * Clients wait in the queue only while no worker is idle. Where no decision needs its length, it is polled this often for
+ * `max listen queue`; php-fpm polls it once a second, whatever happens.
  */
-const QUEUE_LOOK_MS: Milliseconds = 500;
+const QUEUE_POLL_MS: Milliseconds = 500;
 
 const NO_QUEUE = { length: 0, limit: 0 } as const;
 
-/** Carries out what the decision functions decide: reads the numbers, forks, retires, listens, comes back in time. */
+/** Carries out what the functions in scaling/ decide: reads numbers, forks, retires, watches the queue, sets the timer. */
 export class Scaler {
   readonly #parts: ScalerParts;
   readonly #settings: ScalingSettings;
@@ -43,7 +43,7 @@ export class Scaler {
   #memory: ScalingMemory;
   #timer: NodeJS.Timeout | undefined;
   #isWatching = false;
-  /** What the zygote was last told, and has not answered. */
+  /** The number of idle workers below which the zygote was last asked to tell, and has not told yet; 0: not asked. */
   #armedFor: Count = 0;
   #maxQueue: Count = 0;
   /** Until then workers need not tell just for the queue. */
@@ -93,7 +93,7 @@ export class Scaler {
   /** The zygote has told that few workers are idle. */
   onFewIdle(): void {
     this.#armedFor = 0;
-    this.#restsUntilMs = this.#parts.nowMs() + QUEUE_LOOK_MS;
+    this.#restsUntilMs = this.#parts.nowMs() + QUEUE_POLL_MS;
     this.decide();
   }
 
@@ -129,7 +129,8 @@ export class Scaler {
         fields,
       );
     for (let i = 0; i < decision.fork; i++) current?.fork();
-    // In this order: the forks of this round, or those that wait for a zygote, are not what makes the next shortage a new one.
+    // A shortage is told once until the next fork: first the forks of this round, or they would end its own shortage. Forks
+    // that wait for a zygote are none yet.
     if (decision.fork > 0 && current !== undefined) budget.onFork();
     if (decision.isRoomMissing && (decision.fork === 0 || current !== undefined)) budget.tellSpent();
     for (const pid of decision.retire) current?.retire(pid);
@@ -138,21 +139,22 @@ export class Scaler {
 
   #attend(decision: Decision, snapshot: PoolSnapshot, current: Generation | undefined): void {
     this.#watch(decision.watchQueue);
-    const rests = decision.callAgainInMs !== undefined && decision.callAgainInMs < QUEUE_LOOK_MS;
-    const isDeaf = decision.wakeBelowIdle === 0 && !decision.watchQueue && !rests && current !== undefined;
-    const wakeBelowIdle = isDeaf ? this.#wakeForQueue(snapshot) : decision.wakeBelowIdle;
+    const rests = decision.callAgainInMs !== undefined && decision.callAgainInMs < QUEUE_POLL_MS;
+    const isUnwatched =
+      decision.wakeBelowIdle === 0 && !decision.watchQueue && !rests && current !== undefined;
+    const wakeBelowIdle = isUnwatched ? this.#wakeForQueue(snapshot) : decision.wakeBelowIdle;
     if (wakeBelowIdle !== this.#armedFor && current !== undefined) {
       this.#armedFor = wakeBelowIdle;
       current.arm(wakeBelowIdle);
     }
     this.#comeBackIn(
       decision.callAgainInMs,
-      isDeaf && wakeBelowIdle === 0 ? QUEUE_LOOK_MS : undefined,
+      isUnwatched && wakeBelowIdle === 0 ? QUEUE_POLL_MS : undefined,
       this.#silentClients.lookAgainInMs,
     );
   }
 
-  /** Nothing is to be decided: workers tell so that the queue is looked at, but not at each request. */
+  /** Nothing is to be decided: workers tell so that the queue is polled, but not at each request. */
   #wakeForQueue({ nowMs, idle }: PoolSnapshot): Count {
     if (this.#armedFor > 0) return this.#armedFor;
     return idle > 0 && nowMs >= this.#restsUntilMs ? 1 : 0;
@@ -191,7 +193,7 @@ export class Scaler {
     };
   }
 
-  /** Those in the queue that want a worker. */
+  /** Clients in the queue that want a worker. */
   #queued({ idle, keptAlive, active, starting }: Counts): Count {
     const queue = this.queue();
     if (this.#settings.pm === 'static') return queue.length;
@@ -202,7 +204,7 @@ export class Scaler {
     });
   }
 
-  /** Workers whose client has sent nothing; looked for where they decide whether there are enough spare ones. */
+  /** Workers whose client has sent nothing; counted where that decides whether there are enough spare ones. */
   #silentWorkers(current: Generation | undefined, counts: Counts, queued: Count): Count {
     const { pm, minSpare, maxChildren } = this.#settings;
     const { idle, keptAlive, active, starting } = counts;
@@ -235,7 +237,7 @@ const NOBODY: Counts = { idle: 0, keptAlive: 0, active: 0, starting: 0, leaving:
 
 /**
  * Who is alive and ready the zygote tells; what they do they tell themselves, by counts in the header that cannot
- * exceed what the zygote told. Workers that leave are looked at one by one: there are few.
+ * exceed what the zygote told. The slots of workers that leave are read one by one: there are few.
  */
 function countWorkers(generation: Generation, header: HeaderSnapshot): Counts {
   const known = generation.workers();

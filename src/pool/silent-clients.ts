@@ -1,8 +1,8 @@
 import { queuedUpToLastSpeaker } from '../os/queued-speakers.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 
-/** No event tells that a client in the queue begins to speak: it is looked at, soon at first, then ever more rarely. */
-const FIRST_LOOK_MS: Milliseconds = 2;
+/** No event tells that a client in the queue has sent something: it is polled, soon at first, then ever more rarely. */
+const FIRST_POLL_MS: Milliseconds = 2;
 const LONGEST_PAUSE_MS: Milliseconds = 100;
 
 /**
@@ -20,13 +20,13 @@ export class SilentClients {
     this.#upToLastSpeaker = upToLastSpeaker;
   }
 
-  /** When to look again for one that begins to speak; undefined while there is none that is silent. */
+  /** When to poll again, since a silent client may have sent something; undefined while none is silent. */
   get lookAgainInMs(): Milliseconds | undefined {
     return this.#pauseMs === 0 ? undefined : this.#pauseMs;
   }
 
   /**
-   * Of those in the queue, how many want a worker.
+   * How many of the clients in the queue want a worker.
    *
    * @param queue its length and limit
    * @param workers that are idle or starting; all; and how many there may be
@@ -35,8 +35,8 @@ export class SilentClients {
     queue: { readonly length: Count; readonly limit: Count },
     workers: { readonly free: Count; readonly all: Count; readonly most: Count },
   ): Count {
-    // The usual case costs nothing: whoever is free takes them, whatever they send. And a queue that is about to be full
-    // of silent clients would keep out the others.
+    // The usual case costs nothing: workers that are free take every client, whatever it sends. Where the queue is about to
+    // be full, silent clients count as well, since they keep out the others.
     const mayGrow = queue.length > workers.free && workers.all < workers.most;
     const matters = mayGrow && 2 * queue.length < queue.limit;
     const spoken = matters ? (this.#upToLastSpeaker(this.#listenFd) ?? queue.length) : queue.length;
@@ -44,8 +44,8 @@ export class SilentClients {
       this.#pauseMs = 0;
       return queue.length;
     }
-    this.#pauseMs = this.#pauseMs === 0 ? FIRST_LOOK_MS : Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
-    // Somebody has to take them off the queue, one after the other.
+    this.#pauseMs = this.#pauseMs === 0 ? FIRST_POLL_MS : Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+    // One worker has to take them off the queue, one after the other.
     return spoken === 0 && workers.all === 0 ? 1 : spoken;
   }
 }

@@ -29,7 +29,8 @@ export function endText(
   const { pid, ageMs, status, wasTimedOut } = worker;
   const isToldBefore = hasEndedInOrder(worker) || wasTimedOut;
   const why = wasTimedOut ? ', its request had timed out' : '';
-  return `child ${pid} exited ${exitText(status)} after ${secondsText(ageMs)} seconds from start${isToldBefore ? '' : lost()}${why}`;
+  const request = isToldBefore ? '' : lost();
+  return `child ${pid} exited ${exitText(status)} after ${secondsText(ageMs)} seconds from start${request}${why}`;
 }
 
 /** What the end says of starting another: one that had to end because of its request has started and served. */

@@ -79,7 +79,7 @@ export async function prepareAll(
   return prepared;
 }
 
-/** Those that can go over. */
+/** The candidates that can go over; tells of the others. */
 export function readyOnes(prepared: readonly PreparedCandidate[], fail: Fail): ReadyCandidate[] {
   return prepared.flatMap(({ candidate, result }) => {
     if (typeof result !== 'string') return { ...candidate, prepared: result };

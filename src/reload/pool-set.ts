@@ -68,7 +68,8 @@ export class PoolSet {
     this.#statusServers = new StatusServers(this.#sockets, log);
     this.#arrivals = new Arrivals((reason) =>
       log.warning(
-        `clients of pools without an idle worker are looked for every now and then: there is no thread to wait for them (${reason}); trying again`,
+        'clients of pools without an idle worker are looked for every now and then: ' +
+          `there is no thread to wait for them (${reason}); trying again`,
       ),
     );
     this.#budget = new ProcessBudget(
@@ -76,7 +77,8 @@ export class PoolSet {
       () => this.pools().reduce((sum, pool) => sum + pool.workerCount, 0),
       () =>
         log.warning(
-          "The maximum number of processes has been reached. Please review your configuration and consider raising 'process.max'",
+          'The maximum number of processes has been reached. ' +
+            "Please review your configuration and consider raising 'process.max'",
         ),
     );
     this.#mender = new SocketMender<Pool>({

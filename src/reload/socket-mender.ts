@@ -18,7 +18,7 @@ export interface MendedPool {
 export interface SocketMenderParts<P extends MendedPool> {
   readonly sockets: Pick<ListenSockets, 'byListen' | 'mend'>;
   readonly log: Logger;
-  /** Those of the configuration. */
+  /** The pools of the configuration. */
   readonly pools: () => readonly P[];
   /** @throws ConfigError where its owner or group is unknown by now */
   readonly request: (pool: P) => ListenRequest;
@@ -29,7 +29,7 @@ export interface SocketMenderParts<P extends MendedPool> {
   readonly onMistake: (error: unknown) => void;
 }
 
-/** How often all sockets are looked at; workers that end because theirs is dead are noticed before. */
+/** How often all sockets are polled; a worker that ends because its socket is dead has it polled at once. */
 const LOOK_MS: Milliseconds = 1000;
 /** After the first attempt; each further one doubles it. */
 const FIRST_PAUSE_MS: Milliseconds = 1000;
@@ -37,7 +37,7 @@ const LONGEST_PAUSE_MS: Milliseconds = 30_000;
 /** A socket that holds so long is a good one. */
 const FORGET_AFTER_MS: Milliseconds = 60_000;
 
-/** Of one pool. */
+/** What was tried for one pool. */
 interface Attempts {
   count: Count;
   lastMs: Milliseconds;
@@ -47,7 +47,8 @@ interface Attempts {
 
 /**
  * Finds listening sockets that one of a pool's processes has shut down, and puts them in order: the pool would refuse
- * everybody until a restart. Whoever does it again and again has growing pauses for his pool; the master stays idle.
+ * everybody until a restart. A pool whose processes do that again and again is mended after growing pauses, so that the
+ * master stays idle.
  */
 export class SocketMender<P extends MendedPool> {
   readonly #parts: SocketMenderParts<P>;
@@ -80,7 +81,7 @@ export class SocketMender<P extends MendedPool> {
     this.look();
   }
 
-  /** @param pools to look at, of those of the configuration; default all */
+  /** @param pools whose sockets to check; default all of the configuration */
   look(pools: readonly P[] = this.#parts.pools()): void {
     if (this.#isPaused || this.#timer === undefined) return;
     const broken = new Set(this.#broken(pools));

@@ -9,8 +9,8 @@ export interface Attention extends Pick<Decision, 'watchQueue' | 'wakeBelowIdle'
 }
 
 /**
- * A pool with just as many workers as requests has an event for each request and nothing to fork. After a second one
- * in vain within this time the master listens again only when it is over.
+ * A pool with just as many workers as requests has an event for each request and nothing to fork. After two events in a
+ * row without a fork the master listens again only when this time is over.
  */
 const REST_MS: Milliseconds = 5;
 
@@ -30,15 +30,15 @@ export function listen(
   },
 ): Attention {
   const { nowMs, idle } = snapshot;
-  const deaf = { watchQueue: false, wakeBelowIdle: 0, callAgainInMs: undefined };
+  const unwatched = { watchQueue: false, wakeBelowIdle: 0, callAgainInMs: undefined };
   const matters = growth.canGrow || (growth.isFull && !parts.isMaxTold);
-  if (!matters) return { ...deaf, listenedAtMs: undefined };
+  if (!matters) return { ...unwatched, listenedAtMs: undefined };
 
   const restsUntilMs =
     growth.fork === 0 && parts.listenedAtMs !== undefined ? parts.listenedAtMs + REST_MS : nowMs;
   if (restsUntilMs > nowMs)
     return {
-      ...deaf,
+      ...unwatched,
       listenedAtMs: parts.listenedAtMs,
       callAgainInMs: Math.min(REST_MS, Math.max(1, Math.ceil(restsUntilMs - nowMs))),
     };

@@ -5,11 +5,11 @@ import { living, type PoolSnapshot, type ScalingMemory, type ScalingSettings } f
 /** How a pool grows: common to dynamic and ondemand, which differ in the spare workers they want. */
 export interface Growth {
   readonly fork: Count;
-  /** Those of `fork` that the first fill does not account for. */
+  /** How many of `fork` are not part of the pool's first fill. */
   readonly grown: Count;
   /** Workers that were missing before, whether or not they may be forked. */
   readonly missing: Count;
-  /** As many workers as `pm.max_children`, those that are leaving not counted. */
+  /** There are `pm.max_children` workers, without counting any that leave. */
   readonly isFull: boolean;
   readonly isRoomMissing: boolean;
   /** After `fork`, `pm.max_children` leaves room for more, and nothing that is wanted has to wait. */
@@ -27,7 +27,7 @@ export interface Wish {
   readonly start: Count;
 }
 
-/** `process.max` is shared with other pools, whose workers' ends this one does not see. */
+/** `process.max` is shared: a pool is not told when a worker of another pool ends, so that it asks again after this time. */
 export const ROOM_RETRY_MS: Milliseconds = 1000;
 
 /**

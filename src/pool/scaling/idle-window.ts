@@ -47,7 +47,7 @@ export function alwaysIdle(window: IdleWindow): Count {
   return window.past.length < PARTS ? 0 : Math.min(window.low, ...window.past);
 }
 
-/** As if these workers had never been there. */
+/** @returns the window as it were if `retired` workers fewer had been idle all the time */
 export function without(window: IdleWindow, retired: Count): IdleWindow {
   const less = (count: Count): Count => Math.max(0, count - retired);
   return { ...window, low: less(window.low), past: window.past.map(less) };

@@ -1,14 +1,14 @@
 import type { Count, Milliseconds, Pid } from '../../units.js';
 import type { IdleWorker, ScalingMemory } from './types.js';
 
-/** Who has to go, and when to look again. */
+/** Which workers have to end, and when to decide again. */
 export interface Shrinkage extends Pick<ScalingMemory, 'window' | 'dueAtMs'> {
   readonly retire: readonly Pid[];
   readonly wantsIdleWorkers: boolean;
   readonly callAgainInMs: Milliseconds | undefined;
 }
 
-/** Who goes first: the fattest, among equals the oldest. */
+/** Which workers end first: those with the most memory, among equals the oldest. */
 export function chooseLeavers(workers: readonly IdleWorker[], most: Count): Pid[] {
   return [...workers]
     .sort((a, b) => b.memoryBytes - a.memoryBytes || a.startedAtMs - b.startedAtMs || a.pid - b.pid)

@@ -34,7 +34,7 @@ export interface IdleWorker {
 
 /**
  * A pool at one moment. Each worker is counted once, in the first that fits of leaving, starting, idle, kept-alive
- * and active. Workers can write some of what these numbers are made of: nonsense is clamped, never believed.
+ * and active. Workers can write some of what these numbers are made of: values that cannot be are clamped to what can.
  */
 export interface PoolSnapshot {
   /** Monotonic. */
@@ -54,7 +54,7 @@ export interface PoolSnapshot {
    * one by one.
    */
   readonly queued: Count;
-  /** Of `active`, workers whose client has sent nothing, where that is known; default 0. They stand for spare ones. */
+  /** How many `active` workers have a client that has sent nothing, where that is known; default 0. They count as spare. */
   readonly silent?: Count;
   /**
    * Fewest workers in accept at any moment since the last call, where the scoreboard keeps that; undefined: unknown,
@@ -85,7 +85,7 @@ export interface BusyReport {
 
 export interface Decision {
   readonly fork: Count;
-  /** Workers to let end; gracefully, since one may take a last request before it learns of it. Fork or retire, never both. */
+  /** Workers to let end gracefully: one may take a last request before it learns of it. Fork or retire, never both. */
   readonly retire: readonly Pid[];
   /** Count it and warn: `pm.max_children` was reached. Once for each episode. */
   readonly isMaxChildrenReached: boolean;
@@ -99,7 +99,7 @@ export interface Decision {
   readonly watchQueue: boolean;
   /**
    * A worker that takes a request and leaves fewer than this in accept tells the master, once; 0: nobody tells.
-   * After arming, look at the number again: it may have fallen just before.
+   * Read the number again after that: it may have fallen just before.
    */
   readonly wakeBelowIdle: Count;
   /** Somebody may have to go: call again now, with `idleWorkers`. */
