@@ -21,7 +21,8 @@ function limit(resource: LimitedResource, value: number, directive: string, name
   } catch (error) {
     const printed = value === Number.POSITIVE_INFINITY ? -1 : value;
     throw new Error(
-      `failed to set ${directive} for this pool. Please check your system limits or decrease ${directive}. setrlimit(${name}, ${printed})${asSystemError(error).suffix}`,
+      `failed to set ${directive} for this pool. Please check your system limits or decrease ${directive}. ` +
+        `setrlimit(${name}, ${printed})${asSystemError(error).suffix}`,
       { cause: error },
     );
   }

@@ -22,7 +22,9 @@ export const STATE_NAMES: Readonly<Record<MasterState, string>> = {
   killing: 'terminating',
 };
 
-/** How long killed workers may take to end. After that their zygote, which would tell of it, does not answer: it is killed too. */
+/**
+ * How long killed workers may take to end. After that their zygote, which would tell of it, does not answer: it is killed too.
+ */
 export const ZYGOTE_PATIENCE_MS: Milliseconds = 2000;
 
 /**

@@ -2,8 +2,8 @@
  * request_terminate_timeout: the end of a request that takes too long, and of its worker.
  *
  * The master watches the scoreboard and names a request by the moment it began. Its order reaches the worker as the value
- * of a queued signal; the worker obeys only while it has that very request in hand. Then it answers 504 where it can, and dies of SIGTERM,
- * which is what php-fpm's workers die of. Only async-signal-safe calls: PHP may be anywhere.
+ * of a queued signal; the worker obeys only while it has that very request in hand. Then it answers 504 where it can, and dies
+ * of SIGTERM, which is what php-fpm's workers die of. Only async-signal-safe calls: PHP may be anywhere.
  */
 #define _GNU_SOURCE
 #include "timeout.h"

@@ -40,7 +40,8 @@ export class Fallback {
   async serve(): Promise<number> {
     const { predecessor, log, accessLogs, notify: systemd } = this.#parts;
     log.error(
-      `the upgraded program could not start; the workers of the one before it serve on. Trying again in ${RETRY_MS / 1000} s, and at SIGUSR2`,
+      'the upgraded program could not start; the workers of the one before it serve on. ' +
+        `Trying again in ${RETRY_MS / 1000} s, and at SIGUSR2`,
     );
     if (systemd !== undefined)
       notify(systemd.socket, { ready: true, status: 'Upgrade failed; former workers serve' });

@@ -156,7 +156,8 @@ export class ClaimWatch {
     this.#isSightChecked = true;
     if (!areSocketsVisible(pid))
       this.#parts.onBlind(
-        'request_terminate_timeout does not see a worker that sleeps and calls itself idle: the master may not look into its workers (it lacks CAP_SYS_PTRACE, or the system forbids tracing)',
+        'request_terminate_timeout does not see a worker that sleeps and calls itself idle: the master may not look ' +
+          'into its workers (it lacks CAP_SYS_PTRACE, or the system forbids tracing)',
       );
   }
 

@@ -44,7 +44,9 @@ const MS: Nanoseconds = 1_000_000n;
 const LOOK_EVERY_MS: Milliseconds = 250;
 /** Who leaves in order is gone before the master has to say anything. */
 const BEFORE_TELLING_NS: Nanoseconds = 200n * MS;
-/** A kept-alive client may be about to send; one that says so for longer has no such client. TSFPM_KEPT_ALIVE_GRACE_NS and more. */
+/**
+ * A kept-alive client may be about to send; one that says so for longer has no such client. TSFPM_KEPT_ALIVE_GRACE_NS and more.
+ */
 const BEFORE_TELLING_WAITING_NS: Nanoseconds = 2000n * MS;
 const AFTER_TELLING_NS: Nanoseconds = 2000n * MS;
 /** To write to its slot, to start, or to shut down, takes no worker so long. */

@@ -151,7 +151,8 @@ export class MemoryWatch {
     this.#isSharingChecked = isVisible !== undefined;
     if (isVisible === false)
       this.#parts.log.warning(
-        `[pool ${pool}] pm.max_memory counts what workers share with their zygote as well: the master may not look into them (it lacks CAP_SYS_PTRACE, or the kernel has no smaps_rollup)`,
+        `[pool ${pool}] pm.max_memory counts what workers share with their zygote as well: the master may not look ` +
+          'into them (it lacks CAP_SYS_PTRACE, or the kernel has no smaps_rollup)',
         { pool },
       );
   }
@@ -166,8 +167,8 @@ export class MemoryWatch {
         ? 'killing it unless its request ends at once'
         : 'replacing it after its request';
     this.#parts.log.notice(
-      `[pool ${name}] child ${worker.pid} has ${mebibytesText(weighed.bytes)} of private memory after ${plural(snapshot.accepted)}, ` +
-        `${directive} is ${mebibytesText(limit)}; ${when}`,
+      `[pool ${name}] child ${worker.pid} has ${mebibytesText(weighed.bytes)} of private memory ` +
+        `after ${plural(snapshot.accepted)}, ${directive} is ${mebibytesText(limit)}; ${when}`,
       { pool: name, pid: worker.pid },
     );
     generation.retire(worker.pid, isHard ? HARD : SOFT);

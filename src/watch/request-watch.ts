@@ -259,7 +259,8 @@ export class RequestWatch {
     noted.isKilled = true;
     const { text, seconds } = this.#about(slot, noted);
     log.warning(
-      `[pool ${pool.name}] child ${noted.pid}, ${text} execution timed out (${seconds} sec) and did not end when told to, killing it`,
+      `[pool ${pool.name}] child ${noted.pid}, ${text} execution timed out (${seconds} sec) ` +
+        'and did not end when told to, killing it',
       { pool: pool.name, pid: noted.pid },
     );
     kill(slot, noted.pid, noted.requestStartNs);
