@@ -7,15 +7,10 @@
 
 #include <dlfcn.h>
 
+#include "answer.h"
 #include "client.h"
-#include "fastcgi.h"
 #include "libc.h"
-#include "messages.h"
-#include "own-slot.h"
 #include "php.h"
-#include "request-phase.h"
-#include "script-child.h"
-#include "stream.h"
 
 static struct {
     void (*end_output_buffers)(void);
@@ -34,21 +29,6 @@ bool tsfpm_finish_prepare(void)
            php.wrong_parameters != NULL;
 }
 
-/* What PHP has written is with the client; what it writes from here on is taken, and sent to nobody. */
-static void end_answer(void)
-{
-    if (!tsfpm_phase_is(TSFPM_PHASE_BIT(RUNNING))) return;
-    tsfpm_messages_send();
-    tsfpm_script_children_lose_client();
-    uint8_t end[TSFPM_END_REQUEST_LEN];
-    tsfpm_make_end_request(end, tsfpm_request_id);
-    tsfpm_client_write(end, sizeof end);
-    tsfpm_enter_phase(TSFPM_PHASE_RUNNING_ANSWERED);
-    /* The client is to see the end, whatever this request goes on with; what it still sends is received. */
-    if (!tsfpm_stream_keeps_connection()) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
-    tsfpm_own_slot_stage(TSFPM_STAGE_FINISHED);
-}
-
 void tsfpm_finish_answer(void)
 {
     php.end_output_buffers(); /* runs handlers of the script: it may end the script, and not come back */
@@ -57,14 +37,7 @@ void tsfpm_finish_answer(void)
     php.send_headers();
     php.flush();
     tsfpm_client_may_be_gone = false;
-    end_answer();
-}
-
-/* php-fpm's later calls in the same request are true for as long as the connection is open. */
-static bool may_answer(void)
-{
-    if (tsfpm_phase_is(TSFPM_PHASE_BIT(RUNNING_ANSWERED))) return tsfpm_stream_keeps_connection();
-    return tsfpm_phase_is(TSFPM_PHASE_BIT(RUNNING));
+    tsfpm_answer_early();
 }
 
 void tsfpm_finish_request(struct execute_data *call, struct zval *result)
@@ -74,7 +47,7 @@ void tsfpm_finish_request(struct execute_data *call, struct zval *result)
         php.wrong_parameters();
         return;
     }
-    if (tsfpm_role != TSFPM_ROLE_WORKER || !may_answer()) return;
+    if (tsfpm_role != TSFPM_ROLE_WORKER || !tsfpm_may_answer_early()) return;
     tsfpm_finish_answer();
     result->types = ZVAL_TRUE;
 }

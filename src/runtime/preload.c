@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "client.h"
 #include "control.h"
 #include "descriptors.h"
@@ -160,7 +161,7 @@ TSFPM_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t known)
 TSFPM_EXPORT ssize_t write(int fd, const void *buffer, size_t size)
 {
     if (is_client(fd))
-        return is_script_child() ? tsfpm_script_child_write(buffer, size) : tsfpm_worker_write(buffer, size);
+        return is_script_child() ? tsfpm_script_child_write(buffer, size) : tsfpm_answer_write(buffer, size);
     tsfpm_output_is_possible = true;
     return tsfpm_libc()->write(fd, buffer, size);
 }

@@ -17,17 +17,14 @@
 #include "allowed-clients.h"
 #include "ask.h"
 #include "client.h"
-#include "fastcgi.h"
 #include "input.h"
 #include "kept-connection.h"
 #include "leave.h"
 #include "libc.h"
-#include "messages.h"
 #include "own-slot.h"
 #include "request.h"
 #include "script-child.h"
 #include "signals.h"
-#include "stream.h"
 #include "timeout.h"
 
 static bool was_ready; /* has reached accept */
@@ -104,27 +101,6 @@ int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
     tsfpm_input_begin();
     tsfpm_kept_connection_begin();
     return fd;
-}
-
-/* ---- write ---- */
-
-/*
- * php-cgi writes END_REQUEST as the last record of an answer, after PHP's request shutdown and after reading what it
- * wants of the body. If it leaves a part of a record unread, older versions would take that for the next record.
- */
-ssize_t tsfpm_worker_write(const void *buffer, size_t size)
-{
-    tsfpm_messages_send(); /* between records: PHP runs no script while it writes one in pieces */
-    tsfpm_response_has_begun = 1;
-    bool is_end = tsfpm_phase_is(TSFPM_PHASES_SHUT_DOWN) && tsfpm_ends_with_end_request(buffer, size);
-    if (is_end) tsfpm_script_children_lose_client();
-    bool goes_nowhere = tsfpm_phase_is(TSFPM_PHASES_ANSWERED_EARLY);
-    ssize_t written = goes_nowhere ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
-    if (written < 0 && errno != EINTR && tsfpm_client_may_be_gone) written = (ssize_t)size;
-    if (!is_end || written != (ssize_t)size) return written;
-    tsfpm_request_is_answered(TSFPM_PHASE_ANSWERED);
-    if (!tsfpm_stream_is_between_records() || tsfpm_is_time_to_part()) tsfpm_client_let_go();
-    return written;
 }
 
 /* ---- close ---- */

@@ -13,7 +13,6 @@ bool tsfpm_worker_ends_in_order(void); /* no client in hand: whatever scripts re
 
 /* The hooks' functions: each stands for libc's of that name, on the connection of the client. */
 int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length);
-ssize_t tsfpm_worker_write(const void *buffer, size_t size);
 int tsfpm_worker_shutdown(int how);
 ssize_t tsfpm_worker_drain(void); /* recv, which php-cgi calls before a close */
 int tsfpm_worker_close(void);
