@@ -31,7 +31,7 @@
 
 #define RECEIVE_AT_ONCE 65536
 
-/* Received, and not yet read: from start to end. Usually its first pages alone are used: only a head is received in full. */
+/* Received, and not yet read: from start to end. Mostly its first pages alone are used; a long head is received in full. */
 static uint8_t input[TSFPM_HEAD_MOST];
 static size_t input_start, input_end;
 static bool input_is_at_end; /* the client sends no more */
@@ -109,7 +109,7 @@ static bool answer_page(void)
     return true;
 }
 
-/* The body of a request that was answered with a page is nobody's. Returns false where the buffer ends within it. */
+/* Nobody reads the body of a request that was answered with a page. Returns false where the buffer ends within it. */
 static bool skip_body(void)
 {
     while (!tsfpm_stream_is_complete()) {
@@ -183,7 +183,7 @@ ssize_t tsfpm_input_read(void *buffer, size_t size)
         /* The client said that its body ends, and php-cgi would wait for what CONTENT_LENGTH promised, for ever. */
         if (is_in_request && tsfpm_stream_is_complete()) return end_of_stream();
         if (input_start == input_end) {
-            if (tsfpm_role != TSFPM_ROLE_WORKER) return end_of_stream(); /* what comes is for the script's parent */
+            if (tsfpm_role != TSFPM_ROLE_WORKER) return end_of_stream(); /* the rest is for the worker that forked it */
             bool is_next = connection_is_used && !is_in_request && tsfpm_stream_is_between_records();
             if (input_is_at_end || (is_next && !tsfpm_wait_for_next_request())) return end_of_stream();
             ssize_t received = receive(0);
@@ -206,7 +206,7 @@ bool tsfpm_input_is_complete(void)
     return input_is_at_end || tsfpm_stream_is_complete();
 }
 
-/* A client that neither sends nor closes does not keep the worker. */
+/* Bounded: a client that neither sends nor closes does not keep the worker. */
 void tsfpm_input_drain(void)
 {
     uint64_t end_ns = 0, silence_end_ns = 0;

@@ -14,7 +14,7 @@ int tsfpm_input_poll(struct pollfd *fds, int timeout_ms);
 /* php-cgi reads: returns what read() does. */
 ssize_t tsfpm_input_read(void *buffer, size_t size);
 
-/* All that the client had to send is here: closing loses nothing and resets nobody. */
+/* All that the client had to send is here: a close loses nothing of the answer. */
 bool tsfpm_input_is_complete(void);
 void tsfpm_input_drain(void); /* before the close: receives until then, or for a bounded time */
 

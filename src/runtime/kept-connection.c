@@ -12,12 +12,13 @@
 #include "request.h"
 
 /*
- * While others wait in the queue, or this worker is to leave: how long one that never is idle may go on; ns. A client that
- * has just been served is likely to be sending its next request, which would be lost (nginx repeats a GET, not a POST).
+ * How long a client that is never idle may go on while others wait in the queue, or this worker is to leave; ns. It is not
+ * let go at once: just served, it is likely to be sending its next request, which would be lost (nginx repeats a GET, not
+ * a POST).
  */
 #define PART_WHEN_BUSY_NS 1000000000ull
 
-static uint64_t contended_since_ns; /* this client has been in the way since then; 0: it is not */
+static uint64_t contended_since_ns; /* others have waited for this worker since then; 0: none does */
 static int yield_pause_ms; /* 1 to 4, different from worker to worker */
 
 void tsfpm_kept_connection_prepare(unsigned slot_index)
@@ -57,7 +58,7 @@ bool tsfpm_wait_for_next_request(void)
         arrived = fds[0].revents != 0;
         if (arrived) break;
         /*
-         * Somebody waits. A worker in accept is about to take it, or this client is about to send: some time for both.
+         * Another client waits. A worker in accept may be about to take it, and this client about to send: both get time.
          * Workers wait for different times so that they do not all let their clients go for one that waits.
          */
         int pause_ms = yield_pause_ms;

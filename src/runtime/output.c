@@ -20,7 +20,7 @@
 
 bool tsfpm_output_is_possible;
 
-static struct tsfpm_slot *own_slot; /* NULL: nothing is caught */
+static struct tsfpm_slot *own_slot; /* NULL: its output is not caught */
 
 void tsfpm_output_begin(uint32_t slot, bool is_caught)
 {

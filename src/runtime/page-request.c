@@ -18,7 +18,7 @@ bool tsfpm_pages_are_wanted(void)
     return status_path != NULL || ping_path != NULL;
 }
 
-/* php-fpm looks at SCRIPT_NAME, and wants a method and a script, which need not exist. */
+/* php-fpm decides by SCRIPT_NAME, and wants a method and a script, which need not exist. */
 struct params {
     struct tsfpm_text script_name, query, method, script;
 };
@@ -67,7 +67,7 @@ enum tsfpm_page_match tsfpm_page_match(const uint8_t *bytes, size_t length, stru
         const uint8_t *header = bytes + at;
         size_t content = tsfpm_record_content(header), padding = tsfpm_record_padding(header);
         if (tsfpm_record_version(header) != FCGI_VERSION_1) return TSFPM_PAGE_NO;
-        /* Such as the end of the last request's body: php-cgi reads it, and what follows is a start again. */
+        /* It may be the end of the last request's body: once php-cgi has read that, a request may start. */
         if (!has_begun && tsfpm_record_type(header) != FCGI_BEGIN_REQUEST) return TSFPM_PAGE_NO;
         at += FCGI_HEADER_LEN;
         if (length - at < content + padding) return TSFPM_PAGE_INCOMPLETE;

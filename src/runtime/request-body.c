@@ -31,7 +31,7 @@ static const struct sapi_globals *sapi;
 
 static int body = -1;
 static enum { NOT_ASKED, IN_FILE, IN_STREAM, NOWHERE } where;
-static long left; /* of what CONTENT_LENGTH promised */
+static long bytes_left; /* of CONTENT_LENGTH */
 
 static void close_body(void)
 {
@@ -41,7 +41,7 @@ static void close_body(void)
 
 void tsfpm_request_body_starts(void)
 {
-    close_body(); /* of a request that died */
+    close_body(); /* of a request that did not end in order */
     where = NOT_ASKED;
 }
 
@@ -52,8 +52,8 @@ void tsfpm_request_body_ends(void)
     close_body();
 }
 
-/* php-fpm's words; a script's error handler may end the request from within. */
-static void complain(const char *path, const char *reason, int number)
+/* In php-fpm's words. May not return: an error handler of the script may end the request. */
+static void warn(const char *path, const char *reason, int number)
 {
     php.error(E_WARNING, "REQUEST_BODY_FILE: open('%s') failed: %s (%d)", path, reason, number);
 }
@@ -62,20 +62,20 @@ static void open_body(const char *path)
 {
     struct stat found;
     where = NOWHERE;
-    /* Not to wait: a pipe that nobody writes to would be opened for ever. */
+    /* O_NONBLOCK: the open of a pipe that nobody writes to would wait for ever. */
     body = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (body < 0) {
-        complain(path, strerror(errno), errno);
+        warn(path, strerror(errno), errno);
     } else if (fstat(body, &found) != 0 || !S_ISREG(found.st_mode)) {
         close_body();
-        complain(path, "not a regular file", EINVAL);
+        warn(path, "not a regular file", EINVAL);
     } else {
         where = IN_FILE;
-        left = sapi->content_length;
+        bytes_left = sapi->content_length;
     }
 }
 
-static void look(void)
+static void find_body(void)
 {
     const char *path = php.param("REQUEST_BODY_FILE", sizeof "REQUEST_BODY_FILE" - 1); /* PHP's, of this request */
     bool is_param = path != NULL && path != getenv("REQUEST_BODY_FILE");
@@ -86,17 +86,17 @@ static void look(void)
 static size_t read_body(char *buffer, size_t size)
 {
     size_t done = 0;
-    if (where == NOT_ASKED && tsfpm_role == TSFPM_ROLE_WORKER) look();
+    if (where == NOT_ASKED && tsfpm_role == TSFPM_ROLE_WORKER) find_body();
     if (where == IN_STREAM || where == NOT_ASKED) return php.read_post(buffer, size);
-    if (where == NOWHERE || left <= 0) return 0;
-    if (size > (size_t)left) size = (size_t)left;
+    if (where == NOWHERE || bytes_left <= 0) return 0;
+    if (size > (size_t)bytes_left) size = (size_t)bytes_left;
     while (done < size) {
         ssize_t count = tsfpm_libc()->read(body, buffer + done, size - done);
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) break;
         done += (size_t)count;
     }
-    left -= (long)done;
+    bytes_left -= (long)done;
     return done;
 }
 

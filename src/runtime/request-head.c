@@ -153,7 +153,7 @@ static void put_without(struct output *output, const uint8_t *header, uint32_t p
         enum tsfpm_param param = which(name);
         if (param == PARAM_COUNT || !(params & 1u << param)) put(output, pair, (size_t)(at - pair));
     }
-    put(output, at, (size_t)(end - at)); /* what php-cgi refuses stays as it is */
+    put(output, at, (size_t)(end - at)); /* a pair that php-cgi refuses, and what follows it, stay as they are */
     if (output->is_full) return;
     size_t content = output->used - start - FCGI_HEADER_LEN;
     tsfpm_set_record_content(output->bytes + start, (uint16_t)content);

@@ -29,7 +29,7 @@ enum tsfpm_phase {
     TSFPM_PHASE_ENDING,             /* php-cgi writes what ends with END_REQUEST, and a part of it is written */
     TSFPM_PHASE_ANSWERED,           /* END_REQUEST is written; the client may not have received it yet */
     TSFPM_PHASE_NEXT_ARRIVED,       /* as ANSWERED; the first bytes of the next request are here, and its start is noted */
-    TSFPM_PHASE_PAGE_ANSWERED,      /* the runtime has answered with a page; the request's body is nobody's */
+    TSFPM_PHASE_PAGE_ANSWERED,      /* the runtime has answered with a page; nobody reads the request's body */
     TSFPM_PHASE_DRAINED,            /* what the client still sent was received: only the close is to come */
     TSFPM_PHASES,
 };

@@ -37,7 +37,7 @@ static struct tsfpm_text before(struct tsfpm_text text, char end)
     return found == NULL ? text : cut(text, (size_t)(found - text.start));
 }
 
-/* With an end. Returns NULL for one that is longer than the kernel takes any path. */
+/* The path with a NUL at its end. Returns NULL for one that is longer than the kernel takes. */
 static const char *as_path(struct tsfpm_text path, char copy[PATH_MAX])
 {
     if (path.length >= PATH_MAX) return NULL;
@@ -175,14 +175,14 @@ static void set_path_translated(struct tsfpm_head_params *params, struct tsfpm_t
     tsfpm_set_param_joined(params, PATH_TRANSLATED, root, info);
 }
 
-/* php-fpm's search for the script: as php-cgi's, but where the head comes from Apache or PATH_INFO is too short. */
+/* php-fpm's search for the script. It differs from php-cgi's where Apache sent the head, or PATH_INFO is too short. */
 static void fix_path(struct tsfpm_head_params *params, bool is_apache, const struct tsfpm_script_rules *rules)
 {
     struct tsfpm_text sent = tsfpm_get_param(params, SCRIPT_FILENAME), translated = tsfpm_get_param(params, PATH_TRANSLATED);
     struct tsfpm_text redirect = tsfpm_get_param(params, REDIRECT_URL), info = tsfpm_get_param(params, PATH_INFO);
     struct tsfpm_text name = tsfpm_get_param(params, SCRIPT_NAME), script_name = name;
     struct tsfpm_text path = sent.start != NULL ? sent : translated;
-    /* Where php-cgi does as php-fpm, also with the same PATH_INFO before it. */
+    /* Here php-cgi does what php-fpm does. */
     if (!is_apache && info.start == NULL) return;
     if (!is_apache && translated.start != NULL && redirect.start != NULL && !tsfpm_text_equals(path, translated)) {
         path = translated;
@@ -192,7 +192,7 @@ static void fix_path(struct tsfpm_head_params *params, bool is_apache, const str
     size_t length = is_kept ? 0 : find_file(path);
     if (!is_apache && (length == 0 || info.length >= path.length - length)) return;
     if (!is_apache && sent.start != NULL && tsfpm_text_equals(sent, cut(path, length))) {
-        /* An oddity of both: they go on with the longer path, which is no script. No PATH_INFO, no harm. */
+        /* php-fpm and php-cgi both go on with the longer path, where no script is: harmless without PATH_INFO. */
         tsfpm_set_param(params, PATH_INFO, (struct tsfpm_text){0});
         return;
     }
@@ -232,7 +232,7 @@ bool tsfpm_finds_script(const char *path, size_t length, const struct tsfpm_scri
 
 void tsfpm_fix_script_path(struct tsfpm_head_params *params, const struct tsfpm_script_rules *rules)
 {
-    /* Nobody looks for a script then. */
+    /* php-cgi looks for no script where it has neither. */
     if (params->sent[SCRIPT_FILENAME].start == NULL && params->sent[PATH_TRANSLATED].start == NULL) return;
     fix_iis(params);
     bool is_apache = fix_proxy_name(params);

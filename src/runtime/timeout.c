@@ -1,9 +1,9 @@
 /*
  * request_terminate_timeout: the end of a request that takes too long, and of its worker.
  *
- * The master watches the scoreboard and names a request by the moment it began. Its order reaches the worker as the value
- * of a queued signal; the worker obeys only while it has that very request in hand. Then it answers 504 where it can, and dies
- * of SIGTERM, which is what php-fpm's workers die of. Only async-signal-safe calls: PHP may be anywhere.
+ * The master watches the scoreboard. It tells the worker by a signal, whose value is the start time of the request that is
+ * to end; the worker obeys only while it has that very request in hand. Then it answers 504 where it can, and ends itself
+ * by SIGTERM, as php-fpm's workers end. Only async-signal-safe calls are made here: the signal may interrupt PHP anywhere.
  */
 #define _GNU_SOURCE
 #include "timeout.h"
@@ -54,12 +54,12 @@ static void on_time_out(int signal_number, siginfo_t *info, void *context)
         if (tsfpm_phase_is(TSFPM_PHASES_UNANSWERED) && !tsfpm_response_has_begun) {
             answer(tsfpm_request_id);
             tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);
-            /* A connection that is closed with something unread takes its answer back. */
+            /* Where a connection is closed with something unread, the client may lose the answer. */
             const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000l};
             for (int waited_ms = 0; waited_ms < LISTEN_MS && !tsfpm_input_take_rest(); waited_ms += PAUSE_MS)
                 nanosleep(&pause, NULL);
         }
-        /* Programs that the script started may hold the connection as well: for the client it ends now. */
+        /* Programs that the script started may have the connection open: for the client it ends now all the same. */
         tsfpm_libc()->shutdown(tsfpm_connection, SHUT_RDWR);
     }
     struct sigaction plain = {.sa_handler = SIG_DFL};

@@ -46,8 +46,8 @@ bool tsfpm_worker_ends_in_order(void)
 /* ---- accept ---- */
 
 /*
- * The listening socket is shared by all workers: whatever a script or another process may have done to its flags, a
- * worker waits on. Returns -1 where this one is to leave; an error that says that the socket is gone makes it leave.
+ * Returns -1 where this worker is to leave. The listening socket is shared by all workers, and a script or another process
+ * may have made it non-blocking: the worker waits all the same. An error that says that the socket is gone makes it leave.
  */
 static int accept_client(struct sockaddr *address, socklen_t *length)
 {
@@ -66,14 +66,14 @@ static int accept_client(struct sockaddr *address, socklen_t *length)
             tsfpm_libc()->close(fd);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             struct pollfd waiting = {.fd = tsfpm_listen_fd, .events = POLLIN | POLLRDHUP};
-            /* Somebody has shut it down: of a unix socket that does not block nothing else tells. */
+            /* It was shut down: of a unix socket that does not block, accept does not tell that. */
             if (tsfpm_libc()->poll(&waiting, 1, 1000) > 0 && (waiting.revents & (POLLRDHUP | POLLHUP)) != 0)
                 tsfpm_is_leaving = 1;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             tsfpm_libc()->poll(NULL, 0, 20); /* the machine is short of something; the client waits in the queue */
         } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
             tsfpm_is_leaving = 1;
-        } /* else: a signal, or that one connection broke before it was accepted */
+        } /* otherwise: a signal, or the client has gone before it was accepted */
     }
     return -1;
 }
@@ -122,7 +122,7 @@ ssize_t tsfpm_worker_drain(void)
 
 int tsfpm_worker_close(void)
 {
-    /* php-cgi does not, of a connection that it meant to keep, nor after its last request: the answer would be lost. */
+    /* php-cgi does not drain a connection that it meant to keep, or that of its last request: its answer could be lost. */
     if (tsfpm_client_is_let_go || tsfpm_phase_is(TSFPM_PHASES_ANSWERED)) tsfpm_worker_drain();
     int fd = tsfpm_connection;
     tsfpm_connection = -1;
