@@ -100,14 +100,34 @@ function importsOf(path: string): Import[] {
 
 const roomOf = (path: string): string => path.split('/')[0] ?? path;
 
+function fileOf({ from, target }: Import): string {
+  return relative(SOURCE, resolve(dirname(join(SOURCE, from)), target)).replace(/\.js$/, '.ts');
+}
+
+/** What imports one another directly or over others, types included: nothing is left once all leaves are taken away. */
+function circles(nameOf: (path: string) => string): string[] {
+  const targetsByName = new Map<string, Set<string>>();
+  for (const path of sourceFiles()) {
+    const targets = targetsByName.get(nameOf(path)) ?? new Set();
+    targetsByName.set(nameOf(path), targets);
+    for (const each of importsOf(path))
+      if (each.target.startsWith('.') && nameOf(fileOf(each)) !== nameOf(path))
+        targets.add(nameOf(fileOf(each)));
+  }
+  for (;;) {
+    const leaves = [...targetsByName].filter(([, targets]) =>
+      [...targets].every((target) => !targetsByName.has(target)),
+    );
+    if (leaves.length === 0) return [...targetsByName.keys()];
+    for (const [name] of leaves) targetsByName.delete(name);
+  }
+}
+
 function offences(): string[] {
   return sourceFiles().flatMap((path) =>
     importsOf(path)
       .filter(({ target, isType }) => target.startsWith('.') && !isType)
-      .map(({ from, target }) => ({
-        from,
-        to: relative(SOURCE, resolve(dirname(join(SOURCE, from)), target)).replace(/\.js$/, '.ts'),
-      }))
+      .map((each) => ({ from: each.from, to: fileOf(each) }))
       .filter(({ from, to }) => {
         const room = roomOf(from);
         if (WIRING.includes(room) || FREE.includes(to) || roomOf(to) === room) return false;
@@ -119,6 +139,14 @@ function offences(): string[] {
 
 test('every room imports only the rooms below it', () => {
   assert.deepEqual(offences(), []);
+});
+
+test('no circle of files, and none of rooms', () => {
+  assert.deepEqual(
+    circles((path) => path),
+    [],
+  );
+  assert.deepEqual(circles(roomOf), []);
 });
 
 test('every room of src is on the map', () => {

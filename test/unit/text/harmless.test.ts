@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { jsonRequest, jsonWord, lineText, markupText, metricText } from '../../../src/text/harmless.js';
+import {
+  cellText,
+  escapedBytes,
+  escapedControls,
+  escapedLine,
+  jsonRequest,
+  jsonWord,
+  lineText,
+  markupText,
+  metricText,
+  terminalText,
+} from '../../../src/text/harmless.js';
 
 const bytes = fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array));
 
@@ -61,4 +72,21 @@ test('any string makes a json word and a label that read back', () => {
     }),
   );
   assert.equal(jsonWord('é/x\ud800'), '"é/x\ufffd"');
+});
+
+test('each place has its own rule for the same text', () => {
+  const text = 'é\t\n\u001b[2J\u007f\u0085\u202e\u2028';
+  assert.equal(lineText(text), 'é\ufffd\ufffd\ufffd[2J\ufffd\ufffd\u202e\ufffd');
+  assert.equal(escapedControls(text), 'é\\x09\\x0a\\x1b[2J\\x7f\u0085\u202e\u2028');
+  assert.equal(escapedLine(text), 'é\t\\x0a\\x1b[2J\\x7f\\x85\u202e\u2028');
+  assert.equal(escapedBytes(Buffer.from(text)), 'é\\x09\\x0a\\x1b[2J\\x7f\\xc2\\x85\u202e\\xe2\\x80\\xa8');
+  assert.equal(terminalText(text), 'é???[2J????');
+  assert.equal(cellText(text), 'é???[2J????');
+});
+
+test('a UTF-8 letter in Latin-1 passes the access log, and bytes that are no UTF-8 are escaped in a backtrace', () => {
+  const latin1 = Buffer.from('À').toString('latin1');
+  assert.equal(latin1, '\u00c3\u0080');
+  assert.equal(escapedControls(latin1), latin1);
+  assert.equal(escapedBytes(Buffer.of(0x61, 0xff, 0x0a)), 'a\\xff\\x0a');
 });
