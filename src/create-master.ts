@@ -42,7 +42,7 @@ export interface MasterOptions {
   readonly php: PhpOptions;
   readonly environment: Environment;
   readonly privilege: Privilege;
-  /** As given on the command line. */
+  /** The path that the command line gives. */
   readonly configFile: string;
   /** Reads the file again and tells what is wrong with it; undefined where something is fatal. */
   readonly readConfig: () => Config | undefined;

@@ -42,7 +42,7 @@ export function test(options: MasterOptions & { readonly dump: boolean }): numbe
 }
 
 export interface TestOptions {
-  /** As given on the command line, for the last line. */
+  /** The path that the command line gives, for the last line. */
   readonly file: string;
   /** `-tt`: show every setting. */
   readonly dump: boolean;

@@ -108,7 +108,7 @@ export class ErrorLog {
     return isForeground && (isStderrForced || isatty(STDERR));
   }
 
-  /** What a library of ours may write to descriptor 2 is in the log too. */
+  /** What a library of this program may write to descriptor 2 is in the log too. */
   #tieStderr(): void {
     if (this.#file !== undefined) {
       replaceDescriptor(this.#file.fd, STDERR);

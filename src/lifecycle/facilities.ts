@@ -60,7 +60,7 @@ const FACILITIES: readonly Facility[] = [
   },
   {
     name: 'PR_SET_CHILD_SUBREAPER',
-    // It is asked for by becoming one.
+    // Whether the kernel allows it shows only in becoming one.
     failure: () => failureOf(becomeSubreaper),
     without: 'the master is no parent to workers whose zygote was killed',
     therefore: 'how those end is not known',

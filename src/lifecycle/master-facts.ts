@@ -4,9 +4,9 @@ import type { MasterState } from './transitions.js';
 
 /** What the master's servers tell of it; what may change is asked anew each time. */
 export interface MasterFacts {
-  /** Of tsfpm. */
+  /** Version of tsfpm. */
   readonly version: string;
-  /** As given on the command line. */
+  /** The path that the command line gives. */
   readonly configFile: string;
   readonly startEpochMs: Milliseconds;
   readonly pools: () => readonly Pool[];

@@ -25,7 +25,7 @@ export interface MasterUpgrader {
   /** Another version than the one that runs. */
   isNewVersionInstalled(): boolean;
   upgrade(restarts: RestartHistory, stop: AbortSignal): Promise<Outcome>;
-  /** The same after a mistake, to whatever is installed. */
+  /** Like an upgrade, but after a mistake of the running program, and to any installed version. */
   restart(restarts: RestartHistory, stop: AbortSignal): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export class Master {
   #state: MasterState = 'starting';
   #failStart: ((error: Error) => void) | undefined;
   #isReloadWanted = false;
-  /** What goes on in state reloading. */
+  /** The reload, upgrade or restart of state reloading. */
   #underWay: Promise<unknown> = Promise.resolve();
   /** Who waits for the reload after the present one. */
   #waiting: ((outcome: Outcome) => void)[] = [];
@@ -77,7 +77,7 @@ export class Master {
   takeSignals(): void {
     for (const signal of MASTER_SIGNALS) process.on(signal, () => this.onSignal(signal));
     process.on('SIGCHLD', () => this.#parts.orphans.look());
-    // A mistake of ours must not end a service that runs: workers need the master only for what changes.
+    // A mistake of this program must not end a service that runs: workers need the master only for what changes.
     process.on('uncaughtException', (error) => this.onMistake(error));
   }
 
@@ -116,7 +116,7 @@ export class Master {
     if (this.#isReloadWanted) this.onSignal('SIGUSR2');
   }
 
-  /** As if this process had received it. */
+  /** Acts like the process on a signal that it receives. */
   onSignal(signal: MasterSignal): void {
     this.#log.debug(`received ${signal}`);
     const { next, action } = TRANSITIONS[this.#state][signal];
@@ -241,7 +241,7 @@ export class Master {
     });
   }
 
-  /** What went on is over. */
+  /** A reload, an upgrade or a restart is over. */
   #serve(): void {
     this.#state = 'running';
     this.#parts.systemd.ready();

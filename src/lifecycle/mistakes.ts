@@ -1,7 +1,7 @@
 import type { Count, Milliseconds } from '../units.js';
 
 // An exception that no step has foreseen is a mistake of this program, and what it has left half done nobody knows. A
-// program that starts anew does not have it: the master replaces itself in place, as at an upgrade, and nobody notices.
+// program that starts anew does not have it: the master replaces itself in place, like in an upgrade, and requests go on.
 
 /** How often, and when last, the program of this process was replaced for a mistake. */
 export interface RestartHistory {
@@ -32,7 +32,7 @@ function pauseAfter({ count }: RestartHistory): Milliseconds {
 }
 
 /**
- * For the log, with the stack: this one time it is what its reader, whoever mends the program, needs.
+ * For the log, with the stack trace: it is what the people who mend the program need.
  *
  * @param next what happens now
  */

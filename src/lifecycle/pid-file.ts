@@ -11,7 +11,7 @@ export class PidFile {
     this.#fallback = fallback;
   }
 
-  /** Of the file that is there; undefined for none. */
+  /** Where the file is; undefined while there is none. */
   get path(): string | undefined {
     return this.#path;
   }

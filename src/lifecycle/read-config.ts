@@ -13,7 +13,7 @@ import { phpIniLookup } from '../zygote/php-ini.js';
 
 /** What the command line says of how the configuration is read. */
 export interface ReadOptions {
-  /** As given: it is shown in messages and in the process title. */
+  /** The path that the command line gives: messages and the process title show it. */
   readonly file: string;
   readonly prefix: string | undefined;
   /** `--allow-to-run-as-root` */

@@ -58,7 +58,7 @@ export class Fallback {
     return code;
   }
 
-  /** As if this process had received it. */
+  /** Acts like the process on a signal that it receives. */
   onSignal(signal: MasterSignal): void {
     const { predecessor, log } = this.#parts;
     const { next, action } = FALLBACK_TRANSITIONS[this.#state][signal];

@@ -41,7 +41,7 @@ export class ForeignRequestLog {
       return;
     }
     for (const { slot, pid } of handle.workers) this.#log.takeOver(slot, { pid, zygotePid });
-    // Its zygote speaks to somebody who has gone: nobody tells of requests.
+    // The master that this generation tells of its requests has gone: the rings have to be polled.
     this.#log.onOrphaned();
   }
 

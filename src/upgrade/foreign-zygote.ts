@@ -12,8 +12,8 @@ import { Turns } from '../zygote/turns.js';
 import { WorkerOutput } from '../zygote/worker-output.js';
 import { ForeignRequestLog } from './foreign-request-log.js';
 
-/** How often workers are looked at that have outlived it. */
-const LOOK_AGAIN_MS: Milliseconds = 200;
+/** How often it is checked whether workers that have outlived it have ended. */
+const CHECK_EVERY_MS: Milliseconds = 200;
 
 /**
  * A zygote that the master started before it replaced its own program: its workers serve until the new ones do. All that
@@ -22,66 +22,83 @@ const LOOK_AGAIN_MS: Milliseconds = 200;
 export class ForeignZygote {
   /** When it and its workers are gone. */
   readonly ended: Promise<void>;
+  readonly #log: MasterLog;
   readonly #pid: Pid;
   readonly #socket: Socket;
-  /** undefined where the process of that number is none of ours. */
+  /** undefined where that pid is no child of this process. */
   readonly #process: ProcessHandle | undefined;
+  readonly #requestLog: ForeignRequestLog | undefined;
   readonly #workersByPid = new Map<Pid, ProcessHandle>();
+  readonly #outputByPid = new Map<Pid, WorkerOutput>();
   #isKilled = false;
 
   constructor(
     { pid, controlFd, requestLog }: ZygoteHandle,
     tools: { readonly log: MasterLog; readonly accessLogs: AccessLogs },
   ) {
-    const { log } = tools;
+    this.#log = tools.log;
     this.#pid = pid;
     this.#process = openChild(pid);
     if (this.#process !== undefined) for (const worker of childPids(pid)) this.#hold(worker);
-    const requests = requestLog && new ForeignRequestLog(requestLog, pid, tools);
+    this.#requestLog = requestLog && new ForeignRequestLog(requestLog, pid, tools);
     this.#socket = new Socket({ fd: controlFd, readable: true, writable: true });
+    this.ended = this.#readMessages();
+  }
+
+  /** @returns when the channel has ended, and after it the last worker */
+  #readMessages(): Promise<void> {
+    const socket = this.#socket;
     const decoder = new ZygoteMessageDecoder();
-    const outputByPid = new Map<number, WorkerOutput>();
-    const outputOf = (pid: number): WorkerOutput => {
-      const there = outputByPid.get(pid);
-      if (there !== undefined) return there;
-      const output = new WorkerOutput(log, { pool: 'previous', pid, isDecorated: true });
-      outputByPid.set(pid, output);
-      return output;
-    };
-    this.#socket.on('error', () => {}); // it has ended
-    this.ended = new Promise((resolve) => {
-      this.#socket.once('close', () => {
-        turns.finish();
-        requests?.end();
-        this.#whenWorkersEnded(resolve);
-      });
-    });
     const turns = new Turns<ZygoteMessage>({
-      work: (message) => {
-        if (message.type === 'output') outputOf(message.pid).push(message.stream, message.bytes);
-        // One that was being forked when the program was replaced.
-        if (message.type === 'forked') {
-          requests?.workerStarted(message.slot, message.pid);
-          this.#hold(message.pid);
-        }
-        if (message.type !== 'exited') return;
-        this.#letGo(message.pid);
-        outputByPid.get(message.pid)?.close();
-        requests?.workerEnded(message.slot);
-      },
+      work: (message) => this.#onMessage(message),
       charge: ({ type }) => (type === 'output' ? 0 : undefined),
-      around: (turn) => log.together(turn),
-      pause: () => this.#socket.pause(),
-      resume: () => this.#socket.resume(),
+      around: (turn) => this.#log.together(turn),
+      pause: () => socket.pause(),
+      resume: () => socket.resume(),
     });
-    this.#socket.on('data', (chunk: Buffer) => {
+    socket.on('error', () => {}); // it has ended
+    socket.on('data', (chunk: Buffer) => {
       try {
         turns.push(decoder.push(chunk));
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
-        this.#socket.destroy();
+        socket.destroy();
       }
     });
+    return new Promise((resolve) => {
+      socket.once('close', () => {
+        turns.finish();
+        this.#requestLog?.end();
+        this.#whenWorkersEnded(resolve);
+      });
+    });
+  }
+
+  #onMessage(message: ZygoteMessage): void {
+    switch (message.type) {
+      case 'output':
+        this.#outputOf(message.pid).push(message.stream, message.bytes);
+        break;
+      // A worker that was being forked when the program was replaced.
+      case 'forked':
+        this.#requestLog?.workerStarted(message.slot, message.pid);
+        this.#hold(message.pid);
+        break;
+      case 'exited':
+        this.#letGo(message.pid);
+        this.#outputByPid.get(message.pid)?.close();
+        this.#requestLog?.workerEnded(message.slot);
+        break;
+      default: // the former master would have acted on it
+    }
+  }
+
+  #outputOf(pid: Pid): WorkerOutput {
+    const there = this.#outputByPid.get(pid);
+    if (there !== undefined) return there;
+    const output = new WorkerOutput(this.#log, { pool: 'previous', pid, isDecorated: true });
+    this.#outputByPid.set(pid, output);
+    return output;
   }
 
   /** Its workers finish what they have in hand; the frame is the same in every version of the protocol. */
@@ -89,14 +106,14 @@ export class ForeignZygote {
     if (this.#socket.writable) this.#socket.write(encodeFrame('DRAIN'));
   }
 
-  /** The same, but nothing is waited for. */
+  /** Requests in hand are cut off. */
   killWorkers(): void {
     this.#isKilled = true;
     this.drain();
     for (const worker of this.#workersByPid.values()) worker.send('SIGKILL');
   }
 
-  /** As a last resort. */
+  /** The last resort, where its workers have been killed and it does not end. */
   kill(): void {
     this.#process?.send('SIGKILL');
     if (this.#process === undefined) this.#socket.destroy(); // nothing tells its end
@@ -119,7 +136,7 @@ export class ForeignZygote {
   #whenWorkersEnded(tell: () => void): void {
     for (const [pid, worker] of this.#workersByPid) if (worker.hasEnded) this.#letGo(pid);
     if (this.#workersByPid.size > 0) {
-      setTimeout(() => this.#whenWorkersEnded(tell), LOOK_AGAIN_MS);
+      setTimeout(() => this.#whenWorkersEnded(tell), CHECK_EVERY_MS);
       return;
     }
     this.#process?.close();

@@ -60,7 +60,7 @@ export function decodeSockets(environment: Readonly<Record<string, string | unde
   return { sockets, unreadable };
 }
 
-/** The same, and removes the variables: workers that keep the environment must not see them. */
+/** Like {@link decodeSockets}, and removes the variables: workers that keep the environment must not see them. */
 export function takeSockets(environment: Record<string, string | undefined>): InheritedSockets {
   const found = decodeSockets(environment);
   for (const name of socketVariables(environment)) delete environment[name];
@@ -71,7 +71,7 @@ function variableName(index: number): string {
   return index === 0 ? 'FPM_SOCKETS' : `FPM_SOCKETS_${index}`;
 }
 
-/** Those that are there, in order, up to the first gap. */
+/** Names of the variables that are set, in order, up to the first gap. */
 function socketVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
   const names = Array.from({ length: MOST_VARIABLES }, (_, index) => variableName(index));
   const gap = names.findIndex((name) => environment[name] === undefined);
@@ -79,7 +79,7 @@ function socketVariables(environment: Readonly<Record<string, string | undefined
 }
 
 function decodeEntry(entry: string): NamedSocket | undefined {
-  // The last one: a path may hold others.
+  // The last equals sign of the entry: a path may hold others.
   const equals = entry.lastIndexOf('=');
   const digits = entry.slice(equals + 1);
   if (equals < 1 || !/^(?:0|[1-9][0-9]{0,8})$/.test(digits) || Number(digits) < LOWEST_FD) return undefined;

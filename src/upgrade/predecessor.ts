@@ -13,7 +13,7 @@ import { INSTALLED_PROGRAM } from './installed-program.js';
 import type { Takeover } from './takeover.js';
 
 export interface PredecessorParts {
-  /** Of this process. */
+  /** What this process was started with. */
   readonly environment: Environment;
   readonly log: MasterLog;
   /** The master's: what both write to the same file is in order there. */
@@ -80,7 +80,7 @@ export class Predecessor {
     for (const zygote of this.#zygotes) zygote.killWorkers();
   }
 
-  /** As a last resort, where workers have been killed and do not end. */
+  /** The last resort, where workers have been killed and do not end. */
   killZygotes(): void {
     for (const zygote of this.#zygotes) zygote.kill();
   }

@@ -15,7 +15,7 @@ export interface Takeover {
   /** Its service ran in the background. */
   readonly isBackground: boolean;
   readonly zygotes: readonly ZygoteHandle[];
-  /** Those of its sockets that systemd had lent it. */
+  /** Sockets that systemd had lent to that program. */
   readonly lentFds: readonly Fd[];
   readonly pidFile: string | undefined;
   /** What descriptor 2 was at the start of the service, where it is something else now. */
@@ -24,7 +24,10 @@ export interface Takeover {
   readonly restarts: RestartHistory | undefined;
 }
 
-/** To be asked once, first of all: the mark leaves the environment, the descriptors are closed on exec again. */
+/**
+ * Reads what the program before this one has left. To be asked once, first of all: the mark leaves the environment, and
+ * the descriptors are closed on exec again.
+ */
 export function takeTakeover(environment: Record<string, string | undefined>): Takeover | undefined {
   const text = environment[TAKEOVER_MARK];
   delete environment[TAKEOVER_MARK];
@@ -49,7 +52,7 @@ export function decodeTakeover(text: string): Takeover {
   };
 }
 
-/** Those that stay open over the exec. */
+/** Descriptors that stay open over the exec, besides sockets. */
 export function descriptorsOf({ zygotes, stderrFd }: Pick<Takeover, 'zygotes' | 'stderrFd'>): Fd[] {
   const ofZygotes = zygotes.flatMap(({ controlFd, requestLog }) =>
     requestLog === undefined ? [controlFd] : [controlFd, requestLog.scoreboardFd],

@@ -21,7 +21,7 @@ export interface TrialParts {
 }
 
 /**
- * Starts every pool with a socket that nobody knows, has one of its workers answer, and ends it.
+ * Starts every pool on a socket that no client knows, has one of its workers answer, and ends it.
  *
  * @returns whether all of them can serve; what cannot has been logged
  */

@@ -8,9 +8,9 @@ import type { HandOver, InstalledProgram } from './installed-program.js';
 export interface UpgraderParts {
   readonly log: Logger;
   readonly installed: InstalledProgram;
-  /** Of the program that runs. */
+  /** Version of the program that runs. */
   readonly version: string;
-  /** It came by an upgrade in place itself. */
+  /** The program that runs came by an upgrade in place. */
   readonly isUpgraded: boolean;
   readonly isBackground: boolean;
   /** For the trial. */
@@ -51,7 +51,7 @@ export class Upgrader {
   }
 
   /**
-   * As an administrator asks for it.
+   * An upgrade that an administrator has asked for.
    *
    * @param restarts of this process so far, for the program that takes over
    * @param stop ends the trial
