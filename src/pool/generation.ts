@@ -57,7 +57,10 @@ export interface GenerationListener extends WorkersListener {
 
 /** A php-cgi that does not become a zygote in this time never will. */
 const READY_TIMEOUT_MS: Milliseconds = 10_000;
-/** Workers that are idle stop accepting within milliseconds after a drain; how long to wait for it, and how often to check. */
+/**
+ * Workers that are idle stop accepting within milliseconds after a drain; how long to wait for it, and how often to
+ * check.
+ */
 const LAST_ACCEPT_PATIENCE_MS: Milliseconds = 1000;
 const CHECK_ACCEPT_EVERY_MS: Milliseconds = 2;
 
@@ -66,7 +69,10 @@ const CHECK_ACCEPT_EVERY_MS: Milliseconds = 2;
  */
 type State = 'starting' | 'running' | 'draining' | 'orphaned' | 'ended';
 
-/** One zygote of a pool, its scoreboard and its workers, from the start of php-cgi until the last of its processes has ended. */
+/**
+ * One zygote of a pool, its scoreboard and its workers, from the start of php-cgi until the last of its processes has
+ * ended.
+ */
 export class Generation {
   readonly scoreboard: Scoreboard;
   readonly plan: GenerationPlan;
@@ -261,7 +267,9 @@ export class Generation {
     this.#workers.letAllLeave();
   }
 
-  /** After a drain: when none of its workers waits for a client any more, by their own account, or in a moment at most. */
+  /**
+   * After a drain: when none of its workers waits for a client any more, by their own account, or in a moment at most.
+   */
   async untilNobodyAccepts(): Promise<void> {
     const deadlineMs = this.#tools.nowMs() + LAST_ACCEPT_PATIENCE_MS;
     while (this.#state !== 'ended' && this.scoreboard.header().idle > 0 && this.#tools.nowMs() < deadlineMs)

@@ -52,9 +52,9 @@ export class Probe {
   }
 
   /**
-   * Until it has ended its slot is taken: a pool with one slot could not fork its first worker. Its answer may come before
-   * the zygote's report of its fork, so there may be nothing to kill yet. Where the zygote is gone the kernel has told it
-   * to end.
+   * Until it has ended its slot is taken: a pool with one slot could not fork its first worker. Its answer may come
+   * before the zygote's report of its fork, so there may be nothing to kill yet. Where the zygote is gone the kernel
+   * has told it to end.
    */
   async #end(): Promise<void> {
     const { workers, kill, nowMs } = this.#parts;

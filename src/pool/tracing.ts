@@ -39,7 +39,9 @@ export class Tracing {
     return trace;
   }
 
-  /** With the first worker that is ready: slow requests that are logged without a backtrace must not come as a surprise. */
+  /**
+   * With the first worker that is ready: slow requests that are logged without a backtrace must not come as a surprise.
+   */
   checkOnce(worker: Pid): void {
     if (this.#isChecked || !this.#parts.isWanted) return;
     this.#isChecked = true;
@@ -62,7 +64,8 @@ export class Tracing {
   #newTracer(worker: Pid): Tracer {
     const version = this.#parts.phpVersion();
     if (version === undefined) throw new CannotTrace('its zygote is not ready');
-    // PHP is at the same addresses in the zygote and its workers, and reading the zygote's memory needs no further rights.
+    // PHP is at the same addresses in the zygote and its workers, and reading the zygote's memory needs no further
+    // rights.
     return Tracer.of(this.#parts.zygotePid() ?? worker, version);
   }
 }

@@ -13,8 +13,8 @@ export interface WorkerSignalsParts {
 }
 
 /**
- * Signals to the workers of one generation. Whoever decides on one may have read the worker's slot some time ago, so what
- * it was sent for is checked again here: the worker is still the same, and the request not yet done with.
+ * Signals to the workers of one generation. Whoever decides on one may have read the worker's slot some time ago, so
+ * what it was sent for is checked again here: the worker is still the same, and the request not yet done with.
  */
 export class WorkerSignals {
   readonly #parts: WorkerSignalsParts;
@@ -44,7 +44,9 @@ export class WorkerSignals {
     if (worker !== undefined) this.send(worker, TIME_OUT_SIGNAL, requestStartNs);
   }
 
-  /** That worker dies, if it still has that request in hand. It may be done with it within the microseconds in between. */
+  /**
+   * That worker dies, if it still has that request in hand. It may be done with it within the microseconds in between.
+   */
   killRequest(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
     const worker = this.#parts.workers.find(slot, pid);
     const glance = worker && this.#parts.glance(slot);

@@ -9,7 +9,10 @@ import type { WorkerOutput } from '../zygote/worker-output.js';
 export interface RunningWorker {
   readonly slot: number;
   readonly pid: Pid;
-  /** undefined: when the fork was reported, the kernel knew no such child of the zygote. Such a worker is never signalled. */
+  /**
+   * undefined: when the fork was reported, the kernel knew no such child of the zygote. Such a worker is never
+   * signalled.
+   */
   readonly process: ProcessHandle | undefined;
   /** Only without a process: the zygote must report its end before it answers the echo of this number. */
   readonly endsBeforeEcho: Count | undefined;

@@ -250,7 +250,7 @@ export class Workers {
       slot,
       pid,
       process: held,
-      // It may have ended already, and its pid be another process's by now: then its end is reported before the echo.
+      // It may have ended already, and its pid may be another process's now: then its end is reported before the echo.
       endsBeforeEcho: held === undefined ? zygote.askEcho() : undefined,
       startedAtMs: nowMs(),
       output: new WorkerOutput(log, { pool: pool.name, pid, isDecorated: pool.decorateWorkersOutput }),

@@ -12,12 +12,12 @@ export interface ClaimWatchParts {
   readonly workers: () => readonly { readonly slot: number; readonly pid: Pid }[];
   readonly glance: (slot: number) => SlotGlance | undefined;
   readonly kill: (slot: number, pid: Pid) => void;
-  /** It sees less than it should; said with the first worker. */
+  /** The watch sees less than it should; called once at most, with the first worker. */
   readonly onBlind: (line: string) => void;
 }
 
-/** What was found at one look at a worker: what it says, and what the kernel says. */
-export interface Look {
+/** What one check of a worker found: what its slot says, and what the kernel says. */
+export interface Observation {
   readonly atNs: Nanoseconds;
   /** undefined: its slot cannot be read. */
   readonly glance: SlotGlance | undefined;
@@ -26,10 +26,10 @@ export interface Look {
   readonly holdsClient: boolean;
 }
 
-/** A contradiction that has held at every look since. */
+/** A contradiction that every check since has found. */
 export interface Doubt {
   readonly sinceNs: Nanoseconds;
-  readonly looks: Count;
+  readonly checks: Count;
   /** What is wrong, behind `child N`. */
   readonly text: string;
 }
@@ -39,18 +39,21 @@ const NS_PER_MS = 1_000_000;
 const SLACK_NS: Nanoseconds = 6_000_000_000n;
 const SHORTEST_PAUSE_MS: Milliseconds = 1000;
 const LONGEST_PAUSE_MS: Milliseconds = 5000;
-const LOOKS_A_TURN: Count = 50;
-/** An idle worker that is woken for every client uses some hundredths. */
+/** Workers that are checked in one turn of the event loop. A check takes some 60 us. */
+const CHECKS_A_TURN: Count = 50;
+/**
+ * The part of the time that an idle worker may run at most: one that is woken for every client uses some hundredths.
+ */
 const MOST_IDLE_RUN = 0.1;
-/** With the time that it waited for a processor: a machine that is busy gives little to anybody. */
+/** The part of the time that it may run or wait for a processor: on a busy machine a worker that works runs little. */
 const MOST_IDLE_READY = 0.5;
 
 /**
- * @param before the last look at the same worker
+ * @param before what the last check of the same worker found
  * @returns what cannot be true of an honest worker for long
  */
-export function contradiction(look: Look, before: Look | undefined): string | undefined {
-  const { glance, atNs } = look;
+export function contradiction(seen: Observation, before: Observation | undefined): string | undefined {
+  const { glance, atNs } = seen;
   if (glance === undefined) return 'cannot be read in the scoreboard';
   const { stage, requestStartNs, idleSinceNs } = glance;
   const isUnchanged = before?.glance?.stage === stage && before.glance.idleSinceNs === idleSinceNs;
@@ -60,13 +63,13 @@ export function contradiction(look: Look, before: Look | undefined): string | un
     case 'accepting':
     case 'waiting':
       if (!isUnchanged) return undefined;
-      if (isAtWork(look, before)) return 'says that it is idle, and is at work';
-      return stage === 'accepting' && look.holdsClient
+      if (isAtWork(seen, before)) return 'says that it is idle, and is at work';
+      return stage === 'accepting' && seen.holdsClient
         ? "says that it is idle, and has a client's connection"
         : undefined;
     case 'reading headers':
       if (requestStartNs > atNs) return 'says that its request is yet to begin';
-      // A connection without a byte shows the request before it.
+      // While nothing has come on a connection the slot shows the start of the request before.
       return isUnchanged && requestStartNs < idleSinceNs ? 'waits for the first byte of a client' : undefined;
     default:
       if (requestStartNs > atNs) return 'says that its request is yet to begin';
@@ -74,32 +77,36 @@ export function contradiction(look: Look, before: Look | undefined): string | un
   }
 }
 
-function isAtWork(look: Look, before: Look): boolean {
-  if (look.processorTime === undefined || before.processorTime === undefined) return false;
-  const wallNs = Number(look.atNs - before.atNs);
-  const runNs = Number(look.processorTime.runNs - before.processorTime.runNs);
-  const waitNs = Number(look.processorTime.waitNs - before.processorTime.waitNs);
+function isAtWork(seen: Observation, before: Observation): boolean {
+  if (seen.processorTime === undefined || before.processorTime === undefined) return false;
+  const wallNs = Number(seen.atNs - before.atNs);
+  const runNs = Number(seen.processorTime.runNs - before.processorTime.runNs);
+  const waitNs = Number(seen.processorTime.waitNs - before.processorTime.waitNs);
   return runNs >= wallNs * MOST_IDLE_RUN || runNs + waitNs >= wallNs * MOST_IDLE_READY;
 }
 
-export function nextDoubt(doubt: Doubt | undefined, look: Look, before: Look | undefined): Doubt | undefined {
-  const text = contradiction(look, before);
+export function nextDoubt(
+  doubt: Doubt | undefined,
+  seen: Observation,
+  before: Observation | undefined,
+): Doubt | undefined {
+  const text = contradiction(seen, before);
   if (text === undefined) return undefined;
-  return { sinceNs: doubt?.sinceNs ?? before?.atNs ?? look.atNs, looks: (doubt?.looks ?? 0) + 1, text };
+  return { sinceNs: doubt?.sinceNs ?? before?.atNs ?? seen.atNs, checks: (doubt?.checks ?? 0) + 1, text };
 }
 
 interface Watched {
   readonly pid: Pid;
-  readonly look: Look;
+  readonly seen: Observation;
   readonly doubt: Doubt | undefined;
-  /** Sockets that are no client's, so that most looks need none of the kernel's tables. */
+  /** Sockets that are no client's. They are remembered so that most checks need none of the kernel's tables. */
   readonly otherSockets: ReadonlySet<Inode>;
 }
 
 /**
- * `request_terminate_timeout` for workers that lie. What a worker writes into its slot is a claim: whoever contradicts
- * himself, or what the kernel knows of his process, for longer than a request may take, is killed. Requests that are told
- * honestly are RequestWatch's.
+ * `request_terminate_timeout` for workers that lie. What a worker writes into its slot is a claim. A worker whose
+ * claims contradict each other, or what the kernel knows of its process, for longer than a request may take, is killed.
+ * Where claims are true RequestWatch is enough.
  */
 export class ClaimWatch {
   readonly #parts: ClaimWatchParts;
@@ -108,7 +115,7 @@ export class ClaimWatch {
   readonly #watchedBySlot = new Map<number, Watched>();
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
-  #isSightChecked = false;
+  #isVisibilityChecked = false;
 
   constructor(parts: ClaimWatchParts) {
     this.#parts = parts;
@@ -121,7 +128,7 @@ export class ClaimWatch {
     if (this.#longestNs === 0n || this.#timer !== undefined) return;
     const pauseMs = Number(this.#longestNs) / NS_PER_MS / 4;
     this.#timer = setInterval(
-      () => this.#look(),
+      () => this.#checkWorkers(),
       Math.min(Math.max(pauseMs, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS),
     ).unref();
   }
@@ -133,27 +140,26 @@ export class ClaimWatch {
     this.#watchedBySlot.clear();
   }
 
-  #look(): void {
+  #checkWorkers(): void {
     const workers = this.#parts.workers();
     if (workers.length === 0) this.stop();
-    else if (this.#turn === undefined) this.#lookAtAll(workers);
+    else if (this.#turn === undefined) this.#checkAll(workers);
   }
 
-  /** Some in each turn of the event loop: a look takes some 60 us, and others wait. */
-  #lookAtAll([...workers]: readonly { readonly slot: number; readonly pid: Pid }[]): void {
+  #checkAll([...workers]: readonly { readonly slot: number; readonly pid: Pid }[]): void {
     this.#turn = undefined;
     let clients: ReadonlySet<Inode> | undefined;
     const isClient = (inode: Inode) => {
       clients ??= connectionsOf(this.#listening);
       return clients.has(inode);
     };
-    for (const { slot, pid } of workers.splice(0, LOOKS_A_TURN)) this.#lookAt(slot, pid, isClient);
-    if (workers.length > 0) this.#turn = setImmediate(() => this.#lookAtAll(workers));
+    for (const { slot, pid } of workers.splice(0, CHECKS_A_TURN)) this.#check(slot, pid, isClient);
+    if (workers.length > 0) this.#turn = setImmediate(() => this.#checkAll(workers));
   }
 
-  #checkSight(pid: Pid): void {
-    if (this.#isSightChecked) return;
-    this.#isSightChecked = true;
+  #checkVisibility(pid: Pid): void {
+    if (this.#isVisibilityChecked) return;
+    this.#isVisibilityChecked = true;
     if (!areSocketsVisible(pid))
       this.#parts.onBlind(
         'request_terminate_timeout does not see a worker that sleeps and calls itself idle: the master may not look ' +
@@ -161,8 +167,8 @@ export class ClaimWatch {
       );
   }
 
-  #lookAt(slot: number, pid: Pid, isClient: (inode: Inode) => boolean): void {
-    this.#checkSight(pid);
+  #check(slot: number, pid: Pid, isClient: (inode: Inode) => boolean): void {
+    this.#checkVisibility(pid);
     const known = this.#watchedBySlot.get(slot);
     const watched = known?.pid === pid ? known : undefined;
     const glance = this.#parts.glance(slot);
@@ -171,29 +177,30 @@ export class ClaimWatch {
     const sockets = glance?.stage === 'accepting' ? socketsOf(pid) : [];
     const newSockets = sockets.filter((inode) => !otherSockets.has(inode));
     const clientSockets = newSockets.filter(isClient);
-    const look: Look = {
+    const seen: Observation = {
       atNs: process.hrtime.bigint(),
       glance,
       processorTime: isIdle ? processorTime(pid) : undefined,
       holdsClient: clientSockets.length > 0,
     };
-    const doubt = nextDoubt(watched?.doubt, look, watched?.look);
+    const doubt = nextDoubt(watched?.doubt, seen, watched?.seen);
     this.#watchedBySlot.set(slot, {
       pid,
-      look,
+      seen,
       doubt,
-      // What it has closed since is forgotten: the kernel uses numbers again.
+      // Sockets that it has closed are forgotten, because the kernel uses inode numbers again.
       otherSockets:
         glance?.stage === 'accepting'
           ? new Set([this.#listening, ...sockets.filter((inode) => !clientSockets.includes(inode))])
           : otherSockets,
     });
-    if (doubt === undefined || doubt.looks < 2 || look.atNs - doubt.sinceNs < this.#longestNs + SLACK_NS)
+    if (doubt === undefined || doubt.checks < 2 || seen.atNs - doubt.sinceNs < this.#longestNs + SLACK_NS)
       return;
     const { pool, log, kill } = this.#parts;
-    const seconds = Number((look.atNs - doubt.sinceNs) / 1_000_000_000n);
+    const seconds = Number((seen.atNs - doubt.sinceNs) / 1_000_000_000n);
     log.warning(
-      `[pool ${pool.name}] child ${pid} ${doubt.text}, for ${seconds} sec: request_terminate_timeout ends it, killing it`,
+      `[pool ${pool.name}] child ${pid} ${doubt.text}, for ${seconds} sec: ` +
+        'request_terminate_timeout ends it, killing it',
       { pool: pool.name, pid },
     );
     kill(slot, pid);

@@ -18,49 +18,51 @@ export interface LeaveWatchParts<L extends Leaver> {
 }
 
 /**
- * What a worker says of itself, as far as it matters here; `nothing`: its slot cannot be read, or it still starts; `ending`: it
- * was idle, and PHP shuts down.
+ * What a worker says of itself, as far as it matters here. `nothing`: its slot cannot be read, or it still starts.
+ * `ending`: it was idle, and PHP shuts down.
  */
 export type Claim = 'idle' | 'ending' | 'nothing' | 'busy';
 
-/** What was seen of one leaver up to now. */
+/** What earlier checks have found of one worker that is to leave. */
 export interface Seen {
   readonly claim: Claim;
-  /** It has said so at every look since. */
+  /** Every check since has found this claim. */
   readonly sinceNs: Nanoseconds;
+  /** When it was sent SIGTERM. */
   readonly toldAtNs: Nanoseconds | undefined;
-  /** When it was first seen with a request that it has taken since it was told to leave. */
+  /** When it was first found with a request that it had taken after it was told to leave. */
   readonly laterSinceNs: Nanoseconds | undefined;
 }
 
 export interface Verdict {
   readonly act: 'wait' | 'tell' | 'kill';
   readonly seen: Seen;
-  /** Why it is killed. */
+  /** Why it is killed, for the log behind `child N`; empty where it is not. */
   readonly reason: string;
 }
 
 const MS: Nanoseconds = 1_000_000n;
-const LOOK_EVERY_MS: Milliseconds = 250;
-/** Who leaves in order is gone before the master has to say anything. */
+const CHECK_EVERY_MS: Milliseconds = 250;
+/** Most workers have left by then, and need no signal. */
 const BEFORE_TELLING_NS: Nanoseconds = 200n * MS;
 /**
- * A kept-alive client may be about to send; one that says so for longer has no such client. TSFPM_KEPT_ALIVE_GRACE_NS and more.
+ * A worker that waits for a kept-alive client may be about to get a request. By itself it does not wait for longer than
+ * TSFPM_KEPT_ALIVE_GRACE_NS, which is less.
  */
 const BEFORE_TELLING_WAITING_NS: Nanoseconds = 2000n * MS;
 const AFTER_TELLING_NS: Nanoseconds = 2000n * MS;
-/** To write to its slot, to start, or to shut down, takes no worker so long. */
+/** No worker needs so long to write to its slot, to start, or to shut down. */
 const SILENCE_NS: Nanoseconds = 10_000n * MS;
 /**
- * Once it is done with what it had in hand when it was told to leave, a worker takes further requests for a second at most,
- * of a kept-alive client that is quick.
+ * Once a worker is done with what it had in hand when it was told to leave, it takes further requests for a second at
+ * most, if a kept-alive client sends them at once.
  */
 const LAST_REQUEST_NS: Nanoseconds = 10_000n * MS;
 
 /**
- * Who has nothing in hand has no request to lose: a worker that is to leave and calls itself idle is killed 2 s after a
- * SIGTERM, be it stopped, deaf to signals, or a liar. php-fpm kills at its second look, busy or not. One with a
- * request keeps its time.
+ * What to do about a worker that is to leave. One that calls itself idle has no request to lose: it is killed 2 s after
+ * a SIGTERM, whether it is stopped, ignores signals, or lies. One with a request has the time that requests may take.
+ * php-fpm kills either at its second check.
  */
 export function judgeLeaver(
   seen: Seen | undefined,
@@ -110,7 +112,7 @@ export function judgeLeaver(
 
 function claimOf(glance: SlotGlance | undefined): Claim {
   if (glance === undefined || glance.stage === 'starting') return 'nothing';
-  // After a request it says so, too, but that one began after it was idle.
+  // After a request the stage is `finished` as well, but that request began after the worker was idle.
   if (glance.stage === 'finished' && glance.requestStartNs < glance.idleSinceNs) return 'ending';
   return glance.stage === 'accepting' || glance.stage === 'waiting' ? 'idle' : 'busy';
 }
@@ -127,7 +129,7 @@ export class LeaveWatch<L extends Leaver> {
 
   /** There may be leavers. */
   wake(): void {
-    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+    this.#timer ??= setInterval(() => this.#check(), CHECK_EVERY_MS).unref();
   }
 
   stop(): void {
@@ -136,7 +138,7 @@ export class LeaveWatch<L extends Leaver> {
     this.#seenBySlot.clear();
   }
 
-  #look(): void {
+  #check(): void {
     const leavers = this.#parts.leavers();
     if (leavers.length === 0) this.stop();
     for (const leaver of leavers) {

@@ -7,7 +7,7 @@ import type { Bytes, Count, Milliseconds, Nanoseconds, Pid } from '../units.js';
 import { decideRecycling, type MemoryLimits, type WeighedWorker } from './recycling.js';
 import { requestText } from './request-words.js';
 
-/** What is known of a worker without asking it. */
+/** What the master knows of a worker without reading its slot. */
 interface LimitedWorker {
   readonly pid: Pid;
   readonly slot: number;
@@ -34,29 +34,30 @@ export interface MemoryWatchParts {
   readonly log: MasterLog;
   /** Monotonic. */
   readonly nowMs: () => Milliseconds;
-  /** All that have workers: one that drains may hold a request that grows. */
+  /** All that have workers: in one that drains, too, a request may grow. */
   readonly generations: () => readonly LimitedGeneration[];
   /** The one that serves. */
   readonly current: () => LimitedGeneration | undefined;
-  /** Workers were told to leave: others may be wanted. */
+  /** Workers were told to leave, so that others may have to be forked. */
   readonly onRetired: () => void;
 }
 
-/** A look costs some ten microseconds for each worker that has served since the last one. */
-const LOOK_EVERY_MS: Milliseconds = 1000;
+/** A check takes some ten microseconds for each worker that has served since the last one. */
+const CHECK_EVERY_MS: Milliseconds = 1000;
 
 /** Why workers ended, as /metrics counts it. */
 const SOFT = 'max_memory';
 const HARD = 'max_memory_hard';
 
-/** What was seen of a worker at the last look. */
+/** What the last check found of a worker. */
 interface Seen {
   readonly accepted: bigint;
   readonly finished: bigint;
   readonly aboveHardSinceMs: Milliseconds | undefined;
 }
 
-interface Look {
+/** What this check has found of a worker. */
+interface Measurement {
   readonly worker: LimitedWorker;
   readonly snapshot: SlotSnapshot;
   readonly weighed: WeighedWorker;
@@ -73,50 +74,51 @@ export class MemoryWatch {
     this.#parts = parts;
   }
 
-  /** Whether there is anything to watch: after a generation has come or gone. */
+  /** After a generation has come or gone: starts or stops the timer, as there is something to watch or not. */
   update(): void {
     const isWanted = this.#parts.generations().some((generation) => isLimited(limitsOf(generation)));
     if (isWanted === (this.#timer !== undefined)) return;
     clearInterval(this.#timer);
-    this.#timer = isWanted ? setInterval(() => this.look(), LOOK_EVERY_MS).unref() : undefined;
+    this.#timer = isWanted ? setInterval(() => this.check(), CHECK_EVERY_MS).unref() : undefined;
   }
 
-  look(): void {
+  check(): void {
     const seen = new Map<Pid, Seen>();
-    for (const generation of this.#parts.generations()) this.#lookAt(generation, seen);
+    for (const generation of this.#parts.generations()) this.#checkGeneration(generation, seen);
     this.#seen = seen;
   }
 
-  #lookAt(generation: LimitedGeneration, seen: Map<Pid, Seen>): void {
+  #checkGeneration(generation: LimitedGeneration, seen: Map<Pid, Seen>): void {
     const isCurrent = generation === this.#parts.current();
     const limits = limitsOf(generation);
-    // Workers of an old generation leave anyway.
+    // Workers of an old generation leave anyway, so the soft limit is of no use there.
     const { softBytes, hardBytes } = isCurrent ? limits : { ...limits, softBytes: 0 };
     if (!isLimited({ softBytes, hardBytes })) return;
     const workers = generation.workers();
-    const looks = workers.flatMap((worker) =>
-      this.#weigh(worker, generation, { softBytes, hardBytes }, seen),
+    const measurements = workers.flatMap((worker) =>
+      this.#measure(worker, generation, { softBytes, hardBytes }, seen),
     );
     const leaving = workers.filter(({ endReason }) => endReason === SOFT || endReason === HARD).length;
     const { retire, kill } = decideRecycling(
       { softBytes, hardBytes },
-      looks.map(({ weighed }) => weighed),
+      measurements.map(({ weighed }) => weighed),
       { leaving, alive: generation.workerCount },
     );
-    for (const look of looks) {
-      const { pid, bytes } = look.weighed;
-      if (kill.includes(pid)) this.#kill(look, generation, hardBytes);
-      else if (retire.includes(pid)) this.#retire(look, generation, bytes > hardBytes && hardBytes > 0);
+    for (const measurement of measurements) {
+      const { pid, bytes } = measurement.weighed;
+      if (kill.includes(pid)) this.#kill(measurement, generation, hardBytes);
+      else if (retire.includes(pid))
+        this.#retire(measurement, generation, bytes > hardBytes && hardBytes > 0);
     }
     if (retire.length > 0 && isCurrent) this.#parts.onRetired();
   }
 
-  #weigh(
+  #measure(
     worker: LimitedWorker,
     generation: LimitedGeneration,
     { softBytes, hardBytes }: MemoryLimits,
     seen: Map<Pid, Seen>,
-  ): Look[] {
+  ): Measurement[] {
     const { pid, slot, isLeaving } = worker;
     this.#checkSharing(worker, generation.plan.pool.name);
     const snapshot = worker.isReady ? generation.scoreboard.snapshot(slot) : undefined;
@@ -136,7 +138,7 @@ export class MemoryWatch {
     const since = isAboveHard ? (before?.aboveHardSinceMs ?? nowMs) : undefined;
     seen.set(pid, {
       accepted,
-      // One that is to leave, and has to wait until others have left, is looked at again.
+      // A worker that has to leave, but not before others have, is checked again though it has served nothing.
       finished: bytes > lowest && !isLeaving ? -1n : finished,
       aboveHardSinceMs: since,
     });
@@ -144,7 +146,7 @@ export class MemoryWatch {
     return [{ worker, snapshot, weighed: { pid, bytes, isBusy, isLeaving, aboveHardForMs } }];
   }
 
-  /** Once, with its first worker: limits that come early must not surprise. */
+  /** Once, with the first worker: that limits are reached too early must not come as a surprise. */
   #checkSharing({ pid, isReady }: LimitedWorker, pool: string): void {
     if (this.#isSharingChecked || !isReady) return;
     const isVisible = isSharingVisible(pid);
@@ -157,7 +159,7 @@ export class MemoryWatch {
       );
   }
 
-  #retire({ worker, snapshot, weighed }: Look, generation: LimitedGeneration, isHard: boolean): void {
+  #retire({ worker, snapshot, weighed }: Measurement, generation: LimitedGeneration, isHard: boolean): void {
     const { name } = generation.plan.pool;
     const { softBytes, hardBytes } = limitsOf(generation);
     const [directive, limit] = isHard ? [`pm.${HARD}`, hardBytes] : [`pm.${SOFT}`, softBytes];
@@ -174,11 +176,12 @@ export class MemoryWatch {
     generation.retire(worker.pid, isHard ? HARD : SOFT);
   }
 
-  #kill({ worker, snapshot, weighed }: Look, generation: LimitedGeneration, hardBytes: Bytes): void {
+  #kill({ worker, snapshot, weighed }: Measurement, generation: LimitedGeneration, hardBytes: Bytes): void {
     const { name } = generation.plan.pool;
     const seconds = (Number(process.hrtime.bigint() - snapshot.requestStartNs) / 1e9).toFixed(6);
     this.#parts.log.warning(
-      `[pool ${name}] child ${worker.pid}, ${requestText(snapshot)} has ${mebibytesText(weighed.bytes)} of private memory, ` +
+      `[pool ${name}] child ${worker.pid}, ${requestText(snapshot)} ` +
+        `has ${mebibytesText(weighed.bytes)} of private memory, ` +
         `pm.${HARD} is ${mebibytesText(hardBytes)} (${seconds} sec), terminating`,
       { pool: name, pid: worker.pid },
     );

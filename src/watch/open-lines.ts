@@ -5,12 +5,12 @@ import type { WorkerOutput } from '../zygote/worker-output.js';
 /** How often lines without an end are checked. */
 const CHECK_EVERY_MS: Milliseconds = 200;
 /**
- * After so many checks in a row at which no output had come, the rest of a line is not still on its way: output of pools
- * that print much may wait in the master.
+ * After so many checks in a row at which no output had come, the rest of a line is not still on its way: output of
+ * pools that print much may wait in the master.
  */
 const QUIET_CHECKS: Count = 5;
 
-type LineOutput = Pick<WorkerOutput, 'isMidLine' | 'quietLooks' | 'endLine'>;
+type LineOutput = Pick<WorkerOutput, 'isMidLine' | 'quietChecks' | 'endLine'>;
 
 export interface OpenLinesParts {
   readonly workers: () => Iterable<{ readonly slot: number; readonly output: LineOutput }>;
@@ -43,7 +43,7 @@ export class OpenLines {
   #check(): void {
     this.#timer = undefined;
     for (const { slot, output } of this.#parts.workers()) {
-      if (output.isMidLine && output.quietLooks() >= QUIET_CHECKS && this.#isIdle(slot)) output.endLine();
+      if (output.isMidLine && output.quietChecks() >= QUIET_CHECKS && this.#isIdle(slot)) output.endLine();
       this.onOutput(output);
     }
   }

@@ -6,7 +6,7 @@ export interface MemoryLimits {
   readonly hardBytes: Bytes;
 }
 
-/** A worker whose private memory has just been looked at. */
+/** A worker whose private memory has just been measured. */
 export interface WeighedWorker {
   readonly pid: Pid;
   readonly bytes: Bytes;
@@ -14,27 +14,27 @@ export interface WeighedWorker {
   readonly isBusy: boolean;
   /** It was told to end, for whatever reason. */
   readonly isLeaving: boolean;
-  /** For how long it has been above the hard limit; undefined where it was not when it was last looked at. */
+  /** For how long it has been above the hard limit; undefined where it was not at the last check. */
   readonly aboveHardForMs: Milliseconds | undefined;
 }
 
 export interface Recycling {
-  /** To end after what they have in hand. */
+  /** Workers that are to end after what they have in hand. */
   readonly retire: readonly Pid[];
-  /** To end now. */
+  /** Workers that are to end now. */
   readonly kill: readonly Pid[];
 }
 
-/** A request that is about to end may do so; the next look is that much later, give or take. */
+/** A request that is about to end may do so. Somewhat less than the time until the next check. */
 const HARD_GRACE_MS: Milliseconds = 900;
-/** Of the workers, how many may be on their way out at once: the others serve meanwhile. */
+/** One worker in so many may be leaving at once; the others serve meanwhile. */
 const LEAVING_SHARE = 4;
 
 /**
- * Who has grown too much. Above the soft limit the fattest go first, and never so many at once that the pool is short of
- * workers; above the hard limit the machine is in danger, and there is no order.
+ * Which workers have too much memory. Above the soft limit the largest leave first, and never so many at once that the
+ * pool is short of workers. All those above the hard limit leave at once, because the machine may run out of memory.
  *
- * @param leaving workers that are on their way out for their memory already
+ * @param leaving workers that were told to end for their memory already
  * @param alive workers of the pool
  */
 export function decideRecycling(
@@ -49,9 +49,9 @@ export function decideRecycling(
   const staying = workers.filter(({ isLeaving }) => !isLeaving);
   const urgent = staying.filter(isAboveHard);
   const room = Math.max(1, Math.floor(alive / LEAVING_SHARE)) - leaving - urgent.length;
-  const fat = staying
+  const large = staying
     .filter((worker) => softBytes > 0 && worker.bytes > softBytes && !isAboveHard(worker))
     .sort((a, b) => b.bytes - a.bytes || a.pid - b.pid)
     .slice(0, Math.max(0, room));
-  return { retire: [...urgent, ...fat].map(({ pid }) => pid), kill: kill.map(({ pid }) => pid) };
+  return { retire: [...urgent, ...large].map(({ pid }) => pid), kill: kill.map(({ pid }) => pid) };
 }

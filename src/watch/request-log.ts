@@ -11,15 +11,15 @@ import type { Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Bytes, Count, Milliseconds, Pid } from '../units.js';
 import { LostRecords } from './lost-records.js';
 
-/** Of the ring of each worker: a tenth of a second of requests that do nothing. */
+/** Size of each worker's ring: room for a tenth of a second of requests that do nothing. */
 export const LOG_RING_SIZE: Bytes = 256 * 1024;
-/** How long requests gather after the first: many lines for one look and one write. */
+/** How long records gather after the first, so that many lines are read and written at once. */
 const GATHER_MS: Milliseconds = 50;
-/** What is read in one go, with what one ring may have beyond it: the master has other work, too. */
+/** About as much is read before other work of the master has its turn; the last ring may have more. */
 const MOST_AT_ONCE: Bytes = 64 * 1024;
 /**
- * Whatever workers claim, a pool's log takes a third of the master's time, and no more in a second than requests can
- * fill that do nothing, on every processor. Beyond that rings fill up, and records are lost.
+ * Whatever workers write, a pool's log takes a third of the master's time at most, and no more bytes a second than
+ * requests that do nothing produce on all processors. Beyond that rings fill up, and records are lost.
  */
 const REST_PER_WORK = 2;
 const LONGEST_REST_MS: Milliseconds = 50;
@@ -37,8 +37,9 @@ export interface RequestLogParts {
 }
 
 /**
- * Takes what the workers of one generation tell of their requests out of shared memory, and makes it lines of the
- * access log. While requests end it looks every few milliseconds; when none do it sleeps until it is woken.
+ * Reads the records of requests that the workers of one generation leave in shared memory, and writes lines of the
+ * access log from them. While requests end it polls every few milliseconds; when none do it sleeps until the zygote
+ * wakes it.
  */
 export class RequestLog {
   readonly #parts: RequestLogParts;
@@ -46,11 +47,11 @@ export class RequestLog {
   readonly #lines: LineSource;
   readonly #originsBySlot = new Map<number, RecordOrigin>();
   readonly #textCount: Count;
-  readonly #lost = new LostRecords((count, pids) => this.#tellLost(count, pids));
+  readonly #lost = new LostRecords((count, pids) => this.#reportLost(count, pids));
   #timer: NodeJS.Timeout | undefined;
   #nextSlot = 0;
   #isOrphaned = false;
-  #isCutTold = false;
+  #isCutReported = false;
 
   constructor(parts: RequestLogParts) {
     this.#parts = parts;
@@ -60,19 +61,21 @@ export class RequestLog {
     this.#textCount = format.fields.filter(({ kind }) => kind !== 'CPU').length;
   }
 
-  /** A worker begins; its ring is empty. */
+  /** A worker was forked; its ring is empty. */
   open(slot: number, origin: { readonly pid: Pid; readonly zygotePid: Pid }): void {
     this.#originsBySlot.set(slot, { pid: origin.pid, parentPid: origin.zygotePid });
     this.#rings.open(slot);
   }
 
-  /** One that was forked under the master's program before an upgrade. */
+  /**
+   * A worker that was forked by the master's program before an upgrade: its ring is read from where that one stopped.
+   */
   takeOver(slot: number, origin: { readonly pid: Pid; readonly zygotePid: Pid }): void {
     this.#originsBySlot.set(slot, { pid: origin.pid, parentPid: origin.zygotePid });
     this.#rings.openWhereLeft(slot);
   }
 
-  /** The worker in that slot has ended: what it has left is logged. */
+  /** The worker in that slot has ended: the records that it has left are logged. */
   close(slot: number): void {
     if (!this.#originsBySlot.has(slot)) return;
     this.#rings.look();
@@ -84,16 +87,16 @@ export class RequestLog {
   /** A request has ended, after some time in which none did. */
   onLogged(): void {
     this.#lines.wake();
-    this.#timer ??= setTimeout(() => this.#lookAround(), GATHER_MS);
+    this.#timer ??= setTimeout(() => this.#poll(), GATHER_MS);
   }
 
-  /** The zygote has gone: nobody tells any more. It looks by itself until its last workers have finished. */
+  /** The zygote has ended, so that nobody wakes this any more: it polls until the last workers have ended. */
   onOrphaned(): void {
     this.#isOrphaned = true;
     this.onLogged();
   }
 
-  /** Logs what there is now. */
+  /** Logs all records that there are now. */
   flush(): void {
     this.#rings.look();
     for (const slot of this.#rings.slots) this.#drain(slot, Number.POSITIVE_INFINITY);
@@ -107,25 +110,25 @@ export class RequestLog {
     this.#lines.sleep();
   }
 
-  #lookAround(): void {
+  #poll(): void {
     this.#timer = undefined;
     const beganUs = wallClockUs();
     const { found, bytes } = this.#drainAll();
     const tookMs = (wallClockUs() - beganUs) / 1000;
     const restMs = Math.max(Math.min(REST_PER_WORK * tookMs, LONGEST_REST_MS), (bytes / RATE) * 1000);
     if (found !== 'more') this.#lines.reach(beganUs);
-    if (found === 'more') this.#again(restMs);
-    else if (found === 'some' || this.#isOrphaned) this.#again(Math.max(GATHER_MS, restMs));
+    if (found === 'more') this.#pollIn(restMs);
+    else if (found === 'some' || this.#isOrphaned) this.#pollIn(Math.max(GATHER_MS, restMs));
     else this.#sleep();
   }
 
-  #again(delayMs: Milliseconds): void {
-    if (this.#originsBySlot.size > 0) this.#timer = setTimeout(() => this.#lookAround(), delayMs);
+  #pollIn(delayMs: Milliseconds): void {
+    if (this.#originsBySlot.size > 0) this.#timer = setTimeout(() => this.#poll(), delayMs);
     else if (this.#isOrphaned) this.#lines.sleep();
     else this.#sleep();
   }
 
-  /** The order keeps a request that ends at this moment from being overlooked: flag down, ask, look. */
+  /** In this order, so that a request that ends at this moment is not missed: lower the flag, ask to be told, read. */
   #sleep(): void {
     this.#rings.lowerPending();
     this.#parts.askToBeTold();
@@ -138,7 +141,7 @@ export class RequestLog {
     const slots = this.#rings.slots;
     let left = MOST_AT_ONCE;
     for (let i = 0; i < slots.length; i++) {
-      // Not always from the first on: one worker's flood is not to hide the others.
+      // Starts where the last round stopped: one worker's flood must not keep the others from being read.
       const slot = slots[(this.#nextSlot + i) % slots.length] ?? 0;
       left -= this.#drain(slot, left);
       if (left > 0) continue;
@@ -173,23 +176,24 @@ export class RequestLog {
       if (line === undefined) return;
       const { text, isCut } = line;
       this.#lines.add({ endUs: endOf(record), text, encoding: format.encoding });
-      if (isCut) this.#tellCut();
+      if (isCut) this.#reportCut();
     });
   }
 
-  #tellLost(count: Count, pids: readonly Pid[]): void {
+  #reportLost(count: Count, pids: readonly Pid[]): void {
     const { pool, log } = this.#parts;
     const whose = pids.length === 1 ? `child ${pids[0]}` : `${pids.length} children`;
     log.warning(
-      `[pool ${pool}] ${count} lines of the access log were lost: requests of ${whose} ended faster than they could be logged`,
+      `[pool ${pool}] ${count} lines of the access log were lost: ` +
+        `requests of ${whose} ended faster than they could be logged`,
       { pool },
     );
   }
 
-  /** php-fpm's words, for the first only: there one comes with each line. */
-  #tellCut(): void {
-    if (this.#isCutTold) return;
-    this.#isCutTold = true;
+  /** php-fpm's message, but once for each generation and not for each line. */
+  #reportCut(): void {
+    if (this.#isCutReported) return;
+    this.#isCutReported = true;
     this.#parts.log.notice(
       `[pool ${this.#parts.pool}] the log buffer is full (1024). The access log request has been truncated.`,
       { pool: this.#parts.pool },

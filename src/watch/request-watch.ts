@@ -31,7 +31,7 @@ export interface WatchParts {
   readonly onSlow: () => void;
 }
 
-/** One request that something was done about. */
+/** A request that was found to be slow, or was ended. */
 interface Noted {
   readonly pid: Pid;
   readonly requestStartNs: Nanoseconds;
@@ -40,11 +40,11 @@ interface Noted {
   /** When it was ended. */
   timedOutAtNs?: Nanoseconds;
   isKilled: boolean;
-  /** Its backtrace is being read: one thing after the other. */
+  /** Its backtrace is being read; nothing else is done about it meanwhile. */
   isBusy: boolean;
 }
 
-/** What is told of a request. */
+/** How log lines name a request. */
 interface About {
   readonly pid: Pid;
   readonly script: string;
@@ -54,21 +54,22 @@ interface About {
   readonly seconds: string;
 }
 
-/** A worker that was told to end its request and goes on is killed after this. */
+/** A worker that was told to end its request and does not is killed after this. */
 const OBEDIENCE_NS: Nanoseconds = 1_000_000_000n;
-/** Whatever the timeouts are, the master looks no more often than that. */
+/** Whatever the timeouts are, the master checks no more often than that. */
 const SHORTEST_PAUSE_MS: Milliseconds = 5;
-/** Timers end at 25 days. */
+/** Node's timers take no more than 25 days. */
 const LONGEST_PAUSE_MS: Milliseconds = 3_600_000;
-/** A request that is due but not yet in PHP: it may be any moment. */
+/** For a request that is due but not in PHP yet, or being dealt with: when to check it again. */
 const AGAIN_MS: Milliseconds = 50;
 const NS_PER_MS = 1_000_000;
 
 const toNs = (seconds: number): Nanoseconds => BigInt(Math.round(seconds * 1e9));
 
 /**
- * `request_slowlog_timeout` and `request_terminate_timeout` of one generation. Looks at the workers exactly when one of
- * their requests may be due, and where none is, once in each shortest timeout: no request begins and is due within less.
+ * `request_slowlog_timeout` and `request_terminate_timeout` of one generation. Checks the workers when one of their
+ * requests may be due. Where none is, it checks after the shortest of the timeouts: no request that begins meanwhile is
+ * due before that.
  */
 export class RequestWatch {
   readonly #parts: WatchParts;
@@ -89,7 +90,7 @@ export class RequestWatch {
   /** There is a worker. */
   wake(): void {
     if (this.#isStopped || this.#timer !== undefined || this.#shortestNs === 0n) return;
-    this.#lookIn(this.#shortestNs);
+    this.#checkIn(this.#shortestNs);
   }
 
   stop(): void {
@@ -97,11 +98,12 @@ export class RequestWatch {
     clearTimeout(this.#timer);
   }
 
-  /** The worker ends because its request had to. */
+  /** That worker, which has ended, did so because its request had to end. */
   hasTimedOut(slot: number, pid: Pid): boolean {
     const noted = this.#notedBySlot.get(slot);
     if (noted?.pid !== pid || noted.timedOutAtNs === undefined) return false;
-    // It may have ended that request by itself, and died of another; unreadable is what dies while it writes.
+    // It may have ended that request in time and died of another. A slot that cannot be read is that of a worker which
+    // died while it wrote there.
     const glance = this.#glance(slot);
     return glance === undefined || glance.requestStartNs === noted.requestStartNs;
   }
@@ -112,14 +114,14 @@ export class RequestWatch {
     return set.reduce((least, ns) => (ns < least ? ns : least), set[0] ?? 0n);
   }
 
-  #lookIn(ns: Nanoseconds): void {
+  #checkIn(ns: Nanoseconds): void {
     // A millisecond later: timers may be early by a part of one.
     const ms = Math.min(Math.max(Number(ns) / NS_PER_MS + 1, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
-    this.#timer = setTimeout(() => this.#look(), ms);
+    this.#timer = setTimeout(() => this.#checkAll(), ms);
     this.#timer.unref();
   }
 
-  #look(): void {
+  #checkAll(): void {
     this.#timer = undefined;
     if (this.#isStopped) return;
     const workers = this.#parts.workers();
@@ -128,17 +130,18 @@ export class RequestWatch {
       const dueNs = this.#check(slot, pid, process.hrtime.bigint());
       if (dueNs !== undefined && dueNs < nextNs) nextNs = dueNs;
     }
-    if (workers.length > 0) this.#lookIn(nextNs);
+    if (workers.length > 0) this.#checkIn(nextNs);
   }
 
-  /** @returns when this worker is to be looked at again, from now; undefined: its next request decides */
+  /** @returns in how long this worker is to be checked again; undefined: its next request decides */
   #check(slot: number, pid: Pid, nowNs: Nanoseconds): Nanoseconds | undefined {
     const glance = this.#glance(slot);
     if (glance === undefined || !this.#isRequest(glance)) return undefined;
     const startNs = glance.requestStartNs;
     const last = this.#notedBySlot.get(slot);
     const noted = last?.pid === pid && last.requestStartNs === startNs ? last : undefined;
-    // The next request of a worker begins after the one that was noted: without that a slot that lies is due at each look.
+    // A worker's next request begins after the last one was noted. Without this rule a slot that lies would be due at
+    // each check.
     const earliestNs = noted === undefined && last?.pid === pid ? last.notedAtNs : startNs;
     const ageNs = nowNs - (startNs > earliestNs ? startNs : earliestNs);
     const againNs = BigInt(AGAIN_MS * NS_PER_MS);
@@ -151,7 +154,7 @@ export class RequestWatch {
     }
     const isSlowDue = this.#slowNs > 0n && !noted?.isSlow;
     if (isSlowDue && ageNs >= this.#slowNs && glance.stage === 'executing') {
-      this.#begin(slot, pid, startNs, noted, (request) => this.#tellSlow(slot, request));
+      this.#begin(slot, pid, startNs, noted, (request) => this.#logSlow(slot, request));
       return againNs;
     }
     if (this.#endNs > 0n && ageNs >= this.#endNs) {
@@ -169,8 +172,8 @@ export class RequestWatch {
   }
 
   /**
-   * Something of a client has arrived and is not done with. A connection that has sent nothing yet shows the start of
-   * the request before it; a kept-alive one that waits is idle.
+   * Something of a client has arrived and is not done with. While a connection has sent nothing the slot shows the
+   * start of the request before; a worker that waits for a kept-alive client is idle.
    */
   #isRequest({ stage, requestStartNs, idleSinceNs }: SlotGlance): boolean {
     if (requestStartNs < idleSinceNs) return false;
@@ -178,7 +181,7 @@ export class RequestWatch {
     return stage === 'reading headers' || stage === 'info' || stage === 'executing';
   }
 
-  /** A backtrace may outlast the scoreboard. */
+  /** A backtrace may be ready only after the scoreboard was closed. */
   #glance(slot: number): SlotGlance | undefined {
     return this.#isStopped ? undefined : this.#parts.glance(slot);
   }
@@ -213,7 +216,7 @@ export class RequestWatch {
         await nextTurn();
       })
       .catch((error: Error) => {
-        // Nothing of this may end the master, or the next one's turn.
+        // No failure here may end the master, or keep the next request from being dealt with.
         this.#parts.log.error(`[pool ${this.#parts.pool.name}] child ${pid}: ${error.message}`);
       })
       .finally(() => {
@@ -221,7 +224,7 @@ export class RequestWatch {
       });
   }
 
-  async #tellSlow(slot: number, noted: Noted): Promise<void> {
+  async #logSlow(slot: number, noted: Noted): Promise<void> {
     const { pool, log, onSlow } = this.#parts;
     const { pid } = noted;
     const about = this.#about(slot, noted);
@@ -277,7 +280,7 @@ export class RequestWatch {
     };
   }
 
-  /** php-fpm's words around it; undefined where there is none, which has been told. */
+  /** Logs php-fpm's messages around it. @returns undefined where there is no backtrace; then the log says why */
   async #trace(pid: Pid): Promise<Backtrace | undefined> {
     const { pool, log, trace } = this.#parts;
     const fields = { pool: pool.name, pid };
@@ -290,7 +293,7 @@ export class RequestWatch {
       return backtrace;
     } catch (error) {
       const reason = errorText(error);
-      // What is no ordinary reason is our mistake; the request is ended all the same.
+      // Any other error is a mistake of this program; the request is ended all the same.
       log[error instanceof CannotTrace ? 'notice' : 'error'](
         `no backtrace of child ${pid}: ${reason}`,
         fields,

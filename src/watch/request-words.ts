@@ -6,12 +6,13 @@ import type { Nanoseconds } from '../units.js';
 const IN_HAND: readonly SlotSnapshot['stage'][] = ['info', 'executing', 'finished'];
 
 /**
- * What a worker was doing when it ended, for the line that tells of its end; empty where it had nothing in hand. All of
- * it is what a client sent: control characters do not make lines of their own.
+ * What a worker was doing when it ended, for the log line about its end; empty where it had nothing in hand. The text
+ * comes from a client: control characters are escaped, so that they cannot make lines of their own.
  */
 export function lostRequestText(snapshot: SlotSnapshot | undefined): string {
   if (snapshot === undefined || !IN_HAND.includes(snapshot.stage)) return '';
-  return `, ${requestText(snapshot)} was lost after ${secondsText(process.hrtime.bigint() - snapshot.requestStartNs)} sec`;
+  const seconds = secondsText(process.hrtime.bigint() - snapshot.requestStartNs);
+  return `, ${requestText(snapshot)} was lost after ${seconds} sec`;
 }
 
 /** `script '/srv/a.php' (request: "GET /a.php?x=1")`, as php-fpm names a request; printable. */

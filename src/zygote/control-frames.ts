@@ -9,7 +9,7 @@ import {
 } from '../os/native-integers.js';
 import type { Bytes, Pid } from '../units.js';
 
-// The same as runtime/control.h, which explains the channel; a test compares both.
+// The constants of runtime/control.h, which explains the channel; a test compares both.
 
 export const CONTROL_VERSION = 2;
 export const FRAME_HEADER_SIZE = 16;
@@ -96,10 +96,10 @@ export const ENV_SAPI_NAME = 'TSFPM_SAPI_NAME';
 
 export type OutputStream = 'stdout' | 'stderr';
 
-/** What a zygote tells. */
+/** What a zygote reports. */
 export type ZygoteMessage =
   | { readonly type: 'ready'; readonly php: PhpFacts }
-  /** To an ECHO. */
+  /** Its answer to an ECHO. */
   | { readonly type: 'echoed' }
   | { readonly type: 'forked'; readonly slot: number; readonly pid: Pid }
   | { readonly type: 'fork failed'; readonly slot: number; readonly errno: number }
@@ -107,7 +107,7 @@ export type ZygoteMessage =
       readonly type: 'exited';
       readonly slot: number;
       readonly pid: Pid;
-      /** As from wait(2). */
+      /** A status of wait(2). */
       readonly waitStatus: number;
       /** Requests that it had begun, by its own account. */
       readonly accepted: number;
@@ -119,15 +119,15 @@ export type ZygoteMessage =
       readonly stream: OutputStream;
       readonly bytes: Buffer;
     }
-  /** Something is in the rings of finished requests; told once for each LOGS_READ. */
+  /** Something is in the rings of finished requests; sent once for each LOGS_READ. */
   | { readonly type: 'logged' }
-  /** It has reached accept for the first time. */
+  /** That worker has reached accept for the first time. */
   | { readonly type: 'started'; readonly slot: number; readonly pid: Pid }
-  /** Fewer workers are idle than was asked for; told once for each ARM. */
+  /** Fewer workers are idle than was asked for; sent once for each ARM. */
   | { readonly type: 'taken' }
   | { readonly type: 'asked'; readonly slot: number; readonly pid: Pid; readonly question: Question };
 
-/** What a zygote tells of its PHP. */
+/** What a zygote reports of its PHP. */
 export interface PhpFacts {
   readonly version: string;
   /** php.ini's `expose_php` */
@@ -136,13 +136,13 @@ export interface PhpFacts {
   readonly iniFiles: readonly string[];
 }
 
-/** What a worker wants to know; hostile input, passed on by its zygote as it came. */
+/** What a worker asks the master. Hostile input: its zygote passes it on unchecked. */
 export interface Question {
   readonly kind: 'ping' | 'status' | 'get status';
   readonly isHead: boolean;
   /** Comes back with the answer. */
   readonly id: number;
-  /** Of a status page: the query string, as the client sent it. */
+  /** For a status page: the query string, as the client sent it. */
   readonly text: Buffer;
 }
 
@@ -179,7 +179,7 @@ export function encodeSettings(settings: readonly Setting[]): Buffer {
   );
 }
 
-/** No frame from a zygote is longer: a length beyond it is a lie, told before a byte of it is stored. */
+/** No zygote sends a longer frame: one is refused before any of its payload is stored. */
 const LONGEST_PAYLOAD = OUTPUT_CHUNK + 1;
 
 /** Cuts a zygote's stream into messages. Holds at most one frame. */

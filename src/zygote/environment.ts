@@ -6,11 +6,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Set by bin/tsfpm: the soft limit of descriptors that tsfpm was started with, which Node has raised since. It stays in
- * the master's own environment, for one that takes over; workers and zygotes do not see it.
+ * the master's own environment, for the program that follows an upgrade; workers and zygotes do not see it.
  */
 export const SOFT_FILES_VARIABLE = 'TSFPM_SOFT_FILES';
 
-/** With these php-cgi would take itself for a CGI program and run a script. */
+/** With one of these in its environment php-cgi acts as a CGI program and runs a script. */
 const CGI_VARIABLES =
   /^(?:AUTH_TYPE|CONTENT_(?:LENGTH|TYPE)|DOCUMENT_(?:ROOT|URI)|GATEWAY_INTERFACE|HTTP_.*|HTTPS|ORIG_.*|PATH_(?:INFO|TRANSLATED)|QUERY_STRING|REDIRECT_.*|REMOTE_.*|REQUEST_.*|SCRIPT_(?:FILENAME|NAME|URI|URL)|SERVER_.*|FCGI_.*|PHP_FCGI_.*)$/;
 
@@ -22,7 +22,7 @@ export function withoutCgiVariables(environment: Environment): Record<string, st
   return kept;
 }
 
-/** What the zygote starts with: the master's environment, for PHP's extensions, and what makes it a zygote. */
+/** The zygote's environment: the master's, which PHP's extensions may read, and what makes php-cgi a zygote. */
 export function zygoteEnvironment(pool: PoolConfig, master: Environment): Record<string, string> {
   const environment = withoutCgiVariables(master);
   environment.LD_PRELOAD =

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 
-/** Stands for the contents of files without reading them: two that differ tell of a change in at least one. */
+/** Changes when one of the files is replaced or written. The files are not read. */
 export function fingerprint(paths: readonly string[]): string {
   return paths.map((path) => `${path}=${stamp(path)}`).join('\n');
 }

@@ -3,15 +3,15 @@ import { type ExitStatus, reapChild } from '../os/process.js';
 import type { ProcessHandle } from '../os/process-handle.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
 
-/** SIGCHLDs merge and may come before adoption: look again, while there is anything to look for. */
-const LOOK_AGAIN_MS: Milliseconds = 200;
-/** Two seconds. */
-const MOST_LOOKS_AT_DEAD: Count = 10;
+/** SIGCHLDs merge, and may come before adoption: while there are orphans they are also checked by a timer. */
+const CHECK_EVERY_MS: Milliseconds = 200;
+/** Checks of {@link CHECK_EVERY_MS}, two seconds in sum, at which a dead orphan's status may be withheld. */
+const MOST_CHECKS_OF_DEAD: Count = 10;
 
 interface Adopted {
   readonly onEnd: (status: ExitStatus | undefined) => void;
   /** How often it was found dead without a status. */
-  looksAtDead: Count;
+  checksOfDead: Count;
 }
 
 /**
@@ -30,11 +30,11 @@ export class Orphans {
 
   /** `onEnd` is called once, when that process has ended; undefined where its parent took the status with it. */
   adopt(orphan: ProcessHandle, onEnd: (status: ExitStatus | undefined) => void): void {
-    this.#adopted.set(orphan, { onEnd, looksAtDead: 0 });
-    this.#timer ??= setInterval(() => this.look(), LOOK_AGAIN_MS);
+    this.#adopted.set(orphan, { onEnd, checksOfDead: 0 });
+    this.#timer ??= setInterval(() => this.look(), CHECK_EVERY_MS);
   }
 
-  /** On SIGCHLD: takes every status that waits, but Node's. */
+  /** On SIGCHLD: takes the status of every child that has ended, except those that Node waits for. */
   look(): void {
     for (const [orphan, adopted] of [...this.#adopted]) {
       // Once it is gone its number may be any other child's.
@@ -67,9 +67,12 @@ export class Orphans {
   }
 }
 
-/** The status of one that somebody traces is withheld from us, for ever if the tracer hangs: it has ended all the same. */
+/**
+ * The kernel withholds the status of a traced process from its parent, for ever if the tracer hangs. Such a process
+ * counts as ended after a while.
+ */
 function mayStillEnd(orphan: ProcessHandle, adopted: Adopted): boolean {
   if (!orphan.isThere) return false;
   if (!orphan.hasEnded) return true;
-  return ++adopted.looksAtDead < MOST_LOOKS_AT_DEAD;
+  return ++adopted.checksOfDead < MOST_CHECKS_OF_DEAD;
 }

@@ -1,6 +1,6 @@
 import type { Bytes } from '../units.js';
 
-/** A line that does not end is passed on in pieces of this size: a worker must not make the master hold more. */
+/** A line without an end is passed on in pieces of this size, so that a worker cannot make the master hold more. */
 const LONGEST_LINE: Bytes = 16 * 1024;
 const NEWLINE = 0x0a;
 

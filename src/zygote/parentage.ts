@@ -6,8 +6,8 @@ import type { Count, Pid } from '../units.js';
 const MOST_STEPS: Count = 8;
 
 /**
- * What a zygote calls its worker, held for good. A zygote that lies must not turn root's signals against others: the
- * kernel has to say that the process descends from that zygote.
+ * A handle for what a zygote reports as its worker. A zygote that lies must not direct the master's signals, which are
+ * root's, at others: the kernel has to confirm that the process descends from that zygote.
  *
  * @param zygote a child of this process whose status was not taken, or has members of its session left
  * @returns undefined for a worker that has ended meanwhile, and for a stranger
@@ -21,10 +21,10 @@ export function openChild(pid: Pid): ProcessHandle | undefined {
   return ProcessHandle.open(pid, (it) => childPids(process.pid).includes(it));
 }
 
-/** Also of a process that has ended and whose parent has not yet taken note of that. */
+/** Also true for a process that has ended and that its parent has not waited for yet. */
 export function descendsFrom(pid: Pid, zygote: Pid): boolean {
   if (pid === zygote) return false;
-  // A zygote begins a session, which outlives it. Its workers may have begun their own.
+  // A zygote leads a session, which outlives it. Its workers may have begun sessions of their own.
   if (sessionOf(pid) === zygote) return true;
   // Where /proc shows only what this process may trace, it still shows the zygote.
   if (processState(pid) === undefined) return childPids(zygote).includes(pid);

@@ -2,7 +2,7 @@ import type { PoolConfig } from '../config/config.js';
 import { inOrderOfApplication } from '../config/config.js';
 import { DESCRIPTORS } from './control-frames.js';
 
-/** What of the command line is meant for PHP, in every pool. */
+/** The options of the command line that are for PHP, in every pool. */
 export interface PhpOptions {
   /** `-c`: file or directory. */
   readonly ini: string | undefined;
@@ -14,10 +14,12 @@ export interface PhpOptions {
   readonly profileInfo: boolean;
 }
 
-/** The runtime library, for LD_PRELOAD and `extension=`: a descriptor, since either reads a path with blanks wrongly. */
+/**
+ * The runtime library, for LD_PRELOAD and `extension=`: a descriptor, since either reads a path with blanks wrongly.
+ */
 export const LIBRARY_PATH = `/proc/self/fd/${DESCRIPTORS.LIBRARY}`;
 
-/** Names of `-d` that are for tsfpm: which php-cgi, and which configuration file. */
+/** Settings of `-d` that are for tsfpm and not for PHP: which php-cgi, and which configuration file. */
 const OWN_DEFINES = ['php_cgi=', 'fpm.config='];
 
 /** `-d php_cgi=FILE`: the php-cgi of pools that name none, and of `-v`, `-m` and `-i`. */

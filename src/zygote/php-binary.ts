@@ -53,7 +53,8 @@ export function findPhpCgi(name: string | undefined, searchPath: string | undefi
   if (found === undefined)
     throw new PhpBinaryError(
       wanted,
-      `not found in ${[...new Set(places)].join(', ')}; install it (on Debian: apt-get install php-cgi) or name it in php_cgi`,
+      `not found in ${[...new Set(places)].join(', ')}; ` +
+        'install it (on Debian: apt-get install php-cgi) or name it in php_cgi',
     );
   return found;
 }
@@ -92,8 +93,8 @@ function readAt(fd: number, position: number, size: number): Buffer {
 }
 
 /**
- * Pure but for `read`: a program file in, a reason why the runtime cannot be preloaded out. Headers and the loader's name
- * may be anywhere in it: tools that give a program other libraries move them to its end.
+ * Pure but for `read`: a program file in, a reason why the runtime cannot be preloaded out. Headers and the loader's
+ * name may be anywhere in it: tools that give a program other libraries move them to its end.
  */
 export function reasonNotToPreload(read: ReadAt, arch: string): string | undefined {
   const head = read(0, ELF_HEADER_SIZE);

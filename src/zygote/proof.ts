@@ -9,8 +9,8 @@ const REQUEST_ID = 1;
 const PATIENCE_MS: Milliseconds = 10_000;
 
 /**
- * Asks a worker for a script that does not exist: PHP starts a request, finds nothing and says so. Whatever it says, a
- * whole answer proves that the worker serves.
+ * Asks a worker for a script that does not exist. PHP starts a request and answers that it found none; any complete
+ * answer proves that the worker serves.
  *
  * @param path of the unix socket that it accepts on
  * @returns undefined, or why there was no answer

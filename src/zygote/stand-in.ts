@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { bindSocket, listenOnSocket, openStreamSocket } from '../os/socket.js';
 import type { Fd } from '../units.js';
 
-/** Connections that may wait: only the master comes here, once at a time. */
+/** Connections that may wait: only the master connects, one at a time. */
 const BACKLOG = 8;
 
 /**
- * A listening socket of one zygote that only the master can reach: it lies in a folder that others cannot enter. php-cgi
- * looks at descriptor 0 to choose FastCGI, and finds this there; were the runtime not in it, it would serve from here.
- * A worker that is to prove itself does serve here.
+ * A listening socket of one zygote that only the master can reach: it is in a folder that others cannot enter. It is
+ * php-cgi's descriptor 0, where php-cgi looks for a listening socket to choose FastCGI; without the runtime php-cgi
+ * would accept on it. The probe, which proves that workers serve, does accept on it.
  */
 export class StandInSocket {
   readonly fd: Fd;
@@ -41,7 +41,7 @@ export class StandInSocket {
     this.#isOpen = false;
   }
 
-  /** Nobody comes here any more, not even we. Takes no descriptor. */
+  /** Nobody can connect any more. Works without a free descriptor. */
   remove(): void {
     try {
       unlinkSync(this.path);

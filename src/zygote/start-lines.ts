@@ -4,14 +4,14 @@ import { outputOf } from '../os/child.js';
 import type { Count, Milliseconds } from '../units.js';
 import { type Environment, withoutCgiVariables } from './environment.js';
 
-/** Beyond what a php-cgi without any extension needs to list its own. */
+/** More than a php-cgi without any extension needs to list its own. */
 const PATIENCE_MS: Milliseconds = 10_000;
 
 /** How a line names an extension that php-cgi could not load, or need not have. */
 export interface NamedExtension {
   /** In lower case, without folder and ending. */
   readonly name: string;
-  /** It is there already; else nothing was found to load, which is as well where php-cgi has it built in. */
+  /** true: it is loaded already. false: no file was found to load, which is no fault where php-cgi has it built in. */
   readonly isLoaded: boolean;
 }
 
@@ -26,7 +26,7 @@ export function startLineText(raw: string): string {
   return raw.replace(/<br \/>|<\/?b>/g, '').trim();
 }
 
-/** What a start-up line of PHP says of an extension; undefined where it is about something else. */
+/** The extension that a start-up line of PHP is about; undefined where it is about something else. */
 export function namedExtension(line: string): NamedExtension | undefined {
   const loaded = ALREADY_LOADED.map((pattern) => pattern.exec(line)?.groups?.name).find(Boolean);
   const name = loaded ?? NOT_FOUND.exec(line)?.groups?.name;
@@ -40,7 +40,7 @@ export function extensionNames(list: string): Set<string> {
   return new Set(names.filter((name) => name !== '' && !name.startsWith('[')));
 }
 
-/** Extensions that are part of that php-cgi itself; none where it cannot be asked. */
+/** The extensions that are compiled into that php-cgi; none where it cannot be asked. */
 export type AskBuiltIn = (binary: string) => Promise<ReadonlySet<string>>;
 
 export function askBuiltIn(environment: Environment): AskBuiltIn {
@@ -49,12 +49,13 @@ export function askBuiltIn(environment: Environment): AskBuiltIn {
   return async (binary) => extensionNames(await outputOf(binary, ['-n', '-m'], options));
 }
 
-/** More than anybody names; what a preloaded script prints may look like such lines without end. */
+/** More than anybody names. A preloaded script may print any number of lines that look like these. */
 const MOST_NAMES: Count = 64;
 
 /**
- * What the php-cgi of one pool prints while it starts. That an extension is named which it has anyway is no fault, and
- * the same at each start: configurations are written for more than one build of PHP. It is told once, as a NOTICE.
+ * Logs what the php-cgi of one pool prints while it starts, as WARNINGs. Only once, as a NOTICE, it logs that an
+ * extension is named which php-cgi has anyway: that is no fault, since configurations are written for more than one
+ * build of PHP.
  */
 export class StartLines {
   readonly #pool: string;
@@ -70,7 +71,7 @@ export class StartLines {
     this.#askBuiltIn = ask;
   }
 
-  /** A line about an extension that was not found may be told a moment later. */
+  /** A line about an extension that was not found may be logged a moment later. */
   tell(line: string, binary: string): void {
     const extension = namedExtension(line);
     if (extension === undefined) this.#write('warning', line);

@@ -9,7 +9,7 @@ import { writeUInt32 } from '../os/native-integers.js';
 
 /** Where every such build of PHP looks. */
 const ZONE_FOLDER = '/usr/share/zoneinfo';
-/** What those builds leave out of their list, too. */
+/** Entries that those builds leave out of their list as well. */
 const SKIPPED = new Set(['posix', 'posixrules', 'right']);
 const TZIF_PREAMBLE = 20;
 
@@ -74,7 +74,7 @@ function encodeDatabase(zones: readonly { name: string; data: Buffer }[]): Buffe
   return Buffer.concat(parts);
 }
 
-/** Updates of the system take files away while we read. */
+/** @returns undefined where the file is not there: updates of the system remove files at any time */
 function ifThere<Found>(look: () => Found): Found | undefined {
   try {
     return look();

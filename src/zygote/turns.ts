@@ -1,19 +1,19 @@
 import type { Count, Milliseconds } from '../units.js';
 
-/** Longest work for one pool before others have their turn. */
+/** How long the master works for one pool before others have their turn. */
 const TURN_MS: Milliseconds = 4;
-/** The part of the master's time that what is charged may take in the long run. */
+/** The part of the master's time that charged work may take in the long run. */
 const SHARE = 0.25;
-/** Work that is charged and may come at once. */
+/** How much charged work may come at once. */
 const CREDIT_MS: Milliseconds = 10;
-/** A machine that is busy otherwise makes work seem long. */
+/** No pause is longer: on a busy machine work seems to take longer than it does. */
 const LONGEST_REST_MS: Milliseconds = 50;
 
 export interface TurnsParts<Item> {
   readonly work: (item: Item) => void;
   /**
-   * What a tenant can ask for as often as he likes: the time that it counts for at least; undefined for what has its
-   * bounds elsewhere and only takes turns.
+   * The least time that the item is charged with, where a tenant can send as many as it likes; undefined for items that
+   * are bounded elsewhere and only take turns.
    */
   readonly charge: (item: Item) => Milliseconds | undefined;
   /** Around the work of one turn. */
@@ -26,8 +26,8 @@ export interface TurnsParts<Item> {
 }
 
 /**
- * What one pool's processes send, dealt with in its order and in turns: the master has other pools, and doors, and no
- * flood of one of them may keep those waiting. The sender is held up meanwhile, nothing is lost.
+ * Deals with what one pool's processes send, in order and in turns, so that a flood from one pool does not keep other
+ * pools and the master's servers waiting. The sender is held up meanwhile; nothing is lost.
  */
 export class Turns<Item> {
   readonly #parts: TurnsParts<Item>;
@@ -52,7 +52,7 @@ export class Turns<Item> {
     if (!this.#isPaused && !this.#isWorking) this.#turn();
   }
 
-  /** Deals with all that is left, now: nothing comes after it. */
+  /** Deals with all that is left, now. Whatever is pushed after it is ignored. */
   finish(): void {
     if (this.#isEnded || this.#isWorking) return;
     this.#isEnded = true;
@@ -70,11 +70,12 @@ export class Turns<Item> {
   #rest(): void {
     this.#isPaused = true;
     this.#parts.pause();
-    if (this.#creditMs > 0) setImmediate(() => this.#goOn());
-    else setTimeout(() => this.#goOn(), Math.min(Math.ceil(-this.#creditMs / SHARE) + 1, LONGEST_REST_MS));
+    if (this.#creditMs > 0) setImmediate(() => this.#continue());
+    else
+      setTimeout(() => this.#continue(), Math.min(Math.ceil(-this.#creditMs / SHARE) + 1, LONGEST_REST_MS));
   }
 
-  #goOn(): void {
+  #continue(): void {
     this.#isPaused = false;
     if (this.#isEnded) return;
     this.#refill(this.#nowMs());
@@ -110,7 +111,7 @@ export class Turns<Item> {
     }
   }
 
-  /** A rest that was cut short is a debt forgiven. */
+  /** What is owed beyond the longest pause is forgotten. */
   #refill(nowMs: Milliseconds): void {
     const more = Math.max(0, nowMs - this.#creditAtMs) * SHARE;
     this.#creditAtMs = nowMs;

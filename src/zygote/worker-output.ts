@@ -4,35 +4,35 @@ import type { Count } from '../units.js';
 import type { OutputStream } from './control-frames.js';
 
 const NEWLINE = 0x0a;
-/** What a worker writes behind a request's output, on the stream that it concerns: php-fpm's mark. */
+/** What a worker writes after a request's output, on the stream whose line it ends: php-fpm's mark. */
 const END_OF_REQUEST = Buffer.from('\0fscf\0');
 const PIPE_IS_CLOSED = ', pipe is closed';
 const NOTHING = Buffer.alloc(0);
 
 /**
- * What one worker prints, cut into lines of the log by php-fpm's rules: at newlines, where the other stream goes on, at the
- * end of a request and of the worker, and where a line is full. Empty lines are dropped. Holds less than one line.
+ * What one worker prints, cut into lines of the log by php-fpm's rules: at newlines, where the other stream goes on, at
+ * the end of a request and of the worker, and where a line is full. Empty lines are dropped. Holds less than one line.
  */
 export class WorkerOutput {
   readonly #log: MasterLog;
   readonly #sources: Record<OutputStream, OutputSource>;
   #stream: OutputStream = 'stderr';
-  /** Of the present line, not written yet. */
+  /** The part of the present line that is not written yet. */
   #pending: Buffer = NOTHING;
-  /** Of a mark that may go on in the next piece, by stream. */
+  /** By stream: the end of the last piece, where it may be the beginning of a mark. */
   readonly #markStart: Record<OutputStream, Buffer> = { stdout: NOTHING, stderr: NOTHING };
   /** `log_buffering = no`: the present line as far as it is written already. */
   #open: { readonly frame: OutputFrame; written: number } | undefined;
-  #quietLooks: Count = 0;
+  #quietChecks: Count = 0;
 
   constructor(log: MasterLog, worker: Omit<OutputSource, 'stream'>) {
     this.#log = log;
     this.#sources = { stdout: { ...worker, stream: 'stdout' }, stderr: { ...worker, stream: 'stderr' } };
   }
 
-  /** To be asked every now and then: how often it was since the last piece came. */
-  quietLooks(): Count {
-    return ++this.#quietLooks;
+  /** Counts its own calls: how many there were since the last piece came, this one included. */
+  quietChecks(): Count {
+    return ++this.#quietChecks;
   }
 
   /** A line has begun, and is not ended. */
@@ -41,12 +41,12 @@ export class WorkerOutput {
   }
 
   push(stream: OutputStream, piece: Buffer): void {
-    this.#quietLooks = 0;
+    this.#quietChecks = 0;
     let bytes =
       this.#markStart[stream].length === 0 ? piece : Buffer.concat([this.#markStart[stream], piece]);
     for (let mark = bytes.indexOf(END_OF_REQUEST); mark >= 0; mark = bytes.indexOf(END_OF_REQUEST)) {
       this.#take(stream, bytes.subarray(0, mark));
-      // Of this stream: what the other one holds open came from the same worker, later or not at all.
+      // Only a line of this stream ends: the other stream has its own mark.
       if (stream === this.#stream) this.endLine();
       bytes = bytes.subarray(mark + END_OF_REQUEST.length);
     }
@@ -118,7 +118,7 @@ export class WorkerOutput {
     this.#pending = rest;
   }
 
-  /** As it comes: what others write may stand in between. */
+  /** Writes the text as it comes: lines of others may come in between. */
   #writeThrough(text: Buffer, frame: OutputFrame): void {
     let rest = text;
     let open = this.#open ?? this.#begin(frame);

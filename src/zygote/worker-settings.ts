@@ -16,17 +16,17 @@ const int64 = (key: Setting['key'], value: number): Setting => ({
   value: Buffer.from(BigInt64Array.of(BigInt(value)).buffer),
 });
 
-/** What a pool's workers are made by. */
+/** What decides how a pool's workers are set up. */
 export interface WorkerPlan {
   readonly config: PoolConfig;
   readonly account: PoolAccount;
   /** The master's own. */
   readonly environment: Environment;
-  /** `log_level`: workers judge what they say themselves. */
+  /** `log_level`: workers leave out messages of their own below it. */
   readonly logLevel: LogLevel;
 }
 
-/** All that a pool's zygote must know to make a worker of a fork: the CONFIGURE frame, before encoding. */
+/** All that a pool's zygote needs to turn a fork of itself into a worker: the CONFIGURE frame, before encoding. */
 export function workerSettings({
   config: pool,
   account,

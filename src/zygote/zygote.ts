@@ -31,24 +31,26 @@ export interface ZygoteListener {
   onEnd(end: ZygoteEnd): void;
 }
 
-/** How long a zygote that has ended is given for its last words to arrive: they are in the pipes already. */
-const LAST_WORDS_MS = 1000;
+/** After the end of a zygote, how long the master reads what it has sent: all of it is in the pipes already. */
+const READ_AFTER_END_MS: Milliseconds = 1000;
 
-/** What a line that PHP prints in the zygote counts for at least: a few thousand of them a second. */
+/**
+ * The least time that {@link Turns} charges for a line that PHP prints in the zygote: at most some thousands a second.
+ */
 const LINE_MS: Milliseconds = 0.05;
-/** Where work counts for the time that it takes. */
-const AS_IT_IS: Milliseconds = 0;
+/** For work that is charged with the time that it takes, and no more. */
+const TIME_TAKEN: Milliseconds = 0;
 
 /** The master's end of one zygote: its process and its control channel. */
 export class Zygote {
   readonly #process: ZygoteProcess;
   readonly #control: Socket | undefined;
   readonly #listener: ZygoteListener;
-  /** Dealing with what it has said and nobody has dealt with. */
-  readonly #lastWords: (() => void)[] = [];
+  /** Each passes on all that one of its streams has sent and the listener has not got yet. */
+  readonly #finishers: (() => void)[] = [];
   #end: ZygoteEnd | undefined;
   #isReady = false;
-  #isTold = false;
+  #isEndReported = false;
 
   constructor(process: ZygoteProcess, listener: ZygoteListener) {
     this.#process = process;
@@ -128,13 +130,13 @@ export class Zygote {
     this.#process.watch({
       onFailure: (reason) => {
         this.#end = { kind: 'not started', reason };
-        this.#tellEnd();
+        this.#reportEnd();
       },
       onExit: (status) => {
         this.#end ??= status;
-        setTimeout(() => this.#tellEnd(), LAST_WORDS_MS).unref();
+        setTimeout(() => this.#reportEnd(), READ_AFTER_END_MS).unref();
       },
-      onClose: () => this.#tellEnd(),
+      onClose: () => this.#reportEnd(),
     });
   }
 
@@ -149,7 +151,7 @@ export class Zygote {
       });
       const found: string[] = [];
       const lines = new OutputLines((line) => found.push(line.toString('utf8')));
-      this.#lastWords.push(() => turns.finish());
+      this.#finishers.push(() => turns.finish());
       stream.on('data', (chunk: Buffer) => {
         lines.push(chunk);
         turns.push(found.splice(0));
@@ -158,7 +160,7 @@ export class Zygote {
         lines.end();
         turns.push(found.splice(0));
       });
-      stream.on('error', () => {}); // the end of the process tells
+      stream.on('error', () => {}); // the end of the process is reported anyway
     }
   }
 
@@ -168,18 +170,18 @@ export class Zygote {
     const turns = new Turns<ZygoteMessage>({
       work: (message) => {
         if (this.#hasBrokenProtocol) return;
-        this.#isReady = true; // READY is the first
+        this.#isReady = true; // the first message is READY
         this.#listener.onMessage(message);
       },
-      charge: ({ type }) => (type === 'output' || type === 'asked' ? AS_IT_IS : undefined),
+      charge: ({ type }) => (type === 'output' || type === 'asked' ? TIME_TAKEN : undefined),
       around: (turn) => this.#obeyProtocol(() => this.#listener.together(turn)),
       pause: () => control?.pause(),
       resume: () => control?.resume(),
     });
-    this.#lastWords.push(() => turns.finish());
-    control?.on('error', () => {}); // EPIPE or ECONNRESET: the end of the process tells
+    this.#finishers.push(() => turns.finish());
+    control?.on('error', () => {}); // EPIPE or ECONNRESET: the end of the process is reported anyway
     control?.on('data', (chunk: Buffer) => {
-      if (this.#isTold || this.#hasBrokenProtocol) return;
+      if (this.#isEndReported || this.#hasBrokenProtocol) return;
       this.#obeyProtocol(() => turns.push(decoder.push(chunk)));
     });
   }
@@ -188,7 +190,10 @@ export class Zygote {
     return this.#end?.kind === 'broken protocol';
   }
 
-  /** For anything that a zygote never says it is killed, and all that is of it: nobody knows who has spoken. */
+  /**
+   * A zygote that sends what zygotes never send is killed, with all that it has started: anybody may have written to
+   * its end of the channel.
+   */
   #obeyProtocol(act: () => void): void {
     try {
       act();
@@ -199,10 +204,10 @@ export class Zygote {
     }
   }
 
-  #tellEnd(): void {
-    if (this.#isTold || this.#end === undefined) return;
-    for (const deal of this.#lastWords) deal();
-    this.#isTold = true;
+  #reportEnd(): void {
+    if (this.#isEndReported || this.#end === undefined) return;
+    for (const finish of this.#finishers) finish();
+    this.#isEndReported = true;
     for (const stream of this.#process.outputs) stream.destroy();
     this.#control?.destroy();
     this.#listener.onEnd(this.#end);

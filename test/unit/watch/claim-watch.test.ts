@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SlotGlance } from '../../../src/scoreboard/scoreboard.js';
-import { contradiction, type Doubt, type Look, nextDoubt } from '../../../src/watch/claim-watch.js';
+import { contradiction, type Doubt, nextDoubt, type Observation } from '../../../src/watch/claim-watch.js';
 
 const ns = (ms: number) => BigInt(ms) * 1_000_000n;
 
@@ -24,7 +24,7 @@ function look({
   runMs = 0,
   waitMs = 0,
   holdsClient = false,
-}: Says): Look {
+}: Says): Observation {
   return {
     atNs: ns(atMs),
     glance: { stage, requestStartNs: ns(startMs), idleSinceNs: ns(idleMs) },
@@ -100,7 +100,7 @@ test('a doubt grows from the look before it, and one honest look ends it', () =>
   for (const [i, at] of looks.entries()) doubts.push(nextDoubt(doubts[i - 1], at, looks[i - 1]));
   assert.equal(doubts[0], undefined);
   assert.deepEqual(
-    doubts.slice(1).map((doubt) => [doubt?.sinceNs, doubt?.looks]),
+    doubts.slice(1).map((doubt) => [doubt?.sinceNs, doubt?.checks]),
     [
       [ns(1000), 1],
       [ns(1000), 2],

@@ -13,7 +13,7 @@ class Output {
     this.#quiet = 0;
   }
 
-  quietLooks(): number {
+  quietChecks(): number {
     return ++this.#quiet;
   }
 
