@@ -31,6 +31,7 @@ import type { Privilege } from './zygote/identity.js';
 import { Orphans } from './zygote/orphans.js';
 import type { PhpOptions } from './zygote/php-arguments.js';
 import { RUNTIME_LIBRARY } from './zygote/runtime-library.js';
+import { Templates } from './zygote/templates.js';
 
 export interface MasterOptions {
   readonly config: Config;
@@ -68,7 +69,11 @@ export function createMaster(options: MasterOptions): Master {
   const onMistake = (error: unknown) => master.onMistake(error);
   const pools = new PoolSet({
     log,
-    tools: { log, accessLogs, orphans, libraryFd, nowMs: () => performance.now() },
+    tools: {
+      ...{ log, accessLogs, orphans, libraryFd },
+      zygoteStarts: new Templates(log, orphans),
+      nowMs: () => performance.now(),
+    },
     php: options.php,
     environment,
     privilege,

@@ -13,8 +13,9 @@ import { Heartbeat } from '../zygote/heartbeat.js';
 import type { Orphans } from '../zygote/orphans.js';
 import { StandInSocket } from '../zygote/stand-in.js';
 import { startLineText } from '../zygote/start-lines.js';
+import type { ZygoteStarts } from '../zygote/templates.js';
 import { Zygote, type ZygoteEnd } from '../zygote/zygote.js';
-import { ExecutedProcess } from '../zygote/zygote-process.js';
+import type { StartProcess } from '../zygote/zygote-process.js';
 import { requestLogHandle, type ZygoteHandle } from './hand-over.js';
 import { openSharedMemory, type SharedMemory } from './shared-memory.js';
 import type { KnownWorker } from './worker-table.js';
@@ -25,6 +26,7 @@ export interface GenerationTools {
   readonly log: MasterLog;
   readonly accessLogs: AccessLogs;
   readonly orphans: Orphans;
+  readonly zygoteStarts: ZygoteStarts;
   readonly libraryFd: Fd;
   /** Monotonic. */
   readonly nowMs: () => Milliseconds;
@@ -34,9 +36,9 @@ export interface GenerationTools {
 export interface GenerationPlan {
   readonly pool: PoolConfig;
   readonly number: Count;
+  /** php-cgi's path. */
   readonly binary: string;
-  readonly arguments: readonly string[];
-  readonly environment: Record<string, string>;
+  readonly start: StartProcess;
   readonly settings: readonly Setting[];
   readonly listenFd: Fd;
   /** {@link Generation.prove} will be called. */
@@ -180,15 +182,12 @@ export class Generation {
   }
 
   #startZygote(): void {
-    const { binary, environment, listenFd } = this.plan;
+    const { start, listenFd } = this.plan;
     const standIn = new StandInSocket();
     this.#standIn = standIn;
     try {
-      const process = new ExecutedProcess(
-        { binary, arguments: this.plan.arguments, environment, libraryFd: this.#tools.libraryFd },
-        { standInFd: standIn.fd, scoreboardFd: this.scoreboard.fd, listenFd },
-      );
-      this.#zygote = new Zygote(process, {
+      const descriptors = { standInFd: standIn.fd, scoreboardFd: this.scoreboard.fd, listenFd };
+      this.#zygote = new Zygote(start, descriptors, {
         onMessage: (message) => this.#onMessage(message),
         together: (calls) => this.#tools.log.together(calls),
         onLine: (line) => this.#onLine(line),
@@ -297,6 +296,8 @@ export class Generation {
       case 'ready':
         this.#onReady(message.php);
         break;
+      case 'cannot fork':
+        throw new ProtocolError('what only a template says');
       case 'forked':
       case 'fork failed':
       case 'started':

@@ -274,6 +274,7 @@ export class Pool {
   #endIfEmpty(): void {
     if (this.#state !== 'stopping' || this.#generations.size > 0) return;
     this.#state = 'ended';
+    this.#tools.zygoteStarts.forget(this);
     this.#settleEnd();
   }
 
@@ -356,7 +357,7 @@ export class Pool {
   }
 
   #newGeneration(plan: PoolPlan, isToProve: boolean): Generation {
-    const order = { plan, number: ++this.#generationCount, isToProve };
+    const order = { pool: this, plan, number: ++this.#generationCount, isToProve };
     const generation: Generation = this.#source.create(
       order,
       this.#tools,

@@ -1,13 +1,15 @@
 import { failureText } from '../os/libc.js';
 import type { Count } from '../units.js';
-import { zygoteEnvironment } from '../zygote/environment.js';
-import { definedPhpCgi, phpArguments } from '../zygote/php-arguments.js';
+import { definedPhpCgi } from '../zygote/php-arguments.js';
 import { checkPhpBinary, findPhpCgi } from '../zygote/php-binary.js';
+import { startupOf } from '../zygote/startup.js';
 import { workerSettings } from '../zygote/worker-settings.js';
 import { Generation, type GenerationListener, type GenerationTools } from './generation.js';
 import type { PoolPlan } from './plan.js';
 
 export interface GenerationOrder {
+  /** Which pool: the same object for all its generations. */
+  readonly pool: object;
   readonly plan: PoolPlan;
   /** From 1, one more for each generation of the pool. */
   readonly number: Count;
@@ -37,16 +39,18 @@ export const PHP_CGI: GenerationSource = {
     }
   },
 
-  create({ plan, number, isToProve }, tools, listener) {
+  create({ pool, plan, number, isToProve }, tools, listener) {
     const { config, environment, php, listenFd } = plan;
+    const { libraryFd } = tools;
+    const binary = findBinary(plan);
+    const startup = startupOf({ config, environment, php, binary, libraryFd });
     return new Generation(
       {
         pool: config,
         number,
-        binary: findBinary(plan),
-        arguments: phpArguments(config, php),
-        environment: zygoteEnvironment(config, environment),
-        settings: workerSettings(plan),
+        binary,
+        start: tools.zygoteStarts.start(pool, startup),
+        settings: [...startup.lateSettings, ...workerSettings(plan)],
         listenFd,
         isToProve,
       },

@@ -130,6 +130,7 @@ export class PoolSet {
    */
   async reload(config: Config): Promise<ReloadReport> {
     this.#mender.pause();
+    this.#parts.tools.zygoteStarts.renew();
     try {
       return await this.#goOver(config);
     } finally {

@@ -88,6 +88,10 @@ void tsfpm_access_log_prepare(void)
 {
     sapi = dlsym(RTLD_DEFAULT, "sapi_module");
     globals = dlsym(RTLD_DEFAULT, "sapi_globals");
+}
+
+void tsfpm_access_log_zygote_begins(void)
+{
     ring_size = tsfpm_scoreboard_log_ring_size();
     slot_count = tsfpm_scoreboard_slot_count();
     if (ring_size == 0 || sapi == NULL || sapi->send_headers == NULL) return;

@@ -12,6 +12,7 @@ bool tsfpm_access_log_add_field(const uint8_t *setting, size_t length);
 void tsfpm_access_log_clear(uint32_t slot);  /* before a fork: an empty ring for the next worker */
 bool tsfpm_access_log_is_pending(void);      /* a worker says that its ring holds something */
 void tsfpm_access_log_prepare(void);         /* once PHP is there */
+void tsfpm_access_log_zygote_begins(void);   /* once there is a scoreboard, before the first worker */
 
 /* Worker. */
 void tsfpm_access_log_begin(uint32_t slot);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "descriptors.h"
 #include "events.h"
+#include "frame.h"
 #include "libc.h"
 #include "scoreboard.h"
 
@@ -26,35 +26,12 @@ void tsfpm_control_begin(void)
 
 void tsfpm_control_send(enum tsfpm_frame_type type, int32_t slot, int32_t pid, const void *payload, size_t length)
 {
-    struct tsfpm_frame frame = {
-        .length = (uint32_t)length,
-        .type = (uint16_t)type,
-        .version = TSFPM_CONTROL_VERSION,
-        .slot = slot,
-        .pid = pid,
-    };
-    struct iovec parts[2] = {
-        {.iov_base = &frame, .iov_len = sizeof frame},
-        {.iov_base = (void *)payload, .iov_len = length},
-    };
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    while (message.msg_iovlen > 0) {
-        ssize_t sent = sendmsg(control_fd, &message, MSG_NOSIGNAL);
-        if (sent < 0) {
-            if (errno == EINTR) continue;
-            tsfpm_scoreboard_drain();
-            return;
-        }
-        while (message.msg_iovlen > 0 && (size_t)sent >= message.msg_iov->iov_len) {
-            sent -= (ssize_t)message.msg_iov->iov_len;
-            message.msg_iov++;
-            message.msg_iovlen--;
-        }
-        if (message.msg_iovlen > 0) {
-            message.msg_iov->iov_base = (char *)message.msg_iov->iov_base + sent;
-            message.msg_iov->iov_len -= (size_t)sent;
-        }
-    }
+    if (tsfpm_frame_send(control_fd, type, slot, pid, payload, length) != 0) tsfpm_scoreboard_drain();
+}
+
+void tsfpm_control_send_ready(void)
+{
+    if (tsfpm_frame_send_ready(control_fd) != 0) tsfpm_scoreboard_drain();
 }
 
 enum tsfpm_control_state tsfpm_control_receive(struct tsfpm_frame *frame, const uint8_t **payload)

@@ -42,6 +42,7 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_ECHOED = 9,      /* to an ECHO */
     TSFPM_FRAME_STARTED = 8,     /* slot, pid: it has reached accept for the first time */
     TSFPM_FRAME_LOGGED = 30,     /* there is something in the rings of finished requests. Once for each LOGS_READ */
+    TSFPM_FRAME_CANNOT_FORK = 10, /* of a template, instead of READY. Payload: why, a text */
     TSFPM_FRAME_ASKED = 7,       /* slot, pid; payload: struct tsfpm_question and its text, as the worker sent them */
 
     /* master to zygote */
@@ -53,6 +54,9 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, where only the master comes */
     TSFPM_FRAME_LOGS_READ = 31, /* the rings are empty, and LOGGED is wanted again */
     TSFPM_FRAME_ECHO = 24,      /* the zygote is to answer ECHOED: whether it still obeys */
+    /* to a template: fork a zygote, with the descriptors that come along (template.c). Answered by FORKED, with the */
+    /* zygote's pid, or by FORK_FAILED; `slot` is the master's name for the order */
+    TSFPM_FRAME_FORK_ZYGOTE = 25,
     TSFPM_FRAME_ANSWER = 22,    /* slot, pid; payload: uint32 id of the question, then the answer */
 };
 
@@ -117,6 +121,8 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_WORKER_TITLE = 13,
     TSFPM_SETTING_ENV = 14,         /* NAME=value, repeated: the workers' whole environment, in order */
     TSFPM_SETTING_ADMIN_VALUE = 15, /* name, NUL, value, repeated: ini values that scripts cannot change */
+    TSFPM_SETTING_VALUE = 44,       /* name, NUL, value, repeated: ini values that are set once, before the first worker */
+    TSFPM_SETTING_MAX_REQUESTS = 45, /* text, pm.max_requests; absent: what PHP_FCGI_MAX_REQUESTS said at PHP's start */
     TSFPM_SETTING_STATUS_PATH = 16, /* requests for it are answered by the master */
     TSFPM_SETTING_PING_PATH = 17,
     TSFPM_SETTING_LIMIT_EXTENSIONS = 18, /* separated by blanks; absent: any */
@@ -155,11 +161,12 @@ enum tsfpm_descriptor {
 };
 
 /*
- * Variables that the master sets for the zygote, whose constructor removes them: the version of this protocol, and
- * php_sapi_name, which PHP must know before it preloads a script.
+ * Variables that the master sets for the zygote, whose constructor removes them: the version of this protocol,
+ * php_sapi_name, which PHP must know before it preloads a script, and for a template that it is one.
  */
 #define TSFPM_ENV_MARK "TSFPM_RUNTIME"
 #define TSFPM_ENV_SAPI_NAME "TSFPM_SAPI_NAME"
+#define TSFPM_ENV_TEMPLATE "TSFPM_TEMPLATE"
 
 /* ---- the zygote's end: control.c ---- */
 
@@ -170,6 +177,8 @@ void tsfpm_control_begin(void); /* once there are events */
  * nobody is left to hear this frame, or the next.
  */
 void tsfpm_control_send(enum tsfpm_frame_type type, int32_t slot, int32_t pid, const void *payload, size_t length);
+
+void tsfpm_control_send_ready(void);
 
 enum tsfpm_control_state {
     TSFPM_CONTROL_FRAME, /* one is in `frame` and `payload`, until the next call */

@@ -55,6 +55,7 @@ static void in_child(void)
         tsfpm_signals_survive(); /* one that ended opcache's child would end the start of its pool */
         tsfpm_role = TSFPM_ROLE_NONE;
         break;
+    case TSFPM_ROLE_TEMPLATE:
     case TSFPM_ROLE_ZYGOTE:
         tsfpm_descriptors_close_own();
         tsfpm_signals_release();

@@ -41,6 +41,7 @@ enum tsfpm_role {
     TSFPM_ROLE_NONE,     /* not started by tsfpm, or a program that a script started */
     TSFPM_ROLE_STARTING, /* php-cgi loads its extensions: setsid() is awaited */
     TSFPM_ROLE_ARMED,    /* setsid() was called: the next fork() is php-cgi's own, and becomes the zygote's loop */
+    TSFPM_ROLE_TEMPLATE, /* zygotes are forked from it */
     TSFPM_ROLE_ZYGOTE,
     TSFPM_ROLE_WORKER,
     TSFPM_ROLE_SCRIPT_CHILD, /* forked by a script from its worker: shares the client's connection, and nothing else */

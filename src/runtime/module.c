@@ -27,6 +27,7 @@
 #include "script-child.h"
 #include "script-rules.h"
 #include "signals.h"
+#include "template.h"
 
 /* Zend/zend_modules.h, builds without thread safety */
 struct module_entry {
@@ -86,6 +87,7 @@ static int request_shutdown(int type, int module_number)
 static int module_startup(int type, int module_number)
 {
     (void)type;
+    tsfpm_template_module_startup();
     tsfpm_error_header_start(module_number);
     return 0;
 }

@@ -36,6 +36,7 @@
 #include "scoreboard.h"
 #include "script-child.h"
 #include "signals.h"
+#include "template.h"
 #include "title.h"
 #include "worker.h"
 #include "zygote.h"
@@ -56,6 +57,8 @@ static void leave_preload_list(void)
         unsetenv("LD_PRELOAD");
     }
 }
+
+static bool is_template;
 
 /* glibc hands main's arguments to constructors. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp)
@@ -78,7 +81,9 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) tsfpm_die("descriptor %d is missing: %s", fd, strerror(errno));
     /* What the master inherited is not for PHP, which has not opened anything yet. */
     tsfpm_descriptors_close_from(TSFPM_FD_LIBRARY + 1);
-    if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0) tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
+    is_template = tsfpm_template_is_wanted();
+    if (!is_template && tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) != 0)
+        tsfpm_die("cannot map the scoreboard: %s", strerror(errno));
     tsfpm_role = TSFPM_ROLE_STARTING;
     tsfpm_foreign_fork_start();
 }
@@ -108,7 +113,10 @@ TSFPM_EXPORT pid_t setsid(void)
 
 TSFPM_EXPORT pid_t fork(void)
 {
-    if (tsfpm_role == TSFPM_ROLE_ARMED) return tsfpm_zygote_run();
+    if (tsfpm_role == TSFPM_ROLE_ARMED) {
+        if (is_template) tsfpm_template_run();
+        return tsfpm_zygote_run();
+    }
     return tsfpm_libc()->fork();
 }
 

@@ -9,7 +9,9 @@
 #include "allowed-clients.h"
 #include "control.h"
 #include "environment.h"
+#include "ini-values.h"
 #include "jail.h"
+#include "leave.h"
 #include "libc.h"
 #include "locked-values.h"
 #include "main-script.h"
@@ -99,6 +101,23 @@ static void read_lists(const uint8_t *payload, const uint8_t *end)
     free(texts);
 }
 
+static void set_value(const uint8_t *bytes, size_t length)
+{
+    size_t name_length = strnlen((const char *)bytes, length);
+    if (name_length == length) tsfpm_die("a php_value from the master has no value");
+    char *name = copy_text(bytes, name_length), *value = copy_text(bytes + name_length + 1, length - name_length - 1);
+    tsfpm_ini_values_set(name, value);
+    free(name);
+    free(value);
+}
+
+static void limit_requests(const uint8_t *bytes, size_t length)
+{
+    char *most = copy_text(bytes, length);
+    tsfpm_limit_requests(most);
+    free(most);
+}
+
 static void take_one(struct tsfpm_settings *settings, struct given *given, enum tsfpm_setting_key key,
                      const uint8_t *bytes, size_t length)
 {
@@ -138,6 +157,8 @@ static void take_one(struct tsfpm_settings *settings, struct given *given, enum 
         break;
     case TSFPM_SETTING_LOG_LEVEL: tsfpm_messages_configure((enum tsfpm_level)read_integer(bytes, length)); break;
     case TSFPM_SETTING_TIME_ZONES: tsfpm_jail_take_time_zones(bytes, length); break;
+    case TSFPM_SETTING_VALUE: set_value(bytes, length); break;
+    case TSFPM_SETTING_MAX_REQUESTS: limit_requests(bytes, length); break;
     case TSFPM_SETTING_ENV:
     case TSFPM_SETTING_ADMIN_VALUE: break; /* read_lists */
     default: tsfpm_die("unknown setting %u from the master", key);

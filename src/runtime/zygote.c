@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "access-log.h"
 #include "channels.h"
 #include "control.h"
 #include "descriptors.h"
@@ -153,6 +154,7 @@ static void raise_descriptor_limit(uint32_t slot_count)
 static void prepare(void)
 {
     uint32_t slot_count = tsfpm_scoreboard_slot_count();
+    tsfpm_access_log_zygote_begins();
     raise_descriptor_limit(slot_count);
     if (tsfpm_workers_prepare(slot_count) != 0 || tsfpm_channels_prepare(slot_count) != 0)
         tsfpm_die("no memory for %u workers", slot_count);
@@ -178,22 +180,12 @@ static void prepare(void)
     tsfpm_events_watch(signal_fd, TSFPM_SOURCE_SIGNAL, 0, false);
 }
 
-static void tell_ready(void)
-{
-    char ready[TSFPM_READY_MAX];
-    int length = snprintf(ready, sizeof ready, "%c%s%c%s%c%s", tsfpm_php_is_exposed(), tsfpm_php_version, 0,
-                          tsfpm_php_ini_file(), 0, tsfpm_php_ini_scanned());
-    if (length >= (int)sizeof ready) length = sizeof ready - 1;
-    tsfpm_control_send(TSFPM_FRAME_READY, -1, getpid(), ready, (size_t)length);
-}
-
 pid_t tsfpm_zygote_run(void)
 {
     tsfpm_role = TSFPM_ROLE_ZYGOTE;
-    if (tsfpm_php_version == NULL) tsfpm_die("PHP has not loaded the runtime as an extension");
     fflush(NULL); /* PHP's start-up warnings: else every worker inherits them, and prints them when it ends */
     prepare();
-    tell_ready();
+    tsfpm_control_send_ready();
     while (!(tsfpm_scoreboard_is_draining() && tsfpm_workers_are_gone())) {
         struct tsfpm_event events[TSFPM_EVENTS_MOST];
         int count = tsfpm_events_wait(events, tsfpm_workers_patience_ms());

@@ -12,6 +12,7 @@ import { Orphans } from '../zygote/orphans.js';
 import type { PhpOptions } from '../zygote/php-arguments.js';
 import { RUNTIME_LIBRARY } from '../zygote/runtime-library.js';
 import { StandInSocket } from '../zygote/stand-in.js';
+import { OWN_STARTS } from '../zygote/templates.js';
 
 export interface TrialParts {
   readonly log: MasterLog;
@@ -49,7 +50,14 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
               answer: answerQuestion,
               onWorkerLeft: () => {},
             },
-            { log, accessLogs, orphans: new Orphans(() => true), libraryFd, nowMs: () => performance.now() },
+            {
+              log,
+              accessLogs,
+              orphans: new Orphans(() => true),
+              libraryFd,
+              zygoteStarts: OWN_STARTS,
+              nowMs: () => performance.now(),
+            },
           ),
         ),
       ),

@@ -28,6 +28,7 @@ export const FRAME_TYPES = {
   ASKED: 7,
   STARTED: 8,
   ECHOED: 9,
+  CANNOT_FORK: 10,
   CONFIGURE: 16,
   FORK: 17,
   DRAIN: 18,
@@ -36,6 +37,7 @@ export const FRAME_TYPES = {
   ANSWER: 22,
   FORK_PROBE: 23,
   ECHO: 24,
+  FORK_ZYGOTE: 25,
   LOGGED: 30,
   LOGS_READ: 31,
 } as const;
@@ -70,6 +72,8 @@ export const SETTING_KEYS = {
   SOFT_FILES: 41,
   TIME_ZONES: 42,
   LOG_LEVEL: 43,
+  VALUE: 44,
+  MAX_REQUESTS: 45,
 } as const;
 
 /** `enum tsfpm_question_kind` */
@@ -85,6 +89,7 @@ export const QUESTION_KINDS = {
 const QUESTION_SIZE = 8;
 const LONGEST_QUESTION = 1024;
 const LONGEST_VERSION = 64;
+const LONGEST_REASON = 512;
 
 /** Descriptors of the spawned process, `enum tsfpm_descriptor`: their order in the list given to spawn. */
 export const DESCRIPTORS = { STAND_IN: 0, CONTROL: 3, SCOREBOARD: 4, LISTEN: 5, LIBRARY: 6 } as const;
@@ -93,12 +98,16 @@ export const DESCRIPTORS = { STAND_IN: 0, CONTROL: 3, SCOREBOARD: 4, LISTEN: 5, 
 export const ENV_MARK = 'TSFPM_RUNTIME';
 /** `TSFPM_ENV_SAPI_NAME` */
 export const ENV_SAPI_NAME = 'TSFPM_SAPI_NAME';
+/** `TSFPM_ENV_TEMPLATE` */
+export const ENV_TEMPLATE = 'TSFPM_TEMPLATE';
 
 export type OutputStream = 'stdout' | 'stderr';
 
 /** What a zygote reports. */
 export type ZygoteMessage =
   | { readonly type: 'ready'; readonly php: PhpFacts }
+  /** Of a template, instead of `ready`. */
+  | { readonly type: 'cannot fork'; readonly reason: string }
   /** Its answer to an ECHO. */
   | { readonly type: 'echoed' }
   | { readonly type: 'forked'; readonly slot: number; readonly pid: Pid }
@@ -222,6 +231,9 @@ function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
     case FRAME_TYPES.READY:
       expectSize(payload, 'READY', payload.length > 0);
       return { type: 'ready', php: decodeFacts(payload) };
+    case FRAME_TYPES.CANNOT_FORK:
+      expectSize(payload, 'CANNOT_FORK', payload.length > 0 && payload.length <= LONGEST_REASON);
+      return { type: 'cannot fork', reason: payload.toString('utf8') };
     case FRAME_TYPES.ECHOED:
       expectSize(payload, 'ECHOED', payload.length === 0);
       return { type: 'echoed' };

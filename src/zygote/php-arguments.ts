@@ -1,6 +1,6 @@
-import type { PoolConfig } from '../config/config.js';
-import { inOrderOfApplication } from '../config/config.js';
+import { inOrderOfApplication, type KeyValue, type PoolConfig } from '../config/config.js';
 import { DESCRIPTORS } from './control-frames.js';
+import { isLateSetting } from './late-settings.js';
 
 /** The options of the command line that are for PHP, in every pool. */
 export interface PhpOptions {
@@ -42,12 +42,28 @@ export function phpOptionArguments({ noIni, ini, defines, profileInfo }: PhpOpti
 
 /** php-cgi's arguments for a pool's zygote: what comes later overrides what came before. */
 export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
+  return argumentsWith(pool, options, phpValues(pool));
+}
+
+/** The same without the settings that a template's zygotes are given after they were forked. */
+export function templateArguments(pool: PoolConfig, options: PhpOptions): string[] {
+  return argumentsWith(
+    pool,
+    options,
+    phpValues(pool).filter(({ key }) => !isLateSetting(key)),
+  );
+}
+
+/** `php_value` and `php_admin_value` in the order in which they are set. */
+export function phpValues(pool: PoolConfig): KeyValue[] {
+  return [...inOrderOfApplication(pool.phpValue), ...inOrderOfApplication(pool.phpAdminValue)];
+}
+
+function argumentsWith(pool: PoolConfig, options: PhpOptions, values: readonly KeyValue[]): string[] {
   const own = pool.phpIni === undefined ? options : { ...options, noIni: false, ini: pool.phpIni };
   return [
     ...phpOptionArguments(own),
-    ...[...inOrderOfApplication(pool.phpValue), ...inOrderOfApplication(pool.phpAdminValue)].map(
-      ({ key, value }) => `-d${key}=${quoteIni(value)}`,
-    ),
+    ...values.map(({ key, value }) => `-d${key}=${quoteIni(value)}`),
     // php-fpm knows no such setting: a script that begins with #! prints that line.
     '-dcgi.check_shebang_line=0',
     `-dextension=${LIBRARY_PATH}`,

@@ -1,107 +1,160 @@
-import type { ChildProcess } from 'node:child_process';
-import type { Socket } from 'node:net';
-import { constants } from 'node:os';
-import type { Readable } from 'node:stream';
-import { isWaitedFor, killGroup, startChild } from '../os/child.js';
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { duplicateDescriptor } from '../os/descriptor.js';
+import { openSocketPair } from '../os/descriptor-passing.js';
 import { asSystemError } from '../os/libc.js';
 import type { ExitStatus } from '../os/process.js';
-import type { Fd, Pid } from '../units.js';
+import type { Count, Fd, Pid } from '../units.js';
 
-/** What each zygote has of its own. */
-export interface ZygoteDescriptors {
+/** What each zygote has of its pool. */
+export interface PoolDescriptors {
   /** A listening socket that nobody can reach: php-cgi looks at descriptor 0 to choose FastCGI. */
   readonly standInFd: Fd;
   readonly scoreboardFd: Fd;
   readonly listenFd: Fd;
 }
 
-export interface ZygoteProcessListener {
-  /** There will be no process. Nothing else is called. */
-  onFailure(reason: string): void;
-  onExit(status: ExitStatus): void;
-  /** After {@link onExit}: all that it has printed and said was read. May not come, where others hold its pipes. */
-  onClose(): void;
+/** All that a zygote's process has of its own. */
+export interface ProcessDescriptors extends PoolDescriptors {
+  readonly stdoutFd: Fd;
+  readonly stderrFd: Fd;
+  readonly controlFd: Fd;
 }
 
-/** The process of a zygote, or of a template, in the master's hands: however it was started. */
-export interface ZygoteProcess {
-  /** undefined while it is being started, and where it cannot be. */
-  readonly pid: Pid | undefined;
-  /** Its control channel; undefined where descriptors are short. */
-  readonly control: Socket | undefined;
-  /** Its stdout and stderr. */
-  readonly outputs: readonly Readable[];
-  /** To be called once, at once: no event comes before the next turn of the event loop. */
-  watch(listener: ZygoteProcessListener): void;
+/** A process that is there, whoever reaps it. */
+export interface StartedProcess {
+  readonly pid: Pid;
   /** KILL; nothing happens to one that has ended. */
   kill(): void;
-  /** KILL for all of its session's first group: what it has started, workers included. */
+  /** KILL for all of the session that it leads: what it has started, workers included. */
   killGroup(): void;
 }
 
-/** How php-cgi is executed. */
-export interface Execution {
-  readonly binary: string;
-  readonly arguments: readonly string[];
-  readonly environment: Record<string, string>;
-  readonly libraryFd: Fd;
+/** What becomes of a start: one of the first two is called, now or later; after {@link onStarted} the last, once. */
+export interface StartListener {
+  onStarted(process: StartedProcess): void;
+  onFailed(reason: string): void;
+  onExit(status: ExitStatus): void;
 }
 
-/** A php-cgi that was executed for this zygote, or template, alone. */
-export class ExecutedProcess implements ZygoteProcess {
-  readonly #child: ChildProcess | undefined;
-  readonly #failure: string | undefined;
+/** One way to start a zygote's process. The descriptors stay open until the listener hears of it. */
+export type StartProcess = (descriptors: ProcessDescriptors, listener: StartListener) => void;
 
-  constructor(execution: Execution, { standInFd, scoreboardFd, listenFd }: ZygoteDescriptors) {
+export interface ZygoteProcessListener {
+  /** There will be no process. Nothing else is called. */
+  onFailed(reason: string): void;
+  onExit(status: ExitStatus): void;
+  /** After {@link onExit}: all that it has printed and said was read. May not come, where others hold its sockets. */
+  onClose(): void;
+}
+
+/** How many sockets it speaks by: stdout, stderr, control. */
+const CHANNELS: Count = 3;
+
+/** The process of a zygote, or of a template, in the master's hands: its sockets, and its life. */
+export class ZygoteProcess {
+  readonly #sockets: Socket[] = [];
+  readonly #listener: ZygoteProcessListener;
+  #process: StartedProcess | undefined;
+  #isUnwanted = false;
+  #hasExited = false;
+  #openChannels = CHANNELS;
+
+  /** The pool's descriptors may be closed as soon as this returns. No event comes before the next turn of the event loop. */
+  constructor(start: StartProcess, pool: PoolDescriptors, listener: ZygoteProcessListener) {
+    this.#listener = listener;
+    const theirs: Fd[] = [];
     try {
-      this.#child = startChild(execution.binary, execution.arguments, {
-        env: execution.environment,
-        // In the order of DESCRIPTORS in control-frames.ts.
-        stdio: [standInFd, 'pipe', 'pipe', 'pipe', scoreboardFd, listenFd, execution.libraryFd],
-        // A session of its own: Ctrl-C in the master's terminal is for the master alone.
-        detached: true,
-      });
+      for (let i = 0; i < CHANNELS; i++) theirs.push(this.#openChannel());
+      for (const fd of [pool.standInFd, pool.scoreboardFd, pool.listenFd])
+        theirs.push(duplicateDescriptor(fd));
     } catch (error) {
-      this.#failure = asSystemError(error).message;
+      closeAll(theirs);
+      const reason = asSystemError(error).message;
+      process.nextTick(() => this.#onFailed(reason));
+      return;
     }
-  }
-
-  get pid(): Pid | undefined {
-    return this.#child?.pid;
-  }
-
-  get control(): Socket | undefined {
-    // Where descriptors are short, Node makes none of the pipes.
-    return (this.#child?.stdio?.[3] as Socket | null | undefined) ?? undefined;
-  }
-
-  get outputs(): Readable[] {
-    return [this.#child?.stdout, this.#child?.stderr].filter((stream) => stream != null);
-  }
-
-  watch(listener: ZygoteProcessListener): void {
-    const failure = this.#failure;
-    if (failure !== undefined) process.nextTick(() => listener.onFailure(failure));
-    this.#child?.once('error', (error: NodeJS.ErrnoException) => {
-      // With a pid it is about a signal that could not be sent: it has just ended.
-      if (this.pid === undefined) listener.onFailure(error.message);
-    });
-    this.#child?.once('exit', (code, signal) =>
-      listener.onExit(
-        signal === null
-          ? { kind: 'exited', code: code ?? 0 }
-          : { kind: 'signaled', signal: constants.signals[signal], isCoreDumped: false },
-      ),
+    const [stdoutFd = -1, stderrFd = -1, controlFd = -1, standInFd = -1, scoreboardFd = -1, listenFd = -1] =
+      theirs;
+    start(
+      { standInFd, stdoutFd, stderrFd, controlFd, scoreboardFd, listenFd },
+      {
+        onStarted: (started) => {
+          closeAll(theirs);
+          this.#onStarted(started);
+        },
+        onFailed: (reason) => {
+          closeAll(theirs);
+          process.nextTick(() => this.#onFailed(reason));
+        },
+        onExit: (status) => this.#onExit(status),
+      },
     );
-    this.#child?.once('close', () => listener.onClose());
   }
 
+  /** undefined while it is being started, and where it cannot be. */
+  get pid(): Pid | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Its control channel; undefined where descriptors are short. */
+  get control(): Socket | undefined {
+    return this.#sockets[CHANNELS - 1];
+  }
+
+  /** Its stdout and stderr. */
+  get outputs(): readonly Socket[] {
+    return this.#sockets.slice(0, CHANNELS - 1);
+  }
+
+  /** KILL, as soon as it is there; nothing happens to one that has ended. */
   kill(): void {
-    this.#child?.kill('SIGKILL');
+    this.#isUnwanted = true;
+    this.#process?.kill();
   }
 
+  /** With all that it has started, workers included. */
   killGroup(): void {
-    // Once its status is taken the number may be another's.
-    if (this.pid !== undefined && isWaitedFor(this.pid)) killGroup(this.pid);
+    this.#isUnwanted = true;
+    this.#process?.killGroup();
   }
+
+  /** @returns the other end */
+  #openChannel(): Fd {
+    const [ours, theirs] = openSocketPair();
+    const socket = new Socket({ fd: ours });
+    // Whoever is spoken of by its pid is not heard before that is known.
+    socket.pause();
+    socket.on('close', () => {
+      this.#openChannels--;
+      this.#tellClose();
+    });
+    this.#sockets.push(socket);
+    return theirs;
+  }
+
+  #onStarted(started: StartedProcess): void {
+    this.#process = started;
+    if (this.#isUnwanted) started.killGroup();
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  #onFailed(reason: string): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#listener.onFailed(reason);
+  }
+
+  #onExit(status: ExitStatus): void {
+    this.#hasExited = true;
+    this.#listener.onExit(status);
+    this.#tellClose();
+  }
+
+  #tellClose(): void {
+    if (this.#hasExited && this.#openChannels === 0) this.#listener.onClose();
+  }
+}
+
+function closeAll(fds: Fd[]): void {
+  for (const fd of fds.splice(0)) closeSync(fd);
 }

@@ -13,7 +13,7 @@ import {
 } from './control-frames.js';
 import { OutputLines } from './output-lines.js';
 import { Turns } from './turns.js';
-import type { ZygoteProcess } from './zygote-process.js';
+import { type PoolDescriptors, type StartProcess, ZygoteProcess } from './zygote-process.js';
 
 /** How a zygote that ended did so. */
 export type ZygoteEnd =
@@ -52,11 +52,21 @@ export class Zygote {
   #isReady = false;
   #isEndReported = false;
 
-  constructor(process: ZygoteProcess, listener: ZygoteListener) {
-    this.#process = process;
+  /** The pool's descriptors may be closed as soon as this returns. */
+  constructor(start: StartProcess, pool: PoolDescriptors, listener: ZygoteListener) {
     this.#listener = listener;
-    this.#control = process.control;
-    this.#watchProcess();
+    this.#process = new ZygoteProcess(start, pool, {
+      onFailed: (reason) => {
+        this.#end = { kind: 'not started', reason };
+        this.#reportEnd();
+      },
+      onExit: (status) => {
+        this.#end ??= status;
+        setTimeout(() => this.#reportEnd(), READ_AFTER_END_MS).unref();
+      },
+      onClose: () => this.#reportEnd(),
+    });
+    this.#control = this.#process.control;
     this.#watchOutput();
     this.#watchControl();
   }
@@ -64,6 +74,11 @@ export class Zygote {
   /** undefined while it is being started, and where it could not be. */
   get pid(): Pid | undefined {
     return this.#process.pid;
+  }
+
+  /** It is told nothing more, and ends as if the master had gone. */
+  hangUp(): void {
+    this.#control?.end();
   }
 
   configure(settings: readonly Setting[]): void {
@@ -124,20 +139,6 @@ export class Zygote {
 
   #send(frame: Buffer): void {
     if (this.#control?.writable) this.#control.write(frame);
-  }
-
-  #watchProcess(): void {
-    this.#process.watch({
-      onFailure: (reason) => {
-        this.#end = { kind: 'not started', reason };
-        this.#reportEnd();
-      },
-      onExit: (status) => {
-        this.#end ??= status;
-        setTimeout(() => this.#reportEnd(), READ_AFTER_END_MS).unref();
-      },
-      onClose: () => this.#reportEnd(),
-    });
   }
 
   #watchOutput(): void {

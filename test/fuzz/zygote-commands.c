@@ -12,6 +12,7 @@ static ssize_t fuzz_sendmsg(int fd, const struct msghdr *message, int flags);
 #define kill fuzz_kill
 #define sendmsg fuzz_sendmsg
 #include "../../src/runtime/scoreboard.c"
+#include "../../src/runtime/frame.c"
 #include "../../src/runtime/control.c"
 #include "../../src/runtime/settings.c"
 #include "../../src/runtime/worker-table.c"
@@ -65,6 +66,11 @@ bool tsfpm_php_is_exposed(void)
 {
     return false;
 }
+void tsfpm_ini_values_set(const char *name, const char *value)
+{
+    if (strlen(name) + strlen(value) > 200000) fuzz_fail("a setting without its end");
+}
+
 void tsfpm_limit_requests(const char *most)
 {
     (void)most;
@@ -147,6 +153,10 @@ bool tsfpm_access_log_add_field(const uint8_t *setting, size_t size)
 {
     (void)setting;
     return size >= 4;
+}
+
+void tsfpm_access_log_zygote_begins(void)
+{
 }
 
 void tsfpm_access_log_clear(uint32_t slot)

@@ -7,6 +7,7 @@ import type { EndedWorker } from '../../../src/pool/worker-table.js';
 import { Scoreboard } from '../../../src/scoreboard/scoreboard.js';
 import type { Question } from '../../../src/zygote/control-frames.js';
 import type { Orphans } from '../../../src/zygote/orphans.js';
+import { OWN_STARTS } from '../../../src/zygote/templates.js';
 import type { FakeLog } from '../../helpers/fake-log.js';
 
 interface FakeWorker {
@@ -197,6 +198,7 @@ export function fakeTools(log: FakeLog, nowMs: () => number): GenerationTools {
     log: log as unknown as MasterLog,
     accessLogs: { keep: () => [] } as unknown as AccessLogs,
     orphans: {} as Orphans,
+    zygoteStarts: OWN_STARTS,
     libraryFd: -1,
     nowMs,
   };

@@ -1,0 +1,243 @@
+/*
+ * A zygote that is forked from a template has the template's memory: what is private is copied by the kernel, page by
+ * page, when either side writes. What is shared stays shared, which is what opcache and APCu want of their workers, and
+ * what no pool may have in common with another one. So each fork replaces
+ *
+ *   every shared anonymous mapping that can be written, at its address, by a new one with the same contents: pointers
+ *   into it and within it stay right; locks in it are free, since the template never serves
+ *
+ *   every lock file, at its number: opcache locks with fcntl() on a file that nothing names any more. Locks belong to a
+ *   process and a file: pools would wait for each other, and a tenant could hold the lock of all of them
+ *
+ * What is shared in any other way is an obstacle: such a php-cgi is not forked for several pools.
+ */
+#define _GNU_SOURCE
+#include "own-memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "libc.h"
+
+#define MOST_MAPPINGS 32
+#define MOST_LOCK_FILES 32
+#define SMALLEST_PAGE 4096u
+#define LOOK_AT (64u << 20) /* bytes of a mapping whose pages are looked up at once */
+
+/* How the kernel names a shared anonymous mapping. */
+#define ANONYMOUS "/dev/zero (deleted)"
+
+static struct mapping {
+    uintptr_t start;
+    size_t size;
+} mappings[MOST_MAPPINGS];
+static size_t mapping_count;
+
+static struct lock_file {
+    int fd, flags;
+} lock_files[MOST_LOCK_FILES];
+static size_t lock_file_count;
+
+static char obstacle[512];
+
+static const char *is_obstacle(const char *what, const char *name)
+{
+    snprintf(obstacle, sizeof obstacle, "%s%s%s", what, name[0] != '\0' ? ": " : "", name);
+    return obstacle;
+}
+
+/* ---- looking ---- */
+
+/* proc(5), /proc/PID/smaps: a line as in maps for each mapping, then lines of which VmFlags is the last. */
+static const char *look_at_mappings(void)
+{
+    FILE *file = fopen("/proc/self/smaps", "re");
+    if (file == NULL) return is_obstacle("/proc/self/smaps cannot be read", strerror(errno));
+    const char *found = NULL;
+    char line[4352], name[4200] = "";
+    struct mapping mapping = {0};
+    unsigned long offset = 0;
+    char rights[5] = "";
+    mapping_count = 0;
+    while (found == NULL && fgets(line, sizeof line, file) != NULL) {
+        unsigned long start, end;
+        int name_at = 0;
+        if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &start, &end, rights, &offset, &name_at) == 4 && name_at > 0) {
+            mapping = (struct mapping){.start = start, .size = end - start};
+            snprintf(name, sizeof name, "%s", line + name_at);
+            name[strcspn(name, "\n")] = '\0';
+            continue;
+        }
+        if (strncmp(line, "VmFlags:", 8) != 0 || rights[3] != 's') continue;
+        /* "mw": it could be made writable, even where it is not now. */
+        if (strstr(line, " mw") == NULL) continue;
+        if (strcmp(name, ANONYMOUS) != 0 || offset != 0) found = is_obstacle("it shares memory with other processes", name);
+        else if (strcmp(rights, "rw-s") != 0) found = is_obstacle("it protects parts of its shared memory", rights);
+        else if (mapping_count == MOST_MAPPINGS) found = is_obstacle("it has too many pieces of shared memory", "");
+        else mappings[mapping_count++] = mapping;
+    }
+    fclose(file);
+    return found;
+}
+
+static bool is_harmless_device(const struct stat *st)
+{
+    if (!S_ISCHR(st->st_mode) || major(st->st_rdev) != 1) return false;
+    unsigned minor_number = minor(st->st_rdev); /* Documentation/admin-guide/devices.txt: null, zero, random, urandom */
+    return minor_number == 3 || minor_number == 5 || minor_number == 8 || minor_number == 9;
+}
+
+/* Nothing names it and nothing is in it: it is there to be locked. */
+static bool is_lock_file(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && st->st_nlink == 0 && st->st_size == 0;
+}
+
+static const char *look_at_descriptor(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) return is_obstacle("a descriptor cannot be looked at", strerror(errno));
+    if (is_harmless_device(&st)) return NULL;
+    if (is_lock_file(&st)) {
+        if (lock_file_count == MOST_LOCK_FILES) return is_obstacle("it has too many lock files", "");
+        lock_files[lock_file_count++] = (struct lock_file){.fd = fd, .flags = fcntl(fd, F_GETFD)};
+        return NULL;
+    }
+    char path[64], name[256] = "";
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(path, name, sizeof name - 1);
+    if (length < 0) name[0] = '\0';
+    return is_obstacle("it keeps something open", name);
+}
+
+static const char *look_at_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL) return is_obstacle("/proc/self/fd cannot be read", strerror(errno));
+    const char *found = NULL;
+    lock_file_count = 0;
+    for (struct dirent *entry; found == NULL && (entry = readdir(folder)) != NULL;) {
+        int fd = atoi(entry->d_name);
+        /* Each fork gets its own of the first three; the template's own are closed. */
+        if (entry->d_name[0] == '.' || fd <= STDERR_FILENO || fd >= TSFPM_OWN_FDS_FROM || fd == dirfd(folder)) continue;
+        found = look_at_descriptor(fd);
+    }
+    closedir(folder);
+    return found;
+}
+
+static const char *look_at_threads(void)
+{
+    struct stat st;
+    if (stat("/proc/self/task", &st) != 0) return is_obstacle("/proc/self/task cannot be read", strerror(errno));
+    return st.st_nlink - 2 == 1 ? NULL : is_obstacle("an extension has started threads", "");
+}
+
+/* Opens the file behind a mapping, which has no other name. The right to do so is CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN. */
+static int open_mapping(const struct mapping *mapping)
+{
+    char path[80];
+    snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", mapping->start, mapping->start + mapping->size);
+    return tsfpm_libc()->open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool has_swap(void)
+{
+    FILE *file = fopen("/proc/swaps", "re");
+    char line[256];
+    bool has = file == NULL || (fgets(line, sizeof line, file) != NULL && fgets(line, sizeof line, file) != NULL);
+    if (file != NULL) fclose(file);
+    return has;
+}
+
+/* mincore() does not see pages that were swapped out: without the file behind a mapping they would be lost. */
+static const char *look_at_swap(void)
+{
+    for (size_t i = 0; i < mapping_count && has_swap(); i++) {
+        int fd = open_mapping(&mappings[i]);
+        if (fd < 0) return is_obstacle("its shared memory may be swapped out, and cannot be read as a file", strerror(errno));
+        tsfpm_libc()->close(fd);
+    }
+    return NULL;
+}
+
+const char *tsfpm_own_memory_obstacle(void)
+{
+    const char *found = look_at_threads();
+    if (found == NULL) found = look_at_mappings();
+    if (found == NULL) found = look_at_descriptors();
+    if (found == NULL) found = look_at_swap();
+    return found;
+}
+
+/* ---- taking ---- */
+
+static void copy_from_file(int fd, const struct mapping *mapping, char *target)
+{
+    off_t at = 0, size = (off_t)mapping->size;
+    while (at < size && (at = lseek(fd, at, SEEK_DATA)) >= 0 && at < size) {
+        off_t end = lseek(fd, at, SEEK_HOLE);
+        if (end < 0 || end > size) end = size;
+        while (at < end) {
+            ssize_t length = pread(fd, target + at, (size_t)(end - at), at);
+            if (length <= 0) tsfpm_die("cannot copy shared memory: %s", length < 0 ? strerror(errno) : "it ends early");
+            at += length;
+        }
+    }
+    if (at < 0 && errno != ENXIO) tsfpm_die("cannot copy shared memory: %s", strerror(errno)); /* ENXIO: nothing more */
+}
+
+static void copy_resident(const struct mapping *mapping, char *target)
+{
+    static unsigned char is_there[LOOK_AT / SMALLEST_PAGE];
+    const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t from = 0; from < mapping->size; from += LOOK_AT) {
+        size_t size = mapping->size - from < LOOK_AT ? mapping->size - from : LOOK_AT;
+        const char *source = (const char *)mapping->start + from;
+        if (mincore((void *)(uintptr_t)source, size, is_there) != 0) tsfpm_die("mincore: %s", strerror(errno));
+        for (size_t at = 0; at < size; at += page_size)
+            if ((is_there[at / page_size] & 1) != 0) memcpy(target + from + at, source + at, page_size);
+    }
+}
+
+static void take_mapping(const struct mapping *mapping)
+{
+    char *own = mmap(NULL, mapping->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (own == MAP_FAILED) tsfpm_die("no shared memory of its own: %s", strerror(errno));
+    int fd = open_mapping(mapping);
+    if (fd >= 0) {
+        copy_from_file(fd, mapping, own);
+        tsfpm_libc()->close(fd);
+    } else {
+        int error = errno;
+        if (has_swap()) tsfpm_die("cannot read shared memory as a file: %s", strerror(error));
+        copy_resident(mapping, own);
+    }
+    void *moved = mremap(own, mapping->size, mapping->size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)mapping->start);
+    if (moved == MAP_FAILED) tsfpm_die("cannot replace shared memory: %s", strerror(errno));
+}
+
+static void take_lock_file(const struct lock_file *file)
+{
+    int own = memfd_create("tsfpm lock", MFD_CLOEXEC);
+    if (own < 0 || dup3(own, file->fd, (file->flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0) < 0)
+        tsfpm_die("no lock file of its own: %s", strerror(errno));
+    tsfpm_libc()->close(own);
+}
+
+void tsfpm_own_memory_take(void)
+{
+    for (size_t i = 0; i < mapping_count; i++) take_mapping(&mappings[i]);
+    for (size_t i = 0; i < lock_file_count; i++) take_lock_file(&lock_files[i]);
+}

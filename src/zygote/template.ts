@@ -1,0 +1,201 @@
+import type { MasterLog } from '../log/master-log.js';
+import { sendDescriptors } from '../os/descriptor-passing.js';
+import { errorReason, systemFailure } from '../os/libc.js';
+import { processMaps } from '../os/traced-memory.js';
+import type { Count, Milliseconds, Pid } from '../units.js';
+import { encodeFrame, type ZygoteMessage } from './control-frames.js';
+import { type Execution, execute } from './execution.js';
+import { exitText } from './exit-text.js';
+import { StandInSocket } from './stand-in.js';
+import { Zygote, type ZygoteEnd } from './zygote.js';
+import type { ProcessDescriptors } from './zygote-process.js';
+
+export interface ForkListener {
+  onForked(pid: Pid): void;
+  onFailed(reason: string): void;
+}
+
+/** A php-cgi that is not ready by then never will be. */
+const READY_TIMEOUT_MS: Milliseconds = 10_000;
+/** Orders on their way: a socket's buffer holds some hundred, and the system bounds descriptors on their way, too. */
+const MOST_ORDERS: Count = 16;
+/** Of what php-cgi prints at its start, for the log of the first pool that is forked. */
+const MOST_LINES: Count = 100;
+
+export interface TemplateListener {
+  onReady(): void;
+  /** Called once; what is asked of it afterwards fails. */
+  onEnd(): void;
+}
+
+interface Order {
+  readonly descriptors: ProcessDescriptors;
+  readonly listener: ForkListener;
+}
+
+/** The state of a template, from the start to its end. */
+type State = 'starting' | 'ready' | 'ended';
+
+/**
+ * A php-cgi that has loaded everything and never serves, of which zygotes are forked. It is one life: what was asked of
+ * it is answered in any case, by its end at the latest.
+ */
+export class Template {
+  readonly #process: Zygote;
+  readonly #standIn: StandInSocket;
+  readonly #waiting: Order[] = [];
+  /** By the number that the order was sent with. */
+  readonly #sent = new Map<number, Order>();
+  #orderCount: Count = 0;
+  #state: State = 'starting';
+  #lines: string[] = [];
+  #failure = '';
+  readonly #timer: NodeJS.Timeout;
+  #files: readonly string[] = [];
+  readonly #listener: TemplateListener;
+
+  /**
+   * @throws SystemError where not even its socket can be made
+   */
+  constructor(execution: Execution, log: MasterLog, listener: TemplateListener) {
+    this.#listener = listener;
+    this.#standIn = new StandInSocket();
+    const { fd } = this.#standIn;
+    this.#timer = setTimeout(() => {
+      this.#failure = `it was not ready after ${READY_TIMEOUT_MS / 1000} s`;
+      this.#process.kill();
+    }, READY_TIMEOUT_MS);
+    // It has neither pool nor workers: the places of their descriptors are filled with what it has anyway.
+    const descriptors = { standInFd: fd, scoreboardFd: fd, listenFd: fd };
+    this.#process = new Zygote(execute(execution), descriptors, {
+      onMessage: (message) => this.#onMessage(message),
+      together: (calls) => log.together(calls),
+      onLine: (line) => {
+        if (this.#lines.length < MOST_LINES) this.#lines.push(line);
+      },
+      onEnd: (end) => this.#onProcessEnd(end),
+    });
+    this.#standIn.handOver();
+    this.#standIn.remove();
+  }
+
+  get pid(): Pid | undefined {
+    return this.#process.pid;
+  }
+
+  get hasEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
+  /** Every ini file that it has read, and every program file that it has loaded; none before it is ready. */
+  get files(): readonly string[] {
+    return this.#files;
+  }
+
+  /** Why it cannot be forked from, or has ended. */
+  get failure(): string {
+    return this.#failure;
+  }
+
+  /** What php-cgi has printed while it started; told once. */
+  takeLines(): string[] {
+    return this.#lines.splice(0);
+  }
+
+  /** Has a zygote forked. The descriptors stay open until the listener hears of it. */
+  fork(descriptors: ProcessDescriptors, listener: ForkListener): void {
+    if (this.#state === 'ended') {
+      listener.onFailed(this.#failure);
+    } else {
+      this.#waiting.push({ descriptors, listener });
+      this.#sendOrders();
+    }
+  }
+
+  /** It is not needed any more, and ends. */
+  end(): void {
+    this.#failure ||= 'it is not needed any more';
+    this.#process.hangUp();
+  }
+
+  #sendOrders(): void {
+    while (this.#state === 'ready' && this.#sent.size < MOST_ORDERS) {
+      const order = this.#waiting.shift();
+      if (order === undefined) return;
+      this.#sendOrder(order);
+    }
+  }
+
+  #sendOrder(order: Order): void {
+    const { standInFd, stdoutFd, stderrFd, controlFd, scoreboardFd, listenFd } = order.descriptors;
+    const number = ++this.#orderCount;
+    const own = this.#process.controlFd;
+    try {
+      if (own === undefined) throw new Error('its control channel is closed');
+      // In the order of `places` in runtime/template.c.
+      sendDescriptors(own, encodeFrame('FORK_ZYGOTE', { slot: number }), [
+        ...[standInFd, stdoutFd, stderrFd, controlFd, scoreboardFd, listenFd],
+      ]);
+      this.#sent.set(number, order);
+    } catch (error) {
+      order.listener.onFailed(systemFailure(error) ?? String(error));
+    }
+  }
+
+  #onMessage(message: ZygoteMessage): void {
+    switch (message.type) {
+      case 'ready':
+        clearTimeout(this.#timer);
+        this.#files = [...message.php.iniFiles, ...loadedFiles(this.pid)];
+        this.#state = 'ready';
+        this.#listener.onReady();
+        break;
+      case 'cannot fork':
+        this.#failure = message.reason;
+        break;
+      case 'forked':
+        this.#takeOrder(message.slot)?.listener.onForked(message.pid);
+        break;
+      case 'fork failed':
+        this.#takeOrder(message.slot)?.listener.onFailed(
+          `fork() failed: ${errorReason(message.errno)} (${message.errno})`,
+        );
+        break;
+      default: // it runs no code but ours
+    }
+    this.#sendOrders();
+  }
+
+  #takeOrder(number: number): Order | undefined {
+    const order = this.#sent.get(number);
+    this.#sent.delete(number);
+    return order;
+  }
+
+  #onProcessEnd(end: ZygoteEnd): void {
+    clearTimeout(this.#timer);
+    this.#state = 'ended';
+    this.#failure ||= endText(end);
+    this.#listener.onEnd();
+    for (const { listener } of [...this.#sent.values(), ...this.#waiting.splice(0)])
+      listener.onFailed(this.#failure);
+    this.#sent.clear();
+  }
+}
+
+/** Extensions and libraries: an update replaces their files. */
+function loadedFiles(pid: Pid | undefined): string[] {
+  const maps = pid === undefined ? '' : processMaps(pid);
+  const paths = maps.split('\n').map((line) => / (?<path>\/.*\.so[.0-9]*)$/.exec(line)?.groups?.path ?? '');
+  return [...new Set(paths.filter((path) => path !== ''))];
+}
+
+function endText(end: ZygoteEnd): string {
+  switch (end.kind) {
+    case 'not started':
+    case 'broken protocol':
+      return end.reason;
+    default:
+      return `it exited ${exitText(end)}`;
+  }
+}
