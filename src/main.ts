@@ -108,8 +108,8 @@ function startConfig(
 }
 
 /**
- * Every pool on trial: started and proven on sockets of its own, and ended again. For an upgrade in place, which asks the
- * new program before it gives way to it.
+ * Every pool on trial: started and proven on sockets of its own, and ended again. For an upgrade in place, which asks
+ * the new program before it gives way to it.
  *
  * @returns the exit code
  */

@@ -1,7 +1,8 @@
 import type { Count, Milliseconds } from '../units.js';
 
-// An exception that no step has foreseen is a mistake of this program, and what it has left half done nobody knows. A
-// program that starts anew does not have it: the master replaces itself in place, like in an upgrade, and requests go on.
+// An exception that no step has foreseen is a mistake of this program, and nobody knows what it has left half done. A
+// program that starts anew has nothing half done: the master replaces itself in place, like in an upgrade, and requests
+// go on.
 
 /** How often, and when last, the program of this process was replaced for a mistake. */
 export interface RestartHistory {
@@ -16,12 +17,12 @@ export const NO_RESTARTS: RestartHistory = { count: 0, lastMs: Number.NEGATIVE_I
 const FIRST_PAUSE_MS: Milliseconds = 60_000;
 const LONGEST_PAUSE_MS: Milliseconds = 3_600_000;
 
-/** How long to wait until the next restart: none after a long time without, and longer each time they follow one another. */
+/** How long to wait until the next restart: not at all after a long time without, and longer each time in a row. */
 export function restartDelay(history: RestartHistory, nowMs: Milliseconds): Milliseconds {
   return Math.max(0, history.lastMs + pauseAfter(history) - nowMs);
 }
 
-/** With one that happens now. */
+/** The history with one more restart, which happens now. */
 export function withRestart(history: RestartHistory, nowMs: Milliseconds): RestartHistory {
   const isNewEpisode = nowMs - history.lastMs > 2 * pauseAfter(history);
   return { count: isNewEpisode ? 1 : history.count + 1, lastMs: nowMs };

@@ -2,9 +2,9 @@ import type { InheritedSocket } from '../listen/inherited.js';
 import type { Logger } from '../log/levels.js';
 import type { ReloadReport } from '../reload/report.js';
 
-// The lines by which tools tell, and count, php-fpm's reloads: its own, in its order. There they come from two programs,
-// one that is replaced and one that begins; here nothing is replaced. A reload that has changed nothing has none of them:
-// who waits for one must not take a refused reload for a new start.
+// The lines by which tools tell, and count, php-fpm's reloads: its own, in its order. There they come from two
+// programs, one that is replaced and one that begins; here nothing is replaced. A reload that has changed nothing has
+// none of them: who waits for one must not take a refused reload for a new start.
 
 /** Some of what was asked for serves now. */
 export function hasChangedPools({ renewed, added, removed, unchanged }: ReloadReport): boolean {

@@ -23,13 +23,14 @@ export const STATE_NAMES: Readonly<Record<MasterState, string>> = {
 };
 
 /**
- * How long killed workers may take to end. After that their zygote, which would tell of it, does not answer: it is killed too.
+ * How long killed workers may take to end. After that their zygote, which would tell of it, does not answer: it is
+ * killed too.
  */
 export const ZYGOTE_PATIENCE_MS: Milliseconds = 2000;
 
 /**
- * How long killed zygotes may take to end. After that nothing is waited for: the kernel ends a killed process, unless it
- * hangs in a driver. The end of a process without a zygote is known after two seconds at the latest.
+ * How long killed zygotes may take to end. After that nothing is waited for: the kernel ends a killed process, unless
+ * it hangs in a driver. The end of a process without a zygote is known after two seconds at the latest.
  */
 export const LAST_PATIENCE_MS: Milliseconds = 5000;
 

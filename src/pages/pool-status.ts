@@ -105,7 +105,7 @@ interface GenerationReading {
   readonly workers: readonly WorkerSnapshot[];
 }
 
-/** A worker that ends meanwhile moves from its slot to the sums: tried again, since it would be missed or count twice. */
+/** A worker that ends meanwhile moves from its slot to the sums and would be missed or count twice: read again. */
 const READING_TRIES = 5;
 
 function readGeneration(generation: Generation | undefined): GenerationReading {

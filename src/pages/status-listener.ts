@@ -16,7 +16,7 @@ import { statusAnswer } from './status-answer.js';
 const MOST_PARAMS: Bytes = 64 * 1024;
 /** Where one more connects, the connection that has been silent for longest is closed. */
 const MOST_CONNECTIONS: Count = 256;
-/** For a client that says nothing: kept-alive connections of a web server live longer than the moments between scrapes. */
+/** For a client that sends nothing: connections kept by a web server outlive the time between two scrapes. */
 const SILENCE_MS: Milliseconds = 60_000;
 
 /**

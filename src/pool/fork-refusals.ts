@@ -7,7 +7,7 @@ const LONGEST_DELAY_MS: Milliseconds = 2000;
 /** Without a refusal. Where a limit is reached some forks succeed now and then: that is no end of it yet. */
 const EPISODE_END_MS: Milliseconds = 10_000;
 
-/** Forks that the system refuses: EAGAIN of a limit on processes, ENOMEM. Told once, and tried again ever more slowly. */
+/** Forks that the system refuses (EAGAIN of a limit on processes, ENOMEM): told once, and tried again ever later. */
 export class ForkRefusals {
   #reason: string | undefined;
   #rounds: Count = 0;

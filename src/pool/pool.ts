@@ -223,7 +223,8 @@ export class Pool {
   }
 
   /**
-   * Goes over to another socket at the same address, by a new generation: workers of the present one hold a dead socket.
+   * Goes over to another socket at the same address, by a new generation: workers of the present one hold a dead
+   * socket.
    *
    * @returns why that cannot be; undefined where it is done, or a reload or a stop has come before it
    */

@@ -8,7 +8,7 @@ export class ProcessBudget {
   readonly #onSpent: () => void;
   #isTold = false;
 
-  /** @param onSpent told once, until some pool forks again, that a worker is missing and none is allowed; php-fpm's rule */
+  /** @param onSpent told that a worker is missing and none is allowed; again after the next fork, like php-fpm */
   constructor(max: Count, countWorkers: () => Count, onSpent: () => void = () => {}) {
     this.max = max;
     this.#countWorkers = countWorkers;

@@ -28,14 +28,14 @@ export interface ScalerParts {
 }
 
 /**
- * Clients wait in the queue only while no worker is idle. Where no decision needs its length, it is polled this often for
- * `max listen queue`; php-fpm polls it once a second, whatever happens.
+ * Clients wait in the queue only while no worker is idle. Where no decision needs its length, it is polled this often
+ * for `max listen queue`; php-fpm polls it once a second, whatever happens.
  */
 const QUEUE_POLL_MS: Milliseconds = 500;
 
 const NO_QUEUE = { length: 0, limit: 0 } as const;
 
-/** Carries out what the functions in scaling/ decide: reads numbers, forks, retires, watches the queue, sets the timer. */
+/** Carries out what the functions in scaling/ decide: reads, forks, retires, polls the queue, sets the timer. */
 export class Scaler {
   readonly #parts: ScalerParts;
   readonly #settings: ScalingSettings;
@@ -129,8 +129,8 @@ export class Scaler {
         fields,
       );
     for (let i = 0; i < decision.fork; i++) current?.fork();
-    // A shortage is told once until the next fork: first the forks of this round, or they would end its own shortage. Forks
-    // that wait for a zygote are none yet.
+    // A shortage is told once until the next fork: first the forks of this round, or they would end its own shortage.
+    // Forks that wait for a zygote are none yet.
     if (decision.fork > 0 && current !== undefined) budget.onFork();
     if (decision.isRoomMissing && (decision.fork === 0 || current !== undefined)) budget.tellSpent();
     for (const pid of decision.retire) current?.retire(pid);

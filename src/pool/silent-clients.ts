@@ -35,8 +35,8 @@ export class SilentClients {
     queue: { readonly length: Count; readonly limit: Count },
     workers: { readonly free: Count; readonly all: Count; readonly most: Count },
   ): Count {
-    // The usual case costs nothing: workers that are free take every client, whatever it sends. Where the queue is about to
-    // be full, silent clients count as well, since they keep out the others.
+    // The usual case costs nothing: workers that are free take every client, whatever it sends. Where the queue is
+    // about to be full, silent clients count as well, since they keep out the others.
     const mayGrow = queue.length > workers.free && workers.all < workers.most;
     const matters = mayGrow && 2 * queue.length < queue.limit;
     const spoken = matters ? (this.#upToLastSpeaker(this.#listenFd) ?? queue.length) : queue.length;

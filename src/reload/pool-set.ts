@@ -300,8 +300,8 @@ export class PoolSet {
   }
 
   /**
-   * The one that is there, whoever's it was, or a new one. Within one configuration no two pools may have the same text;
-   * that two texts mean the same address is found out by binding.
+   * The one that is there, whoever's it was, or a new one. Within one configuration no two pools may have the same
+   * text; that two texts mean the same address is found out by binding.
    */
   #socketFor(pool: PoolConfig): ListenSocket {
     return this.#sockets.byListen(pool.listen) ?? this.#sockets.bind(listenRequest(pool, this.#parts.log));

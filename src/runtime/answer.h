@@ -14,6 +14,6 @@ ssize_t tsfpm_answer_write(const void *buffer, size_t size);
  * here on is taken, and sent to nobody. Nothing is done where the request is not running, or has its answer already.
  */
 void tsfpm_answer_early(void);
-bool tsfpm_may_answer_early(void); /* what fastcgi_finish_request() returns: php-fpm's later calls may be true as well */
+bool tsfpm_may_answer_early(void); /* what fastcgi_finish_request() returns; php-fpm's may be true again */
 
 #endif

@@ -9,7 +9,7 @@
 
 extern int tsfpm_connection; /* the client that this worker serves, or -1 */
 
-/* A byte of the answer of the present request was handed to the kernel, or may be. For the handler of the time-out, too. */
+/* A byte of this request's answer was handed to the kernel, or may have been. The handler of the time-out asks, too. */
 extern volatile sig_atomic_t tsfpm_response_has_begun;
 
 /* PHP's writes succeed, whatever the client did: that it has gone is not PHP's business for now. */

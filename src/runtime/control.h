@@ -121,7 +121,7 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_WORKER_TITLE = 13,
     TSFPM_SETTING_ENV = 14,         /* NAME=value, repeated: the workers' whole environment, in order */
     TSFPM_SETTING_ADMIN_VALUE = 15, /* name, NUL, value, repeated: ini values that scripts cannot change */
-    TSFPM_SETTING_VALUE = 44,       /* name, NUL, value, repeated: ini values that are set once, before the first worker */
+    TSFPM_SETTING_VALUE = 44,       /* name, NUL, value, repeated: ini values, set once before the first worker */
     TSFPM_SETTING_MAX_REQUESTS = 45, /* text, pm.max_requests; absent: what PHP_FCGI_MAX_REQUESTS said at PHP's start */
     TSFPM_SETTING_STATUS_PATH = 16, /* requests for it are answered by the master */
     TSFPM_SETTING_PING_PATH = 17,

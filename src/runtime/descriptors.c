@@ -22,9 +22,9 @@ int tsfpm_descriptor_move_up(int fd)
 }
 
 /*
- * Closing all descriptors from a number on: Linux has a call for it since 5.9, close_range(). Where that is missing, or a
- * seccomp filter refuses it, /proc tells which are open. Only async-signal-safe calls: children of programs with threads
- * come here.
+ * Closing all descriptors from a number on: Linux has a call for it since 5.9, close_range(). Where that is missing,
+ * or a seccomp filter refuses it, /proc tells which are open. Only async-signal-safe calls: children of programs with
+ * threads come here.
  */
 
 /* getdents64(2) */

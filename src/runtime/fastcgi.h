@@ -1,8 +1,8 @@
 /*
  * FastCGI 1.0, as far as the runtime speaks it. Constants have the names of the specification, section 8.
  *
- * A record is a header, its content, and padding that means nothing (section 3.3). Numbers of two bytes have their higher
- * byte first:
+ * A record is a header, its content, and padding that means nothing (section 3.3). Numbers of two bytes have their
+ * higher byte first:
  *
  *      0         1      2   3   4   5         6         7
  *      version | type | id    | content     | padding | reserved

@@ -7,10 +7,10 @@
 
 #include "control.h"
 
-/* One frame, whole. Blocks while the master is busy: it reads all it is sent. Returns 0, or -1 with errno where it has gone. */
+/* One frame, whole. Blocks while the master is busy. Returns 0, or -1 with errno where the master has gone. */
 int tsfpm_frame_send(int fd, enum tsfpm_frame_type type, int32_t slot, int32_t pid, const void *payload, size_t length);
 
-/* The READY frame, with what the master wants to know of this PHP. Ends the process where PHP has not loaded the runtime. */
+/* The READY frame, with what the master wants to know of this PHP. Ends the process without a loaded runtime. */
 int tsfpm_frame_send_ready(int fd);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * php-cgi reads a request in many small pieces. Here one recv fills a buffer that serves those pieces, while the stream of
- * records is followed (stream.c). Two kinds of requests do not reach php-cgi as they were sent: those for a page are
- * answered by the runtime, and some heads are written anew (request-head.c).
+ * php-cgi reads a request in many small pieces. Here one recv fills a buffer that serves those pieces, while the
+ * stream of records is followed (stream.c). Two kinds of requests do not reach php-cgi as they were sent: those for a
+ * page are answered by the runtime, and some heads are written anew (request-head.c).
  */
 #define _GNU_SOURCE
 #include "input.h"
@@ -25,13 +25,13 @@
 #include "script-rules.h"
 #include "stream.h"
 
-/* How long the rest of an unread request is waited for before the connection is closed under it: for more, in all; ns. */
+/* How long the rest of an unread request is waited for before its connection is closed: for more, in all; ns. */
 #define DRAIN_SILENCE_NS 2000000000ull
 #define DRAIN_LIMIT_NS 10000000000ull
 
 #define RECEIVE_AT_ONCE 65536
 
-/* Received, and not yet read: from start to end. Mostly its first pages alone are used; a long head is received in full. */
+/* Received and not yet read: from start to end. Mostly its first pages alone are used; a long head fills more. */
 static uint8_t input[TSFPM_HEAD_MOST];
 static size_t input_start, input_end;
 static bool input_is_at_end; /* the client sends no more */
@@ -153,7 +153,7 @@ static bool is_served_here(void)
 
 /* ---- reading ---- */
 
-/* Returns what the hook of read returns when nothing more comes: php-cgi takes a 0 for the end only while errno is 0. */
+/* What the hook of read returns when nothing more comes: php-cgi takes a 0 for the end only while errno is 0. */
 static ssize_t end_of_stream(void)
 {
     errno = 0;

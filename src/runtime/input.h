@@ -18,7 +18,7 @@ ssize_t tsfpm_input_read(void *buffer, size_t size);
 bool tsfpm_input_is_complete(void);
 void tsfpm_input_drain(void); /* before the close: receives until then, or for a bounded time */
 
-/* In a handler of a signal, before the end: takes what the client still sends, without waiting; true when that is all. */
+/* In a signal handler, before the end: takes what the client still sends, without waiting; true when that is all. */
 bool tsfpm_input_take_rest(void);
 
 #endif

@@ -12,9 +12,9 @@
 #include "request.h"
 
 /*
- * How long a client that is never idle may go on while others wait in the queue, or this worker is to leave; ns. It is not
- * let go at once: just served, it is likely to be sending its next request, which would be lost (nginx repeats a GET, not
- * a POST).
+ * How long a client that is never idle may go on while others wait in the queue, or this worker is to leave; ns. It
+ * is not let go at once: just served, it is likely to be sending its next request, which would be lost (nginx repeats
+ * a GET, not a POST).
  */
 #define PART_WHEN_BUSY_NS 1000000000ull
 
@@ -58,8 +58,8 @@ bool tsfpm_wait_for_next_request(void)
         arrived = fds[0].revents != 0;
         if (arrived) break;
         /*
-         * Another client waits. A worker in accept may be about to take it, and this client about to send: both get time.
-         * Workers wait for different times so that they do not all let their clients go for one that waits.
+         * Another client waits. A worker in accept may be about to take it, and this client about to send: both get
+         * time. Workers wait for different times so that they do not all let their clients go for one that waits.
          */
         int pause_ms = yield_pause_ms;
         uint64_t idle_ns = tsfpm_clock_ns(CLOCK_MONOTONIC) - idle_since_ns;

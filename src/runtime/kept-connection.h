@@ -1,4 +1,4 @@
-/* A connection between two requests, and when its client is let go. FastCGI allows that at any time between requests. */
+/* A connection between two requests, and when it is closed. FastCGI allows that at any time between requests. */
 #ifndef TSFPM_KEPT_CONNECTION_H
 #define TSFPM_KEPT_CONNECTION_H
 

@@ -1,4 +1,4 @@
-/* When this worker is to end: told by a signal or on the scoreboard, or after pm.max_requests. And what it accepts on. */
+/* When this worker is to end (by a signal, the scoreboard, or after pm.max_requests), and what it accepts on. */
 #ifndef TSFPM_LEAVE_H
 #define TSFPM_LEAVE_H
 

@@ -82,7 +82,8 @@ static const char *look_at_mappings(void)
         if (strncmp(line, "VmFlags:", 8) != 0 || rights[3] != 's') continue;
         /* "mw": it could be made writable, even where it is not now. */
         if (strstr(line, " mw") == NULL) continue;
-        if (strcmp(name, ANONYMOUS) != 0 || offset != 0) found = is_obstacle("it shares memory with other processes", name);
+        if (strcmp(name, ANONYMOUS) != 0 || offset != 0)
+            found = is_obstacle("it shares memory with other processes", name);
         else if (strcmp(rights, "rw-s") != 0) found = is_obstacle("it protects parts of its shared memory", rights);
         else if (mapping_count == MOST_MAPPINGS) found = is_obstacle("it has too many pieces of shared memory", "");
         else mappings[mapping_count++] = mapping;
@@ -144,7 +145,7 @@ static const char *look_at_threads(void)
     return st.st_nlink - 2 == 1 ? NULL : is_obstacle("an extension has started threads", "");
 }
 
-/* Opens the file behind a mapping, which has no other name. The right to do so is CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN. */
+/* Opens the file behind a mapping, which has no other name. This needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN. */
 static int open_mapping(const struct mapping *mapping)
 {
     char path[80];
@@ -166,7 +167,7 @@ static const char *look_at_swap(void)
 {
     for (size_t i = 0; i < mapping_count && has_swap(); i++) {
         int fd = open_mapping(&mappings[i]);
-        if (fd < 0) return is_obstacle("its shared memory may be swapped out, and cannot be read as a file", strerror(errno));
+        if (fd < 0) return is_obstacle("its shared memory may be swapped out and cannot be read", strerror(errno));
         tsfpm_libc()->close(fd);
     }
     return NULL;

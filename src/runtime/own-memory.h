@@ -10,8 +10,8 @@
 const char *tsfpm_own_memory_obstacle(void);
 
 /*
- * In a fork of a template that has no obstacle, with the template's rights, before any code of a tenant: shared memory and
- * lock files become this process's own, as they were in the template. Ends the process where that fails.
+ * In a fork of a template that has no obstacle, with the template's rights, before any code of a tenant: shared
+ * memory and lock files become this process's own, as they were in the template. Ends the process where that fails.
  */
 void tsfpm_own_memory_take(void);
 

@@ -1,5 +1,6 @@
 /*
- * Whoever owns a sibling worker can write to the slot at any moment: what steers anything here is never read back from it.
+ * Whoever owns a sibling worker can write to the slot at any moment: what steers anything here is never read back
+ * from it.
  */
 #define _GNU_SOURCE
 #include "own-slot.h"

@@ -6,7 +6,7 @@
 
 #include "page-request.h"
 
-/* `bytes` are the request's, `request->length` of them; they count as read. Its body, if there is one, is still to come. */
+/* `bytes` are the request's, `request->length` of them; they count as read. Its body, if any, is still to come. */
 void tsfpm_answer_page(const uint8_t *bytes, const struct tsfpm_page_request *request);
 
 #endif

@@ -2,8 +2,8 @@
  * REQUEST_BODY_FILE: the web server has a request's body in a file and says where, instead of sending it through the
  * socket. php-fpm reads it from there; php-cgi does not know of it.
  *
- * The file is opened by the worker, so with its rights and inside its chroot. Only a regular file is read: the name comes
- * with the request, and a pipe or a device could keep the worker for ever.
+ * The file is opened by the worker, so with its rights and inside its chroot. Only a regular file is read: the name
+ * comes with the request, and a pipe or a device could keep the worker for ever.
  */
 #define _GNU_SOURCE
 #include "request-body.h"

@@ -1,7 +1,7 @@
 /*
- * Reads the head of a request before php-cgi does, and writes it anew where php-cgi is to see other params than were sent:
- * those that name the script (script-path.c), and the limits that a client asks for with GET_VALUES, of which php-fpm
- * tells one and php-cgi three. Everything else stays as it was sent, byte by byte.
+ * Reads the head of a request before php-cgi does, and writes it anew where php-cgi is to see other params than were
+ * sent: those that name the script (script-path.c), and the limits that a client asks for with GET_VALUES, of which
+ * php-fpm tells one and php-cgi three. Everything else stays as it was sent, byte by byte.
  */
 #define _GNU_SOURCE
 #include "request-head.h"
@@ -45,8 +45,9 @@ static enum tsfpm_param which(struct tsfpm_text name)
 static bool has_record(const uint8_t *bytes, size_t length, bool *is_wrong)
 {
     if (length < FCGI_HEADER_LEN) return false;
-    *is_wrong = tsfpm_record_version(bytes) < FCGI_VERSION_1 || tsfpm_record_size(bytes) > FCGI_HEADER_LEN + RECORD_MOST;
-    return !*is_wrong && length >= tsfpm_record_size(bytes);
+    size_t size = tsfpm_record_size(bytes);
+    *is_wrong = tsfpm_record_version(bytes) < FCGI_VERSION_1 || size > FCGI_HEADER_LEN + RECORD_MOST;
+    return !*is_wrong && length >= size;
 }
 
 /*

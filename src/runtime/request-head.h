@@ -14,8 +14,8 @@
 #define TSFPM_HEAD_ADDED 262144u
 
 /*
- * php-cgi is handed REDIRECT_URL under this name where it would draw the wrong conclusions from it; scripts see it under
- * its own. No header of a client can be called so: those are HTTP_ something.
+ * php-cgi is handed REDIRECT_URL under this name where it would draw the wrong conclusions from it; scripts see it
+ * under its own. No header of a client can be called so: those are HTTP_ something.
  */
 #define TSFPM_HIDDEN_REDIRECT_URL "TSFPM:REDIRECT_URL"
 

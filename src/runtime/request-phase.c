@@ -9,7 +9,7 @@ volatile uint16_t tsfpm_request_id;
 
 #define BIT(name) TSFPM_PHASE_BIT(name)
 #define CLOSE (BIT(DRAINED) | BIT(NO_CLIENT))
-/* A client can send a BEGIN_REQUEST where php-cgi reads the body of a request: what follows is for php-cgi to refuse. */
+/* A client can send a BEGIN_REQUEST where php-cgi reads the body of a request: php-cgi refuses what follows. */
 #define BEGUN_ANEW BIT(ARRIVED)
 
 static const uint32_t steps[TSFPM_PHASES] = {

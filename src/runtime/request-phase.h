@@ -8,8 +8,8 @@
  *                        |                                               |
  *                        '------------ PAGE_ANSWERED <-------------------'        (then RUNNING again)
  *
- * From every phase but the first the connection may be drained (DRAINED) and closed (NO_CLIENT). request-phase.c has all
- * steps.
+ * From every phase but the first the connection may be drained (DRAINED) and closed (NO_CLIENT). request-phase.c has
+ * all steps.
  */
 #ifndef TSFPM_REQUEST_PHASE_H
 #define TSFPM_REQUEST_PHASE_H
@@ -28,15 +28,15 @@ enum tsfpm_phase {
     TSFPM_PHASE_SHUT_DOWN_ANSWERED, /* as SHUT_DOWN; that END_REQUEST goes nowhere */
     TSFPM_PHASE_ENDING,             /* php-cgi writes what ends with END_REQUEST, and a part of it is written */
     TSFPM_PHASE_ANSWERED,           /* END_REQUEST is written; the client may not have received it yet */
-    TSFPM_PHASE_NEXT_ARRIVED,       /* as ANSWERED; the first bytes of the next request are here, and its start is noted */
+    TSFPM_PHASE_NEXT_ARRIVED,       /* as ANSWERED; the next request has begun to arrive, its start is noted */
     TSFPM_PHASE_PAGE_ANSWERED,      /* the runtime has answered with a page; nobody reads the request's body */
     TSFPM_PHASE_DRAINED,            /* what the client still sent was received: only the close is to come */
     TSFPM_PHASES,
 };
 
 /*
- * The request in hand. The handler of the time-out reads these three, at any moment: the slot would not do, since whoever
- * owns a sibling worker can write there.
+ * The request in hand. The handler of the time-out reads these three, at any moment: the slot would not do, since
+ * whoever owns a sibling worker can write there.
  */
 extern volatile sig_atomic_t tsfpm_request_phase; /* for tsfpm_enter_phase() and tsfpm_phase_is() alone */
 extern volatile uint64_t tsfpm_request_start_ns;  /* CLOCK_MONOTONIC, as in the slot; 0: nothing is in hand */

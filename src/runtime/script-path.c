@@ -4,8 +4,8 @@
  * - Apache's mod_proxy_fcgi and mod_proxy_balancer put "proxy:fcgi://HOST:PORT" before the path of the script, a query
  *   string behind it, and leave PATH_INFO to the one who finds the script.
  * - IIS repeats SCRIPT_NAME in PATH_INFO.
- * - Where PATH_INFO is shorter than what must be cut off SCRIPT_FILENAME to find a file, php-cgi before 8.2.36 reads and
- *   writes before the start of it (CVE-2026-129538); php-fpm leaves that PATH_INFO alone.
+ * - Where PATH_INFO is shorter than what must be cut off SCRIPT_FILENAME to find a file, php-cgi before 8.2.36 reads
+ *   and writes before the start of it (CVE-2026-129538); php-fpm leaves that PATH_INFO alone.
  */
 #define _GNU_SOURCE
 #include "script-path.h"
@@ -14,7 +14,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-
 
 static bool starts_with(struct tsfpm_text text, struct tsfpm_text with)
 {
@@ -121,7 +120,7 @@ static char decoded(struct tsfpm_text text, size_t *at)
     return (char)(high << 4 | low);
 }
 
-/* How much of `name` is left before an ending that is `info`, as it is or percent-decoded; all of it where it is not. */
+/* How much of `name` is left before an ending that is `info`, percent-decoded or not; all of it without that ending. */
 static size_t front_of(struct tsfpm_text name, struct tsfpm_text info)
 {
     if (name.length > info.length && tsfpm_text_equals(skip(name, name.length - info.length), info))
@@ -178,7 +177,8 @@ static void set_path_translated(struct tsfpm_head_params *params, struct tsfpm_t
 /* php-fpm's search for the script. It differs from php-cgi's where Apache sent the head, or PATH_INFO is too short. */
 static void fix_path(struct tsfpm_head_params *params, bool is_apache, const struct tsfpm_script_rules *rules)
 {
-    struct tsfpm_text sent = tsfpm_get_param(params, SCRIPT_FILENAME), translated = tsfpm_get_param(params, PATH_TRANSLATED);
+    struct tsfpm_text sent = tsfpm_get_param(params, SCRIPT_FILENAME);
+    struct tsfpm_text translated = tsfpm_get_param(params, PATH_TRANSLATED);
     struct tsfpm_text redirect = tsfpm_get_param(params, REDIRECT_URL), info = tsfpm_get_param(params, PATH_INFO);
     struct tsfpm_text name = tsfpm_get_param(params, SCRIPT_NAME), script_name = name;
     struct tsfpm_text path = sent.start != NULL ? sent : translated;

@@ -14,7 +14,7 @@ struct tsfpm_script_rules {
     bool (*exists)(const char *path); /* as php-cgi itself finds it, which is about to decide by that */
 };
 
-/* Asks the file system about paths as php-cgi is about to do. Allocates nothing: new values are pieces of those sent. */
+/* Asks the file system about paths like php-cgi does later. Allocates nothing: new values are pieces of those sent. */
 void tsfpm_fix_script_path(struct tsfpm_head_params *params, const struct tsfpm_script_rules *rules);
 
 /* Whether there is a script at a path as the web server names it: with Apache's prefix, or with path info behind it. */

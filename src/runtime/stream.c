@@ -31,7 +31,7 @@ static void record_begins(bool is_read)
 /* The client may send BEGIN_REQUEST byte by byte. */
 static void note_flags(const uint8_t *bytes, size_t count)
 {
-    size_t before = FCGI_BEGIN_REQUEST_BODY_LEN - (size_t)tsfpm_stream.content; /* php-cgi refuses one of another length */
+    size_t before = FCGI_BEGIN_REQUEST_BODY_LEN - (size_t)tsfpm_stream.content; /* php-cgi wants this length */
     if (before <= FCGI_FLAGS_AT && count > FCGI_FLAGS_AT - before) tsfpm_stream.flags = bytes[FCGI_FLAGS_AT - before];
 }
 

@@ -1,4 +1,4 @@
-/* Where in the client's stream of records php-cgi's reading stands: followed just far enough to know what is complete. */
+/* Where php-cgi reads in the client's stream of records: followed just far enough to know what is complete. */
 #ifndef TSFPM_STREAM_H
 #define TSFPM_STREAM_H
 

@@ -48,15 +48,16 @@ bool tsfpm_template_is_wanted(void)
 }
 
 /*
- * Whether PHP is about to run a script in this process, once extensions are loaded: what it makes of the template is for
- * the pool alone whose script it is.
+ * Whether PHP is about to run a script in this process, once extensions are loaded: what it makes of the template is
+ * for the pool alone whose script it is.
  */
 static bool will_preload(void)
 {
     int (*configured_text)(const char *name, char **text);
     char *script = NULL;
     *(void **)&configured_text = dlsym(RTLD_DEFAULT, "cfg_get_string");
-    return configured_text != NULL && configured_text("opcache.preload", &script) == 0 && script != NULL && script[0] != '\0';
+    if (configured_text == NULL || configured_text("opcache.preload", &script) != 0) return false;
+    return script != NULL && script[0] != '\0';
 }
 
 static void tell_obstacle(int fd, const char *obstacle)
@@ -71,7 +72,7 @@ void tsfpm_template_module_startup(void)
     _exit(0);
 }
 
-/* The master has gone, or speaks otherwise than it should, which it never does unless it is lost: nobody is left to obey. */
+/* The master has gone, or breaks the protocol, which it never does unless it is broken: nobody is left to obey. */
 static _Noreturn void end(void)
 {
     _exit(0);
@@ -129,7 +130,8 @@ void tsfpm_template_run(void)
     for (int fd = TSFPM_FD_SCOREBOARD; fd <= TSFPM_FD_LIBRARY; fd++) tsfpm_libc()->close(fd);
     tsfpm_title_set("tsfpm: template");
     const char *obstacle = tsfpm_own_memory_obstacle();
-    if (obstacle == NULL && !tsfpm_ini_values_prepare()) obstacle = "it does not keep its settings as other versions of PHP do";
+    if (obstacle == NULL && !tsfpm_ini_values_prepare())
+        obstacle = "it keeps its settings otherwise than known versions of PHP";
     if (obstacle != NULL) {
         tell_obstacle(control_fd, obstacle);
         end();
@@ -145,8 +147,9 @@ void tsfpm_template_run(void)
             return;
         }
         close_all(fds);
-        int sent = zygote > 0 ? tsfpm_frame_send(control_fd, TSFPM_FRAME_FORKED, order.slot, zygote, NULL, 0)
-                              : tsfpm_frame_send(control_fd, TSFPM_FRAME_FORK_FAILED, order.slot, 0, &error, sizeof error);
+        int sent = zygote > 0
+            ? tsfpm_frame_send(control_fd, TSFPM_FRAME_FORKED, order.slot, zygote, NULL, 0)
+            : tsfpm_frame_send(control_fd, TSFPM_FRAME_FORK_FAILED, order.slot, 0, &error, sizeof error);
         if (sent != 0) end();
     }
 }

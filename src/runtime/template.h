@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* In the constructor, by the environment: whether this php-cgi is to be a template. The variable leaves the environment. */
+/* In the constructor: whether this php-cgi is to be a template. The variable that says so leaves the environment. */
 bool tsfpm_template_is_wanted(void);
 
 /* PHP's module start-up: ends a template that cannot be one, before PHP runs a script in it. */

@@ -1,9 +1,10 @@
 /*
  * request_terminate_timeout: the end of a request that takes too long, and of its worker.
  *
- * The master watches the scoreboard. It tells the worker by a signal, whose value is the start time of the request that is
- * to end; the worker obeys only while it has that very request in hand. Then it answers 504 where it can, and ends itself
- * by SIGTERM, as php-fpm's workers end. Only async-signal-safe calls are made here: the signal may interrupt PHP anywhere.
+ * The master watches the scoreboard. It tells the worker by a signal, whose value is the start time of the request
+ * that is to end; the worker obeys only while it has that very request in hand. Then it answers 504 where it can, and
+ * ends itself by SIGTERM, as php-fpm's workers end. Only async-signal-safe calls are made here: the signal may
+ * interrupt PHP anywhere.
  */
 #define _GNU_SOURCE
 #include "timeout.h"
@@ -22,7 +23,7 @@
 #include "libc.h"
 #include "request-phase.h"
 
-/* How long a client that is still sending its request is listened to, so that it sees the answer; the master waits 1 s. */
+/* How long a client may go on sending its request, so that it sees the answer; the master waits 1 s. */
 #define LISTEN_MS 300
 #define PAUSE_MS 5
 

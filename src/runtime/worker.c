@@ -46,8 +46,9 @@ bool tsfpm_worker_ends_in_order(void)
 /* ---- accept ---- */
 
 /*
- * Returns -1 where this worker is to leave. The listening socket is shared by all workers, and a script or another process
- * may have made it non-blocking: the worker waits all the same. An error that says that the socket is gone makes it leave.
+ * Returns -1 where this worker is to leave. The listening socket is shared by all workers, and a script or another
+ * process may have made it non-blocking: the worker waits all the same. An error that says that the socket is gone
+ * makes it leave.
  */
 static int accept_client(struct sockaddr *address, socklen_t *length)
 {
@@ -122,7 +123,7 @@ ssize_t tsfpm_worker_drain(void)
 
 int tsfpm_worker_close(void)
 {
-    /* php-cgi does not drain a connection that it meant to keep, or that of its last request: its answer could be lost. */
+    /* php-cgi does not drain a connection that it meant to keep, or its last one: the answer could be lost. */
     if (tsfpm_client_is_let_go || tsfpm_phase_is(TSFPM_PHASES_ANSWERED)) tsfpm_worker_drain();
     int fd = tsfpm_connection;
     tsfpm_connection = -1;

@@ -5,7 +5,8 @@ import { integerText, localTimeText, percentText } from './numbers.js';
 import type { PoolStatus, WorkerStatus } from './status.js';
 import type { StatusValue } from './value.js';
 
-const HEAD = `<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">
+const HEAD = `<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" \
+"http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">
 <html xmlns="http://www.w3.org/1999/xhtml" xml:lang="en" lang="en">
 <head><title>PHP-FPM Status Page</title></head>
 <body>

@@ -23,8 +23,9 @@ export interface FallbackParts {
 const RETRY_MS: Milliseconds = 10_000;
 
 /**
- * After an upgrade whose program could not start: the workers of the former program serve on, as many as there are, without
- * scaling, pages or reload. The start is tried again, as from the exec, every now and then and on USR2 or HUP.
+ * After an upgrade whose program could not start: the workers of the former program serve on, as many as there are,
+ * without scaling, pages or reload. The start is tried again, as from the exec, every now and then and on USR2
+ * or HUP.
  */
 export class Fallback {
   readonly #parts: FallbackParts;
@@ -84,7 +85,7 @@ export class Fallback {
     }
   }
 
-  /** In place of the master that has given up its start; no signal is without a listener meanwhile, and ends the process. */
+  /** From a master whose start has failed. Each signal keeps a listener throughout: without one it ends the process. */
   #takeSignals(): void {
     for (const signal of MASTER_SIGNALS) {
       const former = process.listeners(signal);

@@ -7,7 +7,7 @@ import { LOG_RECORD_VERSION, type RequestLogHandle } from '../pool/hand-over.js'
 import type { Pid } from '../units.js';
 import { RequestLog } from '../watch/request-log.js';
 
-/** The access log of a generation that the master's program before an upgrade has left: until its last worker has ended. */
+/** The access log of a generation that the program before an upgrade has left, until its last worker has ended. */
 export class ForeignRequestLog {
   readonly #handle: RequestLogHandle;
   readonly #zygotePid: Pid;

@@ -16,8 +16,8 @@ import { ForeignRequestLog } from './foreign-request-log.js';
 const CHECK_EVERY_MS: Milliseconds = 200;
 
 /**
- * A zygote that the master started before it replaced its own program: its workers serve until the new ones do. All that
- * is left of it here is its control channel. It may speak an older protocol: then what its workers print is lost.
+ * A zygote that the master started before it replaced its own program: its workers serve until the new ones do. All
+ * that is left of it here is its control channel. It may speak an older protocol: then what its workers print is lost.
  */
 export class ForeignZygote {
   /** When it and its workers are gone. */

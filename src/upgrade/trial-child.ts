@@ -22,8 +22,8 @@ const MOST_WORDS = 4096;
 const LAST_WORDS_MS: Milliseconds = 500;
 
 /**
- * Runs a program to its end, or ends it: whatever it does, and whether or not the system tells of its end, this comes back
- * in time.
+ * Runs a program to its end, or ends it: whatever it does, and whether or not the system tells of its end, this comes
+ * back in time.
  *
  * @returns undefined where it exited with 0, else why not, with its last words
  */

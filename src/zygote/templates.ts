@@ -33,9 +33,9 @@ export const OWN_STARTS: ZygoteStarts = {
 };
 
 /**
- * The templates of this master, by startup key. One is started when a second pool starts that could be forked from it: a
- * pool that is alone with its key has a php-cgi of its own, which costs less than two. It stays while two such pools are
- * there.
+ * The templates of this master, by startup key. One is started when a second pool starts that could be forked from
+ * it: a pool that is alone with its key has a php-cgi of its own, which costs less than two. It stays while two such
+ * pools are there.
  */
 export class Templates implements ZygoteStarts {
   readonly #log: MasterLog;
@@ -124,7 +124,9 @@ export class Templates implements ZygoteStarts {
       return;
     }
     this.#impossible.add(key);
-    const line = `php-cgi '${binary}' is started for each pool by itself, not once for all that are alike: ${template.failure}`;
+    const line =
+      `php-cgi '${binary}' is started for each pool by itself, not once for all that are alike: ` +
+      `${template.failure}`;
     if (this.#told.has(line)) return;
     this.#told.add(line);
     this.#log.notice(line);

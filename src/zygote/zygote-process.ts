@@ -60,7 +60,7 @@ export class ZygoteProcess {
   #hasExited = false;
   #openChannels = CHANNELS;
 
-  /** The pool's descriptors may be closed as soon as this returns. No event comes before the next turn of the event loop. */
+  /** The pool's descriptors may be closed once this returns. No event comes before the next turn of the event loop. */
   constructor(start: StartProcess, pool: PoolDescriptors, listener: ZygoteProcessListener) {
     this.#listener = listener;
     const theirs: Fd[] = [];

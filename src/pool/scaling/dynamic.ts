@@ -16,8 +16,8 @@ export function dynamicWish({ minSpare, startServers }: ScalingSettings): Wish {
 
 /**
  * `pm = dynamic` shrinks to `pm.max_spare_servers` idle workers, by what was too much for the whole of
- * `pm.process_idle_timeout`. Kept-alive workers follow only when no idle one is left to go, and only those whose client has
- * been silent for that time: no client loses its connection before.
+ * `pm.process_idle_timeout`. Kept-alive workers follow only when no idle one is left to go, and only those whose
+ * client has been silent for that time: no client loses its connection before.
  */
 export function shrinkDynamic(
   settings: ScalingSettings,

@@ -23,9 +23,9 @@ export interface Told {
 /**
  * What to tell after a decision to grow.
  *
- * An episode lasts until there is a fork, as under php-fpm; but one that only replaces a worker of a saturated pool does
- * not end it, or `pm.max_requests` would make a warning of each death: for a second before it the pool must have had
- * enough workers with fewer than `pm.max_children`.
+ * An episode lasts until there is a fork, as under php-fpm; but one that only replaces a worker of a saturated pool
+ * does not end it, or `pm.max_requests` would make a warning of each death: for a second before it the pool must have
+ * had enough workers with fewer than `pm.max_children`.
  */
 export function tell(before: Episodes, snapshot: PoolSnapshot, growth: Growth): Told {
   const { nowMs } = snapshot;

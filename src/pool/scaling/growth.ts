@@ -27,7 +27,7 @@ export interface Wish {
   readonly start: Count;
 }
 
-/** `process.max` is shared: a pool is not told when a worker of another pool ends, so that it asks again after this time. */
+/** A pool is not told when a worker of another pool ends, which gives `process.max` room: it asks after this time. */
 export const ROOM_RETRY_MS: Milliseconds = 1000;
 
 /**

@@ -50,11 +50,11 @@ export interface PoolSnapshot {
   /** Workers that were told to end and are still there. */
   readonly leaving: Count;
   /**
-   * Connections in the listen queue that want a worker. Where the kernel does not tell how many, 1 is some: the pool grows
-   * one by one.
+   * Connections in the listen queue that want a worker. Where the kernel does not tell how many, 1 is some: the pool
+   * grows one by one.
    */
   readonly queued: Count;
-  /** How many `active` workers have a client that has sent nothing, where that is known; default 0. They count as spare. */
+  /** How many `active` workers have a client that has sent nothing, where known; default 0. They count as spare. */
   readonly silent?: Count;
   /**
    * Fewest workers in accept at any moment since the last call, where the scoreboard keeps that; undefined: unknown,
