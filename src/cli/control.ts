@@ -22,7 +22,7 @@ const UPGRADE_PATIENCE_MS: Milliseconds = 60_000;
 /** EX_CANTCREAT: the command succeeded, but its output file could not be written. */
 const EXIT_CANNOT_WRITE = 73;
 
-const LOOK_EVERY_MS: Milliseconds = 50;
+const POLL_EVERY_MS: Milliseconds = 50;
 
 /** Where a command writes. Replaced in tests. */
 export interface ControlOutput {
@@ -110,7 +110,7 @@ class Command {
     const life = pid === 0 ? undefined : processLife(pid);
     while (await this.#isStillThere(pid, life)) {
       if (this.#remainingMs === 0) return this.#outOfTime(true);
-      await sleep(LOOK_EVERY_MS);
+      await sleep(POLL_EVERY_MS);
     }
     this.#tell('the master has ended');
     return EXIT_OK;
@@ -139,7 +139,7 @@ class Command {
         this.#output.error('the master ended in the middle of the upgrade; its log says why');
         return EXIT_UNAVAILABLE;
       }
-      await sleep(LOOK_EVERY_MS);
+      await sleep(POLL_EVERY_MS);
     }
   }
 

@@ -37,7 +37,7 @@ export interface ConversationParts {
 const REQUEST_TIMEOUT_MS: Milliseconds = 5000;
 const ANSWER_TIMEOUT_MS: Milliseconds = 10_000;
 /** Verbs that only read: logged at debug level. */
-const LOOKING: readonly string[] = ['status', 'live', 'upgraded'];
+const READING_VERBS: readonly string[] = ['status', 'live', 'upgraded'];
 const MAX_PENDING_BYTES = 1024 * 1024;
 
 /**
@@ -100,8 +100,8 @@ export class Conversation {
   async #perform(request: ControlRequest): Promise<void> {
     const { log, peer, target } = this.#parts;
     const what = 'kind' in request ? `${request.verb} (${request.kind})` : request.verb;
-    const isLooking = LOOKING.includes(request.verb);
-    log[isLooking ? 'debug' : 'notice'](`control: ${what} asked for by uid ${peer.uid}, pid ${peer.pid}`);
+    const isReading = READING_VERBS.includes(request.verb);
+    log[isReading ? 'debug' : 'notice'](`control: ${what} asked for by uid ${peer.uid}, pid ${peer.pid}`);
     try {
       const isWanted = () => !this.#parts.socket.destroyed;
       this.#end(await perform(request, target, (line) => this.#send({ line }), isWanted));

@@ -15,7 +15,7 @@ import type { CheckedFile } from './read-config.js';
 import { readinessOf } from './readiness.js';
 import type { MasterSignal } from './transitions.js';
 
-/** What is refused, or has failed with the old generation serving on. */
+/** Exit code of a command that is refused, or has failed while the old generation serves on. */
 const EXIT_NOT_DONE = 1;
 
 const STOP_SIGNALS: Readonly<Record<StopKind, MasterSignal>> = {

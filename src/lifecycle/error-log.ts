@@ -67,12 +67,12 @@ export class ErrorLog {
     this.#sink = this.#file ?? createSyslogSink(config.syslogIdent, FACILITIES[config.syslogFacility]);
   }
 
-  /** Once the service is about to run: whoever started the master hears no more of it on stderr. */
+  /** Once the service is about to run: the caller who started it gets no more lines on stderr. */
   settle(): void {
     if (this.#staysOnStderr || this.#sink === undefined) return;
     this.#log.setSink(this.#sink);
     this.#isTied = true;
-    // In the background stderr belongs to whoever waits for the start, and is let go: as under php-fpm.
+    // In the background stderr belongs to the caller who waits for the start, and is closed, like under php-fpm.
     if (this.#options.isForeground) keepStderr();
     this.#tieStderr();
   }

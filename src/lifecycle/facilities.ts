@@ -10,13 +10,13 @@ import { becomeSubreaper, resourceLimit } from '../os/process.js';
 
 /** Something that Linux has and not every machine grants: old kernels, seccomp filters, containers. */
 interface Facility {
-  /** In the words of who has to grant it. */
+  /** In the words of those who have to grant it: kernel, seccomp, container. */
   readonly name: string;
   /** Default: always. */
   readonly isUsed?: (config: Config) => boolean;
   /** Why it is not there; undefined where it is. */
   readonly failure: () => Error | undefined;
-  /** What is so without it; undefined: nothing works. */
+  /** What does not work without it; undefined: nothing works. */
   readonly without?: string;
   /** What follows from that for the service. */
   readonly therefore?: string;

@@ -14,7 +14,7 @@ export interface MasterFacts {
   readonly reloads: () => ReloadCounts;
 }
 
-/** How reloads of this program went. */
+/** How many reloads of this program succeeded and failed. */
 export interface ReloadCounts {
   readonly succeeded: Count;
   readonly failed: Count;

@@ -20,7 +20,7 @@ import {
   TRANSITIONS,
 } from './transitions.js';
 
-/** Replaces the program of this process. What returns has failed, and the present program serves on. */
+/** Replaces the program of this process. A call that returns has failed, and the present program serves on. */
 export interface MasterUpgrader {
   /** Another version than the one that runs. */
   isNewVersionInstalled(): boolean;
@@ -32,7 +32,7 @@ export interface MasterUpgrader {
 /** What the master holds together. */
 export interface MasterParts extends StopParts {
   readonly isRoot: boolean;
-  readonly orphans: Pick<Orphans, 'look'>;
+  readonly orphans: Pick<Orphans, 'reap'>;
   readonly pools: StopParts['pools'] & Pick<PoolSet, 'start' | 'run'>;
   readonly reloads: Pick<Reloads, 'config' | 'perform'>;
   readonly restarts: Restarts;
@@ -54,7 +54,7 @@ export class Master {
   #isReloadWanted = false;
   /** The reload, upgrade or restart of state reloading. */
   #underWay: Promise<unknown> = Promise.resolve();
-  /** Who waits for the reload after the present one. */
+  /** Callers that wait for the reload after the present one. */
   #waiting: ((outcome: Outcome) => void)[] = [];
   readonly #stop: Stop;
 
@@ -76,7 +76,7 @@ export class Master {
   /** Signals are taken in hand before the first child exists. */
   takeSignals(): void {
     for (const signal of MASTER_SIGNALS) process.on(signal, () => this.onSignal(signal));
-    process.on('SIGCHLD', () => this.#parts.orphans.look());
+    process.on('SIGCHLD', () => this.#parts.orphans.reap());
     // A mistake of this program must not end a service that runs: workers need the master only for what changes.
     process.on('uncaughtException', (error) => this.onMistake(error));
   }
@@ -170,7 +170,7 @@ export class Master {
     }
   }
 
-  /** A reload like that of USR2, for somebody who waits for what it comes to. */
+  /** A reload like that of USR2, for a caller that waits for its outcome. */
   reload(): Promise<Outcome> {
     if (this.isStopping) return Promise.resolve(STOPPING);
     return new Promise((resolve) => {
@@ -204,7 +204,7 @@ export class Master {
     const outcome = await reloads.perform(() => this.isStopping);
     for (const resolve of waiting) resolve(outcome);
     if (!this.isStopping) this.#serve();
-    // A stop came meanwhile: what the reload has started goes with the rest.
+    // A stop came meanwhile: what the reload has started ends with the rest.
     else if (this.state === 'killing') pools.killWorkers();
     else pools.drain();
     this.#goOn();
@@ -247,7 +247,7 @@ export class Master {
     this.#parts.systemd.ready();
   }
 
-  /** After a reload, an upgrade, a restart: what was asked for meanwhile. */
+  /** After a reload, an upgrade or a restart: does what was asked for meanwhile. */
   #goOn(): void {
     if (this.isStopping) {
       for (const resolve of this.#waiting.splice(0)) resolve(STOPPING);

@@ -1,4 +1,4 @@
-/** What a reload, an upgrade or the opening of logs came to, for whoever asked for it. */
+/** The outcome of a reload, an upgrade or a reopening of logs, for the one who asked for it. */
 export interface Outcome {
   /** Everything that was asked for is in force. */
   readonly isComplete: boolean;

@@ -36,7 +36,7 @@ export class PidFile {
     if (this.#path !== undefined) removePidFile(this.#path);
   }
 
-  /** Leaves the file to another program of this process. */
+  /** Leaves the file to the next program of this process. */
   leave(): void {
     this.#path = undefined;
   }

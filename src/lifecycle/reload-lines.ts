@@ -2,11 +2,11 @@ import type { InheritedSocket } from '../listen/inherited.js';
 import type { Logger } from '../log/levels.js';
 import type { ReloadReport } from '../reload/report.js';
 
-// The lines by which tools tell, and count, php-fpm's reloads: its own, in its order. There they come from two
-// programs, one that is replaced and one that begins; here nothing is replaced. A reload that has changed nothing has
-// none of them: who waits for one must not take a refused reload for a new start.
+// php-fpm's lines about a reload, in its order: tools count reloads by them. php-fpm replaces its program, and two
+// programs write them; here one does. A reload that has changed nothing writes none of them: a tool that waits for
+// them must not take a refused reload for a new start.
 
-/** Some of what was asked for serves now. */
+/** Whether a pool has changed, been added or been removed. */
 export function hasChangedPools({ renewed, added, removed, unchanged }: ReloadReport): boolean {
   return renewed.length + added.length + removed.length + unchanged.length > 0;
 }

@@ -36,7 +36,7 @@ interface ReloadOutcome extends Outcome {
   readonly isInForce: boolean;
 }
 
-/** From one configuration to the next; what is in force stays where the next one is refused. */
+/** Goes over from one configuration to the next; where the next one is refused the present one stays in force. */
 export class Reloads {
   readonly #parts: ReloadParts;
   #config: Config;
@@ -47,7 +47,7 @@ export class Reloads {
     this.#config = parts.config;
   }
 
-  /** The one that is in force. */
+  /** The configuration that is in force. */
   get config(): Config {
     return this.#config;
   }
@@ -98,7 +98,7 @@ export class Reloads {
     return { isComplete: problems.length === 0, isInForce, summary: reloadSummary(report, problems) };
   }
 
-  /** @returns undefined where it is not good, or cannot be read now; that has been told */
+  /** @returns undefined where it is wrong or cannot be read; that has been logged */
   #readConfig(): Config | undefined {
     try {
       return this.#parts.readConfig();

@@ -2,7 +2,7 @@ import { monotonicClockUs } from '../os/clock.js';
 import type { Milliseconds } from '../units.js';
 import { NO_RESTARTS, type RestartHistory, restartDelay, withRestart } from './mistakes.js';
 
-/** When the master restarts in place after a mistake: at once, or after a pause where it did lately. */
+/** When the master restarts in place after a mistake: at once, or after a pause if it has restarted lately. */
 export class Restarts {
   readonly #nowMs: () => Milliseconds;
   #history: RestartHistory;
@@ -22,7 +22,7 @@ export class Restarts {
     return this.#history;
   }
 
-  /** One is to begin as soon as nothing else goes on. */
+  /** A restart is to begin as soon as nothing else goes on. */
   get isDue(): boolean {
     return this.#isDue;
   }
@@ -43,7 +43,7 @@ export class Restarts {
     return delayMs;
   }
 
-  /** The one that is due begins now. */
+  /** The restart that is due begins now. */
   begin(): void {
     this.#isDue = false;
     this.#history = withRestart(this.#history, this.#nowMs());

@@ -81,7 +81,7 @@ export class Stop {
     formerProgram?.killWorkers();
   }
 
-  /** The timer is set before anything else can fail. It takes the place of the one before. */
+  /** Sets the timer of the stop, and clears the one before. Call it before anything that can fail. */
   #after(delayMs: Milliseconds, act: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(act, delayMs);
@@ -126,7 +126,7 @@ export class Stop {
     return !signal.aborted;
   }
 
-  /** Whatever of it fails, the rest is done. */
+  /** Where one thing cannot be closed the others are. */
   async #closeAll({ keepsInherited }: { readonly keepsInherited: boolean }): Promise<void> {
     const { log, systemd, servers, pools, accessLogs, libraryFd, pidFile } = this.#parts;
     this.#spare.release();

@@ -38,17 +38,17 @@ export const LAST_PATIENCE_MS: Milliseconds = 5000;
 export const MASTER_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const;
 export type MasterSignal = (typeof MASTER_SIGNALS)[number];
 
-/** What the master does in answer. */
+/** What the master does about a signal. */
 export type MasterAction =
   | 'ignore'
   /** let workers finish, then end; process_control_timeout bounds it where it is set */
   | 'finish'
-  /** the same, and kill at once where process_control_timeout is 0 */
+  /** like `finish`, and kill at once where process_control_timeout is 0 */
   | 'terminate'
   | 'kill'
   | 'reopen logs'
   | 'reload'
-  /** once what goes on is complete */
+  /** once the present reload or start is complete */
   | 'reload again';
 
 interface Cell {

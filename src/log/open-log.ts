@@ -58,7 +58,7 @@ function openOnce(path: string): Fd {
       const descriptor = walk.ownDescriptor;
       if (descriptor !== undefined) return openDescriptor(descriptor);
       if (!walk.isAtEnd && walk.enterFolder()) continue;
-      const found = walk.look();
+      const found = walk.stat();
       if (found === undefined) return makeFile(walk);
       if (found.isSymbolicLink()) walk.follow();
       else if (walk.isAtEnd) return openFound(walk, found);
@@ -79,7 +79,7 @@ class Walk {
   #place = '/';
   #names: string[];
   #links: Count = 0;
-  /** The file that {@link look} has found, opened with O_PATH. */
+  /** The file that {@link stat} has found, opened with O_PATH. */
   #handle: Fd | undefined;
 
   constructor(path: string) {
@@ -126,7 +126,7 @@ class Walk {
   }
 
   /** @returns the type and owner of the next name; undefined if it is the last one and does not exist */
-  look(): Stats | undefined {
+  stat(): Stats | undefined {
     this.#forget();
     try {
       this.#handle = openAt(this.#folder, this.name, O_PATH | O_NOFOLLOW);
@@ -137,7 +137,7 @@ class Walk {
     return fstatSync(this.#handle);
   }
 
-  /** Follows the symbolic link that {@link look} has found. */
+  /** Follows the symbolic link that {@link stat} has found. */
   follow(): void {
     if (this.#handle === undefined) throw new ReplacedMeanwhile();
     const { uid, nlink } = fstatSync(this.#handle);
@@ -190,21 +190,21 @@ function giveTo(fd: Fd, uid: number, gid: number): void {
   }
 }
 
-function openFound({ folder, name, shown, isRoot }: Walk, looked: Stats): Fd {
-  if (looked.isBlockDevice()) throw refusal(shown, 'ENOTSUP', 'it is a disk');
+function openFound({ folder, name, shown, isRoot }: Walk, checked: Stats): Fd {
+  if (checked.isBlockDevice()) throw refusal(shown, 'ENOTSUP', 'it is a disk');
   let fd: Fd;
   try {
     fd = openAt(folder, name, APPEND);
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ELOOP')) throw new ReplacedMeanwhile();
-    if (hasCode(error, 'ENXIO') && looked.isFIFO())
+    if (hasCode(error, 'ENXIO') && checked.isFIFO())
       throw refusal(shown, 'ENXIO', 'nobody has the pipe open for reading');
-    if (hasCode(error, 'ENXIO') && looked.isSocket()) throw refusal(shown, 'ENXIO', 'it is a socket');
+    if (hasCode(error, 'ENXIO') && checked.isSocket()) throw refusal(shown, 'ENXIO', 'it is a socket');
     throw error;
   }
   try {
     const opened = fstatSync(fd);
-    if (opened.ino !== looked.ino || opened.dev !== looked.dev) throw new ReplacedMeanwhile();
+    if (opened.ino !== checked.ino || opened.dev !== checked.dev) throw new ReplacedMeanwhile();
     if (isRoot) refuseForeign(opened, fstatSync(folder), shown);
     return fd;
   } catch (error) {

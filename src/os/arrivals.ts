@@ -17,7 +17,7 @@ import { isReadable } from './poll.js';
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
 
 /** How often sockets are polled while there is no thread, and how often another thread is tried. */
-const LOOK_EVERY_MS: Milliseconds = 50;
+const POLL_EVERY_MS: Milliseconds = 50;
 const RETRY_AFTER_MS: Milliseconds = 1000;
 /** How long the end of the thread is waited for; it returns from its wait at least once a second. */
 const END_PATIENCE_MS: Milliseconds = 2000;
@@ -40,9 +40,9 @@ export class Arrivals {
   readonly #onArrivalByFd = new Map<Fd, () => void>();
   readonly #onTrouble: (reason: string) => void;
   /** Sockets that the thread does not know yet, and the timer polls. */
-  readonly #lookedAt = new Set<Fd>();
+  readonly #polled = new Set<Fd>();
   #thread: Thread | undefined;
-  #lookTimer: NodeJS.Timeout | undefined;
+  #pollTimer: NodeJS.Timeout | undefined;
   #triedAtMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #isTroubled = false;
   #isClosed = false;
@@ -56,13 +56,13 @@ export class Arrivals {
   watch(fd: Fd, onArrival: () => void): void {
     if (this.#onArrivalByFd.has(fd)) return;
     this.#onArrivalByFd.set(fd, onArrival);
-    this.#lookedAt.add(fd);
+    this.#polled.add(fd);
     // While the timer runs, it tries to start a thread.
-    if (this.#lookTimer === undefined) this.#passOn();
+    if (this.#pollTimer === undefined) this.#passOn();
   }
 
   unwatch(fd: Fd): void {
-    if (!this.#onArrivalByFd.delete(fd) || this.#lookedAt.delete(fd) || this.#thread === undefined) return;
+    if (!this.#onArrivalByFd.delete(fd) || this.#polled.delete(fd) || this.#thread === undefined) return;
     try {
       controlEpoll(this.#thread.epollFd, 'remove', fd);
     } catch (error) {
@@ -73,9 +73,9 @@ export class Arrivals {
   /** @returns when the thread has ended */
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#lookTimer);
+    clearInterval(this.#pollTimer);
     this.#onArrivalByFd.clear();
-    this.#lookedAt.clear();
+    this.#polled.clear();
     if (this.#thread === undefined) return;
     const { worker, stopFd, ended } = this.#thread;
     raiseEventCounter(stopFd);
@@ -89,27 +89,27 @@ export class Arrivals {
     this.#triedAtMs = performance.now();
     try {
       this.#thread ??= this.#newThread();
-      for (const fd of this.#lookedAt) {
+      for (const fd of this.#polled) {
         controlEpoll(this.#thread.epollFd, 'add', fd, EPOLLIN | EPOLLET);
-        this.#lookedAt.delete(fd);
+        this.#polled.delete(fd);
       }
-      clearInterval(this.#lookTimer);
-      this.#lookTimer = undefined;
+      clearInterval(this.#pollTimer);
+      this.#pollTimer = undefined;
     } catch (error) {
       this.#fallBack(errorText(error));
     }
   }
 
   #fallBack(reason: string): void {
-    if (this.#lookTimer !== undefined || this.#isClosed) return;
+    if (this.#pollTimer !== undefined || this.#isClosed) return;
     if (!this.#isTroubled) this.#onTrouble(reason);
     this.#isTroubled = true;
-    this.#lookTimer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#pollTimer = setInterval(() => this.#poll(), POLL_EVERY_MS);
   }
 
-  #look(): void {
+  #poll(): void {
     if (performance.now() - this.#triedAtMs >= RETRY_AFTER_MS) this.#passOn();
-    for (const fd of [...this.#lookedAt]) if (isReadable(fd)) this.#onArrivalByFd.get(fd)?.();
+    for (const fd of [...this.#polled]) if (isReadable(fd)) this.#onArrivalByFd.get(fd)?.();
   }
 
   /** @throws SystemError, or Node's own where there can be no thread */
@@ -138,7 +138,7 @@ export class Arrivals {
       const ended = new Promise((resolve) => worker.once('exit', resolve)).then(() => {
         for (const fd of fds) closeSync(fd);
         this.#thread = undefined;
-        for (const fd of this.#onArrivalByFd.keys()) this.#lookedAt.add(fd);
+        for (const fd of this.#onArrivalByFd.keys()) this.#polled.add(fd);
         this.#fallBack(reason);
       });
       return { worker, epollFd, stopFd, ended };

@@ -20,7 +20,7 @@ const WALL = 0x40000000;
 const SPIN_MS: Milliseconds = 1;
 /** A process that waits for a processor stops when it gets one; one that the kernel cannot interrupt is given up. */
 const PATIENCE_MS: Milliseconds = 200;
-const LOOK_AGAIN_MS: Milliseconds = 1;
+const POLL_EVERY_MS: Milliseconds = 1;
 
 const c = {
   ptrace: libcFunction<(request: number, pid: Pid, address: number, data: number) => number>(
@@ -57,7 +57,7 @@ export async function whileStopped<T>(pid: Pid, work: () => T): Promise<Stopped<
   c.ptrace(PTRACE_INTERRUPT, pid, 0, 0); // fails only if it has ended, which waitpid tells
   const startMs = performance.now();
   for (;;) {
-    const stop = look(pid);
+    const stop = pollStop(pid);
     if (stop === 'gone') return undefined;
     if (stop !== 'running') {
       const sinceMs = performance.now();
@@ -72,14 +72,14 @@ export async function whileStopped<T>(pid: Pid, work: () => T): Promise<Stopped<
       detachLater(pid);
       return undefined;
     }
-    if (waitedMs > SPIN_MS) await sleep(LOOK_AGAIN_MS);
+    if (waitedMs > SPIN_MS) await sleep(POLL_EVERY_MS);
   }
 }
 
-type Look = 'running' | 'gone' | { readonly signal: number };
+type Stop = 'running' | 'gone' | { readonly signal: number };
 
 /** Whether it has stopped; the signal is the one that stopped it, and is still to be delivered. */
-function look(pid: Pid): Look {
+function pollStop(pid: Pid): Stop {
   const status = new Int32Array(1);
   const found = c.waitpid(pid, status, WNOHANG | WALL);
   const word = status[0] ?? 0;
@@ -113,10 +113,10 @@ function stoppingSignal(pid: Pid): number {
  */
 function detachLater(pid: Pid): void {
   const timer = setInterval(() => {
-    const stop = look(pid);
+    const stop = pollStop(pid);
     if (stop === 'running') return;
     clearInterval(timer);
     if (stop !== 'gone') c.ptrace(PTRACE_DETACH, pid, 0, stop.signal);
-  }, LOOK_AGAIN_MS);
+  }, POLL_EVERY_MS);
   timer.unref();
 }

@@ -157,7 +157,7 @@ function workerStatus(
   };
 }
 
-/** How long an idle worker's last request took, or the present request of another has taken so far. */
+/** How long an idle worker's last request took, or how long a busy worker's present one has taken so far. */
 function requestDurationUs(snapshot: SlotSnapshot, idle: boolean): bigint {
   const ns = idle ? snapshot.requestDurationNs : process.hrtime.bigint() - snapshot.requestStartNs;
   return larger(ns, 0n) / 1000n;

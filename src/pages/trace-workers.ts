@@ -21,14 +21,14 @@ export interface TraceOrder {
   readonly hz: Count;
 }
 
-/** What came of it; lines for people, `data` for programs. */
+/** The outcome of a trace: lines for people, `data` for programs. */
 export interface TraceOutcome {
   readonly ok: boolean;
   readonly lines: readonly string[];
   readonly data?: unknown;
 }
 
-/** Deeper than anybody reads. */
+/** Most frames of one backtrace. */
 const DEPTH: Count = 200;
 /** Samples take no more than this part of the master's time: it has a service to run. */
 const MOST_BUSY = 0.25;

@@ -4,7 +4,7 @@ import type { Count, Milliseconds, Seconds } from '../units.js';
 
 const { SIGSEGV, SIGBUS } = constants.signals;
 
-/** What php-fpm counts for an emergency restart: broken memory, not what somebody else did to the worker. */
+/** What php-fpm counts for an emergency restart: broken memory, not a signal that somebody sent. */
 export function isCrash(status: ExitStatus | undefined): boolean {
   return status?.kind === 'signaled' && (status.signal === SIGSEGV || status.signal === SIGBUS);
 }

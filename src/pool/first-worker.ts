@@ -1,16 +1,16 @@
 import type { Milliseconds } from '../units.js';
 import type { Generation } from './generation.js';
 
-/** A proven generation's first worker is there in milliseconds; it is waited for no longer than this. */
+/** How long to wait for a proven generation's first worker, which is there in milliseconds. */
 const PATIENCE_MS: Milliseconds = 10_000;
 
 /** Waits for the first worker of a new generation: the old one is let go only then. */
 export class FirstWorker {
-  #look: () => void = () => {};
+  #check: () => void = () => {};
 
   /** A worker has become ready, or nobody is to wait any more. */
-  look(): void {
-    this.#look();
+  check(): void {
+    this.#check();
   }
 
   /**
@@ -20,13 +20,13 @@ export class FirstWorker {
   of(generation: Pick<Generation, 'workers'>, isWanted: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, PATIENCE_MS);
-      this.#look = () => {
+      this.#check = () => {
         if (isWanted() && !generation.workers().some(({ isReady }) => isReady)) return;
         clearTimeout(timer);
-        this.#look = () => {};
+        this.#check = () => {};
         resolve();
       };
-      this.#look();
+      this.#check();
     });
   }
 }

@@ -2,9 +2,9 @@ import type { Count, Milliseconds } from '../units.js';
 import { varied } from './back-off.js';
 
 const FIRST_DELAY_MS: Milliseconds = 100;
-/** Clients may be waiting for the first process that is allowed. */
+/** Not longer: clients may be waiting for the first process that is allowed. */
 const LONGEST_DELAY_MS: Milliseconds = 2000;
-/** Without a refusal. Where a limit is reached some forks succeed now and then: that is no end of it yet. */
+/** How long without a refusal is the end of it: where a limit is reached some forks succeed now and then. */
 const EPISODE_END_MS: Milliseconds = 10_000;
 
 /** Forks that the system refuses (EAGAIN of a limit on processes, ENOMEM): told once, and tried again ever later. */

@@ -89,7 +89,7 @@ export class Generation {
   #zygote: Zygote | undefined;
   #standIn: StandInSocket | undefined;
   #settleStart: ((failure?: string) => void) | undefined;
-  /** Of binary and ini files, when the zygote had read them. */
+  /** State of the binary and the ini files when the zygote had read them. */
   #startedFrom: string | undefined;
   #lastLine = '';
 
@@ -240,7 +240,7 @@ export class Generation {
   }
 
   /**
-   * That worker ends once it is idle.
+   * Lets the worker end once it is idle.
    *
    * @param reason where it is not for want of work; /metrics counts by it
    */
@@ -249,7 +249,7 @@ export class Generation {
   }
 
   /**
-   * That worker dies now, if it has that request still in hand.
+   * Kills the worker now, if it has that request still in hand.
    *
    * @param reason /metrics counts by it
    */
@@ -281,7 +281,7 @@ export class Generation {
     this.drain();
   }
 
-  /** For a zygote that does not answer. */
+  /** Kills the zygote: for one that does not answer. */
   kill(): void {
     if (this.#state === 'starting' || this.#state === 'running') this.#state = 'draining';
     this.#zygote?.kill();

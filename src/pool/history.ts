@@ -16,7 +16,7 @@ export class PoolHistory {
   forks: Count = 0;
   /** Requests that took longer than request_slowlog_timeout. */
   slowRequests = 0n;
-  /** By why: `retired`, `max_memory`, `timed out`, `exit 0`, `signal SEGV`. */
+  /** Deaths by reason: `retired`, `max_memory`, `timed out`, `exit 0`, `signal SEGV`. */
   readonly deaths = new Map<string, Count>();
   /** Like the other numbers below, counted over the generations that have ended. */
   accepted = 0n;

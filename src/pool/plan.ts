@@ -13,7 +13,7 @@ export interface PoolPlan extends WorkerPlan {
   readonly drainBoundMs: Milliseconds;
 }
 
-/** Whether workers of one plan are as those of the other; what a pool adopts without a new generation is left out. */
+/** Whether two plans make the same workers; what a pool adopts without a new generation is left out. */
 export function isSameForWorkers(a: PoolPlan, b: PoolPlan): boolean {
   return isDeepStrictEqual(forWorkers(a), forWorkers(b));
 }

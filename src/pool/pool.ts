@@ -130,7 +130,7 @@ export class Pool {
     return this.#state === 'running' ? this.#retries.trouble : this.#state;
   }
 
-  /** The one that serves, and older ones that still finish something. */
+  /** The generation that serves, and older ones that still finish something. */
   generations(): Generation[] {
     return [...this.#generations];
   }
@@ -202,19 +202,19 @@ export class Pool {
     this.#endIfEmpty();
   }
 
-  /** Out of the configuration: as {@link drain}, and `process_control_timeout` bounds it; 0 is none. */
+  /** For a pool that leaves the configuration: {@link drain}, bounded by `process_control_timeout`; 0 is no bound. */
   leave(drainBoundMs: Milliseconds): void {
     this.drain();
     this.#scaler.letGoOfSocket(); // its workers may ask for pages as long as they are there
     for (const generation of this.#generations) this.#boundDrain(generation, drainBoundMs);
   }
 
-  /** Its listening socket takes no clients any more: a worker would end as soon as it starts, and none is forked. */
+  /** The listening socket takes no clients any more: a worker would end as soon as it starts, and none is forked. */
   get hasDeadSocket(): boolean {
     return this.#retries.hasDeadSocket;
   }
 
-  /** The socket is dead, or that very one takes clients again. */
+  /** The listening socket is dead, or takes clients again. */
   setDeadSocket(isDead: boolean): void {
     if (!this.#retries.onSocket({ isDead })) return;
     if (isDead || !this.#current?.isRunning || this.#state !== 'running') return;
@@ -251,7 +251,7 @@ export class Pool {
     for (const generation of this.#generations) generation.flushRequestLog();
   }
 
-  /** For zygotes that do not answer. */
+  /** Kills the zygotes: for those that do not answer. */
   killZygotes(): void {
     for (const generation of this.#generations) generation.kill();
   }
@@ -269,7 +269,7 @@ export class Pool {
     if (this.#state !== 'ended') this.#state = 'stopping';
     this.#retries.stop();
     this.#scaler.stop();
-    this.#firstWorker.look(); // nobody will be ready
+    this.#firstWorker.check(); // nobody will be ready
   }
 
   #endIfEmpty(): void {
@@ -290,10 +290,10 @@ export class Pool {
     });
   }
 
-  /** From one generation to the next: the old one drains once a worker of the new one serves. */
+  /** Goes over from one generation to the next: the old one drains once a worker of the new one serves. */
   async #replace(parts: PoolParts, next: Generation | undefined): Promise<void> {
     if (next !== undefined && !next.isRunning) {
-      // Its zygote has died since it was proven: the one that serves goes on, with the new settings at the next reload.
+      // The new zygote has died since it was proven: the present generation goes on; the next reload tries again.
       this.#tell('error', 'the new generation has ended before it served; the old one stays');
       return;
     }
@@ -313,7 +313,7 @@ export class Pool {
     if (old === undefined) return;
     old.drain();
     this.#boundDrain(old, this.#parts.drainBoundMs);
-    // Whoever waits for the reload expects the next request to be served by what is new.
+    // A caller who waits for the reload expects the next request to be served by the new generation.
     await old.untilNobodyAccepts();
   }
 
@@ -372,7 +372,7 @@ export class Pool {
     return {
       onWorkerStarted: (pid) => this.#onWorkerStarted(pid),
       onWorkerReady: () => {
-        this.#firstWorker.look();
+        this.#firstWorker.check();
         if (isCurrent() && this.#state === 'running') this.#scaler.decide();
       },
       onWorkerEnded: (worker) => this.#onWorkerEnded(worker, itself()),
@@ -435,7 +435,7 @@ export class Pool {
     this.#retries.onWorkerEnded(unexpectedEnd(worker));
   }
 
-  /** A delay is over, or a zygote has come. */
+  /** A delay is over, or a zygote is ready. */
   #onMayFork(): void {
     if (this.#state === 'running') this.#scaler.decide();
     else for (const generation of this.#generations) generation.drain();

@@ -11,7 +11,7 @@ export interface RetriesParts {
   readonly nowMs: () => Milliseconds;
   /** Neither before the pool's start nor during its stop. */
   readonly isPoolRunning: () => boolean;
-  /** The one that serves. */
+  /** The generation that serves. */
   readonly generation: () => Pick<Generation, 'isRunning'> | undefined;
   /** Generations that another has taken the place of, so far: what was begun before is out of date after it. */
   readonly replacements: () => Count;
@@ -21,7 +21,7 @@ export interface RetriesParts {
   readonly onMayFork: () => void;
 }
 
-/** What an exception that nobody foresaw came to; the master tells it whole. */
+/** Reason after an exception that nobody foresaw; the master logs it with its stack trace. */
 const OUR_MISTAKE = 'internal error';
 
 /** Carries out what {@link Recovery} decides: tells, waits and starts again; one delay at a time for the whole pool. */
@@ -36,7 +36,7 @@ export class Retries {
     this.#parts = parts;
   }
 
-  /** Nothing may be forked meanwhile. */
+  /** While this is true nothing may be forked. */
   get isWaiting(): boolean {
     return this.#timer !== undefined || this.#isZygoteStarting;
   }

@@ -19,7 +19,7 @@ export interface ScalerParts {
   readonly listenFd: Fd;
   readonly budget: ProcessBudget;
   readonly nowMs: () => Milliseconds;
-  /** The one to fork from; undefined while there is none. */
+  /** The generation to fork from; undefined while there is none. */
   readonly generation: () => Generation | undefined;
   /** False while the pool stops, starts a zygote or waits after failures. */
   readonly mayFork: () => boolean;
@@ -71,7 +71,7 @@ export class Scaler {
     return { length, limit, max: this.#maxQueue };
   }
 
-  /** Another generation: its workers are counted from nothing. */
+  /** Another generation serves: its workers are counted from 0. */
   restart(): void {
     this.#memory = initialScalingMemory(this.#settings, this.#parts.nowMs());
     this.#armedFor = 0;
@@ -150,7 +150,7 @@ export class Scaler {
     this.#comeBackIn(
       decision.callAgainInMs,
       isUnwatched && wakeBelowIdle === 0 ? QUEUE_POLL_MS : undefined,
-      this.#silentClients.lookAgainInMs,
+      this.#silentClients.pollAgainInMs,
     );
   }
 
@@ -213,7 +213,7 @@ export class Scaler {
       return 0;
     return current.workers().filter(({ slot, isReady }) => {
       const glance = isReady ? current.scoreboard.glance(slot) : undefined;
-      // The slot shows the start of the request before.
+      // The slot still shows the start of the previous request.
       return glance?.stage === 'reading headers' && glance.requestStartNs < glance.idleSinceNs;
     }).length;
   }

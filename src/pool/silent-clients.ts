@@ -21,7 +21,7 @@ export class SilentClients {
   }
 
   /** When to poll again, since a silent client may have sent something; undefined while none is silent. */
-  get lookAgainInMs(): Milliseconds | undefined {
+  get pollAgainInMs(): Milliseconds | undefined {
     return this.#pauseMs === 0 ? undefined : this.#pauseMs;
   }
 

@@ -8,7 +8,7 @@ import { Generation, type GenerationListener, type GenerationTools } from './gen
 import type { PoolPlan } from './plan.js';
 
 export interface GenerationOrder {
-  /** Which pool: the same object for all its generations. */
+  /** The pool: the same object for all its generations. */
   readonly pool: object;
   readonly plan: PoolPlan;
   /** From 1, one more for each generation of the pool. */
@@ -17,7 +17,7 @@ export interface GenerationOrder {
   readonly isToProve: boolean;
 }
 
-/** Where a pool has its generations from. Tests put others in the place of those of php-cgi. */
+/** Makes the generations of a pool. Tests replace those of php-cgi by others. */
 export interface GenerationSource {
   /** Starts nothing. @returns why the pool's php-cgi cannot be used; undefined where it can */
   check(plan: PoolPlan): string | undefined;

@@ -2,12 +2,12 @@ import { exitText } from '../zygote/exit-text.js';
 import type { UnexpectedEnd } from './back-off.js';
 import type { EndedWorker } from './worker-table.js';
 
-/** With exit code 0, as when a request limit is reached. */
+/** Whether its exit code is 0, as when a request limit is reached. */
 export function hasEndedInOrder({ status }: Pick<EndedWorker, 'status'>): boolean {
   return status?.kind === 'exited' && status.code === 0;
 }
 
-/** It was told to end, and that is all that there is to say. */
+/** Whether it was told to end, and there is nothing else to say about it. */
 export function hasEndedAsTold(worker: Pick<EndedWorker, 'status' | 'wasRetired' | 'wasOverdue'>): boolean {
   return worker.wasRetired && (hasEndedInOrder(worker) || worker.wasOverdue);
 }

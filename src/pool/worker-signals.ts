@@ -38,14 +38,14 @@ export class WorkerSignals {
     }
   }
 
-  /** That worker is to end that request, and itself. It compares the request with the one that it has in hand. */
+  /** Tells the worker to end that request, and itself. It compares the request with the one that it has in hand. */
   timeOut(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
     const worker = this.#parts.workers.find(slot, pid);
     if (worker !== undefined) this.send(worker, TIME_OUT_SIGNAL, requestStartNs);
   }
 
   /**
-   * That worker dies, if it still has that request in hand. It may be done with it within the microseconds in between.
+   * Kills the worker if it still has that request in hand. It may be done with it within the microseconds in between.
    */
   killRequest(slot: number, pid: Pid, requestStartNs: Nanoseconds): void {
     const worker = this.#parts.workers.find(slot, pid);
@@ -54,7 +54,7 @@ export class WorkerSignals {
       this.send(worker, 'SIGKILL');
   }
 
-  /** That worker dies because its slot of the scoreboard was not true for too long. */
+  /** Kills the worker because its slot of the scoreboard was not true for too long. */
   killLiar(slot: number, pid: Pid): void {
     const worker = this.#parts.workers.find(slot, pid);
     if (worker === undefined) return;
@@ -62,7 +62,7 @@ export class WorkerSignals {
     this.send(worker, 'SIGKILL');
   }
 
-  /** That worker dies because it was told to end and did not; `reason` goes into the log, behind `child N`. */
+  /** Kills the worker because it was told to end and did not; `reason` goes into the log, behind `child N`. */
   killLeaver(worker: RunningWorker, reason: string): void {
     if (worker.process?.hasEnded !== false) return;
     const { pool, log } = this.#parts;

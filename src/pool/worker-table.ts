@@ -49,7 +49,7 @@ export function newWorker(facts: Pick<RunningWorker, ForkFacts>): RunningWorker 
   };
 }
 
-/** What others may know of a worker. None of it comes from the worker's slot of the scoreboard. */
+/** What other files may know of a worker. None of it comes from the worker's slot of the scoreboard. */
 export interface KnownWorker {
   readonly slot: number;
   readonly pid: Pid;

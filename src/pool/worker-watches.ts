@@ -24,7 +24,7 @@ export interface WorkerWatchesParts {
   readonly onBlind: (line: string) => void;
 }
 
-/** The watches over the workers of one generation: requests that take too long, workers that lie or do not leave. */
+/** Watches the workers of one generation: long requests, false scoreboard slots, workers that do not leave. */
 export class WorkerWatches {
   readonly #requests: RequestWatch;
   readonly #claims: ClaimWatch;
@@ -75,7 +75,7 @@ export class WorkerWatches {
     this.#leavers.wake();
   }
 
-  /** That worker, which has ended, did so because its request took too long. */
+  /** Whether a worker has ended because its request took too long. */
   hasTimedOut(slot: number, pid: Pid): boolean {
     return this.#requests.hasTimedOut(slot, pid);
   }

@@ -124,7 +124,7 @@ export class Workers {
   }
 
   /**
-   * That there is such a worker.
+   * Checks that there is such a worker.
    *
    * @throws ProtocolError where there is none
    */
@@ -139,7 +139,7 @@ export class Workers {
     return slot;
   }
 
-  /** As {@link Probe.run}; undefined where no slot is free. */
+  /** See {@link Probe.run}; undefined where no slot is free. */
   prove(standIn: StandInSocket): Promise<string | undefined> | undefined {
     const slot = this.#table.freeSlot();
     return slot === undefined ? undefined : this.#probe.run(slot, standIn);
@@ -235,7 +235,7 @@ export class Workers {
     }
   }
 
-  /** After the last of them. */
+  /** After the last worker. */
   end(): void {
     this.#watches.stop();
     this.#openLines.stop();

@@ -8,7 +8,7 @@ import type { Count } from '../units.js';
 import { blockedMoves } from './conflicts.js';
 import type { Fail } from './report.js';
 
-/** A pool of the configuration that is to come, before it goes over to that. */
+/** A pool of the next configuration, before it goes over to that. */
 export interface Candidate {
   readonly plan: PoolPlan;
   /** The pool that is renewed, or a new one. */
@@ -16,7 +16,7 @@ export interface Candidate {
   readonly isNew: boolean;
 }
 
-/** A candidate, and what came of starting its new generation. */
+/** A candidate, and the result of starting its new generation. */
 export interface PreparedCandidate {
   readonly candidate: Candidate;
   /** A text says why it cannot be. */
@@ -35,7 +35,7 @@ export function nameOf({ plan }: Candidate): string {
   return plan.config.name;
 }
 
-/** What a candidate comes to whose new generation cannot be; the end of the message that says why. */
+/** What follows where a new generation cannot start; the end of the message that says why. */
 export function consequence({ isNew }: Pick<Candidate, 'isNew'>): string {
   return isNew ? 'it is left out' : 'it keeps its old generation';
 }
@@ -89,7 +89,7 @@ export function readyOnes(prepared: readonly PreparedCandidate[], fail: Fail): R
 }
 
 /**
- * An address changes hands only if the pool that has it lets go of it.
+ * A pool can have another's address only if that one goes over to another address, or leaves.
  *
  * @param pools as they are before the reload
  */

@@ -40,9 +40,9 @@ export interface PoolSetParts {
   readonly privilege: Privilege;
   /** Told of an exception that nobody foresaw; what was begun for that pool is undone. */
   readonly onMistake: (error: unknown) => void;
-  /** Default: those of php-cgi. */
+  /** Default: generations of php-cgi. */
   readonly generations?: GenerationSource | undefined;
-  /** Sockets that somebody has bound for us. */
+  /** Sockets that were bound before: by systemd, or by the program before an upgrade. */
   readonly inherited?: InheritedStock | undefined;
 }
 
@@ -169,7 +169,7 @@ export class PoolSet {
     await Promise.all(this.#everyPool().map((pool) => pool.ended));
   }
 
-  /** Sockets and their files; those that were inherited are left as they are where somebody else still serves them. */
+  /** Closes sockets and removes their files; inherited ones stay where another process still serves them. */
   async close({ keepsInherited = false } = {}): Promise<void> {
     this.#mender.stop();
     this.#statusServers.stop();
@@ -250,7 +250,7 @@ export class PoolSet {
     for (const pool of sorted) this.#poolsByName.set(pool.config.name, pool);
   }
 
-  /** One that cannot be opened is told and left out: the pool serves all the same. */
+  /** A status server that cannot be opened is logged and left out: the pool serves all the same. */
   #tryStatusServer(config: PoolConfig, fail: Fail): void {
     try {
       this.#openStatusServer(config);
@@ -272,7 +272,7 @@ export class PoolSet {
         arrivals: this.#arrivals,
         budget: this.#budget,
         answer: answerQuestion,
-        onWorkerLeft: () => this.#mender.look([pool]),
+        onWorkerLeft: () => this.#mender.check([pool]),
       },
       this.#parts.tools,
       this.#parts.generations,
@@ -300,7 +300,7 @@ export class PoolSet {
   }
 
   /**
-   * The one that is there, whoever's it was, or a new one. Within one configuration no two pools may have the same
+   * The socket that is open already, of any pool, or a new one. Within one configuration no two pools may have the same
    * text; that two texts mean the same address is found out by binding.
    */
   #socketFor(pool: PoolConfig): ListenSocket {
@@ -322,7 +322,7 @@ export class PoolSet {
     this.#closeReplacedSockets();
   }
 
-  /** Dead ones, unless a pool could not let go of it yet. */
+  /** Closes dead sockets, but for those that a pool still uses. */
   #closeReplacedSockets(): void {
     this.#sockets.closeReplaced(new Set(this.#everyPool().map(({ plan }) => plan.listenFd)));
   }
@@ -331,7 +331,7 @@ export class PoolSet {
     return [...this.pools(), ...this.#coming, ...this.#leaving];
   }
 
-  /** One that fails does not keep it from the others. */
+  /** Where it fails for one pool the others get it all the same. */
   #each(pools: readonly Pool[], act: (pool: Pool) => void): void {
     for (const pool of pools) {
       try {

@@ -16,5 +16,5 @@ export interface FailedPool {
 /** Logs why a pool cannot be as the configuration wants it, and notes it for the report. */
 export type Fail = (pool: string, reason: string) => void;
 
-/** A stop came during the reload: that it did not work is no news. */
+/** For a reload that a stop has cut short: that it failed is no news. */
 export const GIVEN_UP: ReloadReport = { renewed: [], added: [], removed: [], unchanged: [], failed: [] };

@@ -25,16 +25,16 @@ export interface SocketMenderParts<P extends MendedPool> {
   /** A pool has left a dead socket. */
   readonly onMoved: () => void;
   readonly nowMs: () => Milliseconds;
-  /** An error of ours that nobody has foreseen. */
+  /** An exception that nobody foresaw: a mistake of this program. */
   readonly onMistake: (error: unknown) => void;
 }
 
 /** How often all sockets are polled; a worker that ends because its socket is dead has it polled at once. */
-const LOOK_MS: Milliseconds = 1000;
-/** After the first attempt; each further one doubles it. */
+const CHECK_EVERY_MS: Milliseconds = 1000;
+/** Pause after the first attempt; each further one doubles it. */
 const FIRST_PAUSE_MS: Milliseconds = 1000;
 const LONGEST_PAUSE_MS: Milliseconds = 30_000;
-/** A socket that holds so long is a good one. */
+/** A socket that stays alive for so long counts as good: earlier attempts are forgotten. */
 const FORGET_AFTER_MS: Milliseconds = 60_000;
 
 /** What was tried for one pool. */
@@ -61,7 +61,7 @@ export class SocketMender<P extends MendedPool> {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
+    this.#timer = setInterval(() => this.check(), CHECK_EVERY_MS).unref();
   }
 
   stop(): void {
@@ -78,11 +78,11 @@ export class SocketMender<P extends MendedPool> {
   /** The reload is over. */
   resume(): void {
     this.#isPaused = false;
-    this.look();
+    this.check();
   }
 
   /** @param pools whose sockets to check; default all of the configuration */
-  look(pools: readonly P[] = this.#parts.pools()): void {
+  check(pools: readonly P[] = this.#parts.pools()): void {
     if (this.#isPaused || this.#timer === undefined) return;
     const broken = new Set(this.#broken(pools));
     for (const pool of broken) {
@@ -105,7 +105,7 @@ export class SocketMender<P extends MendedPool> {
     else if (socket !== undefined) this.#move(pool, socket.fd, attempts).catch(this.#parts.onMistake);
   }
 
-  /** Their socket is dead, or another one stands in its place already. */
+  /** Pools whose socket is dead, or replaced by another one already. */
   #broken(pools: readonly P[]): P[] {
     const current = new Set(this.#parts.pools());
     const candidates = pools.filter((pool) => current.has(pool));

@@ -77,7 +77,7 @@ export class LogRings {
 
   /** Begins to read the slot of a worker that runs already, where the master before this one stopped reading. */
   openWhereLeft(slot: number): void {
-    this.look();
+    this.readHeads();
     const tail = this.#indexWord(slot, LOG_INDEX_FIELDS.tail);
     const lost = this.#indexWord(slot, LOG_INDEX_FIELDS.lost);
     this.#placesBySlot.set(slot, { tail: Math.max(tail, 0), lost });
@@ -92,19 +92,19 @@ export class LogRings {
   }
 
   /**
-   * Clears the pending flag: the next worker that writes a record will tell. Call {@link look} once more after this.
+   * Clears the pending flag: the next worker that writes a record will tell. Call {@link readHeads} once more after this.
    */
   lowerPending(): void {
     writeSync(this.#fd, new Uint32Array(1), 0, WORD, this.#board);
   }
 
   /** Reads how far each worker has written; to be called before {@link take}. */
-  look(): void {
+  readHeads(): void {
     readSync(this.#fd, this.#index, 0, this.#index.byteLength, this.#board + LOG_BOARD_SIZE);
   }
 
   /**
-   * Takes records that were new in a ring at the last {@link look}: a part of them if they are many, or wrap around
+   * Takes records that were new in a ring at the last {@link readHeads}: a part of them if they are many, or wrap around
    * the end of the ring.
    *
    * @returns undefined if there are none
@@ -130,7 +130,7 @@ export class LogRings {
     return { slot, bytes: this.#ring, words: this.#words, starts, end };
   }
 
-  /** How many requests found a full ring since the last call, as the worker says; to be called after {@link look}. */
+  /** How many requests found a full ring since the last call, as the worker says; to be called after {@link readHeads}. */
   takeLost(slot: number): Count {
     const place = this.#placesBySlot.get(slot);
     if (place === undefined) return 0;

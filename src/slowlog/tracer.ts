@@ -81,12 +81,12 @@ export class Tracer {
     const memory = this.#open(pid);
     try {
       const maps = parseMaps(processMaps(pid), processProgram(pid));
-      const look = () => new Memory(memory.read, maps.regions);
+      const freshMemory = () => new Memory(memory.read, maps.regions);
       for (let left = TRIES_UNSTOPPED; left > 0; left--) {
-        const backtrace = this.#readTwice(look, depth);
+        const backtrace = this.#readTwice(freshMemory, depth);
         if (backtrace !== undefined) return { backtrace, stoppedMs: 0 };
       }
-      return await this.#readStopped(pid, look, depth);
+      return await this.#readStopped(pid, freshMemory, depth);
     } catch (error) {
       if (error instanceof CannotTrace) throw error;
       if (error instanceof BadMemory) throw new CannotTrace(`its memory holds ${error.message}`);
@@ -110,10 +110,10 @@ export class Tracer {
   }
 
   /** Reads while the worker is stopped. Between two stops it runs for as long as it takes to stop it. */
-  async #readStopped(pid: Pid, look: () => Memory, depth: Count): Promise<Trace> {
+  async #readStopped(pid: Pid, freshMemory: () => Memory, depth: Count): Promise<Trace> {
     let stoppedMs: Milliseconds = 0;
     for (let left = TRIES_STOPPED; ; left--) {
-      const stopped = await whileStopped(pid, () => this.#read(look(), depth));
+      const stopped = await whileStopped(pid, () => this.#read(freshMemory(), depth));
       if (stopped === undefined)
         throw new CannotTrace(processLife(pid) === undefined ? 'it has ended' : 'it cannot be stopped');
       stoppedMs += stopped.stoppedMs;
@@ -122,10 +122,10 @@ export class Tracer {
     }
   }
 
-  #readTwice(look: () => Memory, depth: Count): Backtrace | undefined {
+  #readTwice(freshMemory: () => Memory, depth: Count): Backtrace | undefined {
     try {
-      const { chain, backtrace } = this.#read(look(), depth);
-      const after = readChain(look(), this.#globals, this.#layout, depth);
+      const { chain, backtrace } = this.#read(freshMemory(), depth);
+      const after = readChain(freshMemory(), this.#globals, this.#layout, depth);
       return !chain.isTorn && isSameChain(chain, after) ? backtrace : undefined;
     } catch (error) {
       if (error instanceof BadMemory) return undefined; // a frame that was freed meanwhile

@@ -9,7 +9,7 @@ import type { MasterSignal } from '../lifecycle/transitions.js';
  */
 export type FallbackState = 'serving' | 'finishing' | 'killing';
 
-/** What the process does in answer. */
+/** What the process does about a signal. */
 export type FallbackAction = 'ignore' | 'try again' | 'finish' | 'kill';
 
 interface Cell {

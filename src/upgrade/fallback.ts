@@ -19,7 +19,7 @@ export interface FallbackParts {
   readonly notify: NotifyEnvironment | undefined;
 }
 
-/** Whatever kept the program from starting may have passed by then. */
+/** The reason that kept the program from starting may have passed by then. */
 const RETRY_MS: Milliseconds = 10_000;
 
 /**
@@ -49,7 +49,7 @@ export class Fallback {
     this.#retryTimer = setInterval(() => this.#startAgain(), RETRY_MS);
     this.#takeSignals();
     await predecessor.ended;
-    // Without its workers nothing is served any more: whoever supervises this process starts it anew.
+    // Without workers nothing is served any more: the supervisor of this process starts it anew.
     const code = this.#state === 'serving' ? EXIT_SOFTWARE : EXIT_OK;
     clearInterval(this.#retryTimer);
     clearTimeout(this.#killTimer);

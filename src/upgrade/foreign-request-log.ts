@@ -54,7 +54,7 @@ export class ForeignRequestLog {
     this.#log?.close(slot);
   }
 
-  /** Nothing of that generation is left. */
+  /** No process of the generation is left. */
   end(): void {
     this.#log?.flush();
     this.#log?.end();

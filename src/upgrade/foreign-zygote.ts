@@ -12,7 +12,7 @@ import { Turns } from '../zygote/turns.js';
 import { WorkerOutput } from '../zygote/worker-output.js';
 import { ForeignRequestLog } from './foreign-request-log.js';
 
-/** How often it is checked whether workers that have outlived it have ended. */
+/** How often to check whether workers that have outlived their zygote have ended. */
 const CHECK_EVERY_MS: Milliseconds = 200;
 
 /**
@@ -113,7 +113,7 @@ export class ForeignZygote {
     for (const worker of this.#workersByPid.values()) worker.send('SIGKILL');
   }
 
-  /** The last resort, where its workers have been killed and it does not end. */
+  /** Kills the zygote: where its workers have been killed and it does not end. */
   kill(): void {
     this.#process?.send('SIGKILL');
     if (this.#process === undefined) this.#socket.destroy(); // nothing tells its end

@@ -11,7 +11,7 @@ export interface NamedSocket {
 
 export interface InheritedSockets {
   readonly sockets: readonly NamedSocket[];
-  /** Entries that say nothing, as they stand; never to be trusted with a descriptor. */
+  /** Entries that cannot be read, unchanged; no descriptor is taken from them. */
   readonly unreadable: readonly string[];
 }
 
@@ -86,7 +86,7 @@ function decodeEntry(entry: string): NamedSocket | undefined {
   return { key: unescapeKey(entry.slice(0, equals)), fd: Number(digits) };
 }
 
-/** A path may hold a comma, which php-fpm trips over. */
+/** A path may hold a comma, which php-fpm takes for the end of an entry. */
 function escapeKey(key: string): string {
   return key.replaceAll('%', '%25').replaceAll(',', '%2C');
 }

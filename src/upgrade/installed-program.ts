@@ -35,7 +35,7 @@ export interface InstalledProgram {
    * @returns undefined when it can take over, else why not
    */
   prove(environment: Environment, stop: AbortSignal): Promise<string | undefined>;
-  /** Runs it in this process. @returns only if that fails; then everything is as before */
+  /** Runs it in this process. @returns only if that fails, with nothing changed */
   takeOver(handOver: HandOver): SystemError;
 }
 

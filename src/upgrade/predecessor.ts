@@ -16,7 +16,7 @@ export interface PredecessorParts {
   /** What this process was started with. */
   readonly environment: Environment;
   readonly log: MasterLog;
-  /** The master's: what both write to the same file is in order there. */
+  /** The master's: lines of both programs to the same file stay in order. */
   readonly accessLogs: AccessLogs;
 }
 
@@ -80,7 +80,7 @@ export class Predecessor {
     for (const zygote of this.#zygotes) zygote.killWorkers();
   }
 
-  /** The last resort, where workers have been killed and do not end. */
+  /** Kills the zygotes: where workers have been killed and do not end. */
   killZygotes(): void {
     for (const zygote of this.#zygotes) zygote.kill();
   }
@@ -95,7 +95,7 @@ export class Predecessor {
     });
   }
 
-  /** When no other program comes: what it has left goes, the sockets and the pid file. */
+  /** Removes what the former program has left, sockets and pid file: where no other program takes over. */
   close(): void {
     const { takeover, log } = this.#options;
     new InheritedStock(this.#spare).closeRest();

@@ -78,7 +78,7 @@ export class RequestLog {
   /** The worker in that slot has ended: the records that it has left are logged. */
   close(slot: number): void {
     if (!this.#originsBySlot.has(slot)) return;
-    this.#rings.look();
+    this.#rings.readHeads();
     this.#drain(slot, Number.POSITIVE_INFINITY);
     this.#rings.close(slot);
     this.#originsBySlot.delete(slot);
@@ -98,7 +98,7 @@ export class RequestLog {
 
   /** Logs all records that there are now. */
   flush(): void {
-    this.#rings.look();
+    this.#rings.readHeads();
     for (const slot of this.#rings.slots) this.#drain(slot, Number.POSITIVE_INFINITY);
   }
 
@@ -137,7 +137,7 @@ export class RequestLog {
   }
 
   #drainAll(): { readonly found: 'none' | 'some' | 'more'; readonly bytes: Bytes } {
-    this.#rings.look();
+    this.#rings.readHeads();
     const slots = this.#rings.slots;
     let left = MOST_AT_ONCE;
     for (let i = 0; i < slots.length; i++) {

@@ -31,11 +31,11 @@ export class Orphans {
   /** `onEnd` is called once, when that process has ended; undefined where its parent took the status with it. */
   adopt(orphan: ProcessHandle, onEnd: (status: ExitStatus | undefined) => void): void {
     this.#adopted.set(orphan, { onEnd, checksOfDead: 0 });
-    this.#timer ??= setInterval(() => this.look(), CHECK_EVERY_MS);
+    this.#timer ??= setInterval(() => this.reap(), CHECK_EVERY_MS);
   }
 
   /** On SIGCHLD: takes the status of every child that has ended, except those that Node waits for. */
-  look(): void {
+  reap(): void {
     for (const [orphan, adopted] of [...this.#adopted]) {
       // Once it is gone its number may be any other child's.
       const status = orphan.isThere ? reapChild(orphan.pid)?.status : undefined;

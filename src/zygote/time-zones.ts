@@ -75,9 +75,9 @@ function encodeDatabase(zones: readonly { name: string; data: Buffer }[]): Buffe
 }
 
 /** @returns undefined where the file is not there: updates of the system remove files at any time */
-function ifThere<Found>(look: () => Found): Found | undefined {
+function ifThere<Found>(read: () => Found): Found | undefined {
   try {
-    return look();
+    return read();
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return undefined;
     throw error;

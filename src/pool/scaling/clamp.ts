@@ -14,7 +14,7 @@ const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
 const clampOptional = (value: Count | undefined): Count | undefined =>
   value === undefined ? undefined : clampCount(value);
 
-/** Numbers that the rules can be applied to without a thought. */
+/** Numbers that the rules can be applied to without further checks. */
 export function clampSnapshot(snapshot: PoolSnapshot): PoolSnapshot {
   const idle = clampCount(snapshot.idle);
   return {

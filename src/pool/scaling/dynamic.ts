@@ -35,16 +35,16 @@ export function shrinkDynamic(
     return { retire: [], wantsIdleWorkers: false, callAgainInMs: undefined, window, dueAtMs: undefined };
 
   const dueAtMs = keptAlive > 0 && unused > 0 ? (memory.dueAtMs ?? nowMs + idleTimeoutMs) : undefined;
-  const look = { window, dueAtMs, callAgainInMs: nextPartInMs(window, nowMs, idleTimeoutMs) };
-  if (growth.missing > 0) return { ...look, retire: [], wantsIdleWorkers: false };
+  const unchanged = { window, dueAtMs, callAgainInMs: nextPartInMs(window, nowMs, idleTimeoutMs) };
+  if (growth.missing > 0) return { ...unchanged, retire: [], wantsIdleWorkers: false };
 
   const excess = Math.min(alwaysIdle(window), idle) - maxSpare;
   const isKeptAliveDue = idle <= maxSpare && dueAtMs !== undefined && nowMs >= dueAtMs;
-  if (excess <= 0 && !isKeptAliveDue) return { ...look, retire: [], wantsIdleWorkers: false };
-  if (idleWorkers === undefined) return { ...look, retire: [], wantsIdleWorkers: true };
+  if (excess <= 0 && !isKeptAliveDue) return { ...unchanged, retire: [], wantsIdleWorkers: false };
+  if (idleWorkers === undefined) return { ...unchanged, retire: [], wantsIdleWorkers: true };
   return excess > 0
-    ? { ...look, ...retireIdle(window, idleWorkers, excess), wantsIdleWorkers: false }
-    : { ...look, ...retireKeptAlive(settings, nowMs, idleWorkers, unused), wantsIdleWorkers: false };
+    ? { ...unchanged, ...retireIdle(window, idleWorkers, excess), wantsIdleWorkers: false }
+    : { ...unchanged, ...retireKeptAlive(settings, nowMs, idleWorkers, unused), wantsIdleWorkers: false };
 }
 
 function retireIdle(

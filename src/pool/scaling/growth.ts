@@ -19,9 +19,9 @@ export interface Growth {
   readonly retryInMs: Milliseconds | undefined;
 }
 
-/** What the pool wants besides serving those who wait. */
+/** What the pool wants besides serving the clients that wait. */
 export interface Wish {
-  /** Idle workers once all who wait are served. */
+  /** Idle workers once all clients that wait are served. */
   readonly spare: Count;
   /** Workers at the start. */
   readonly start: Count;

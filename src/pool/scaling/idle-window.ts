@@ -10,11 +10,11 @@ export interface IdleWindow {
   readonly fromMs: Milliseconds;
   /** Fewest in that part so far. */
   readonly low: Count;
-  /** The parts before, oldest first; at most {@link PARTS}. */
+  /** The parts before that one, oldest first; at most {@link PARTS}. */
   readonly past: readonly Count[];
 }
 
-/** The excess goes at the latest this share of the timeout too late. */
+/** Excess workers end at most one part of the timeout too late. */
 const PARTS = 10;
 
 export function emptyWindow(nowMs: Milliseconds): IdleWindow {
@@ -25,21 +25,18 @@ function partMs(idleTimeoutMs: Milliseconds): Milliseconds {
   return idleTimeoutMs / PARTS;
 }
 
-/**
- * @param idle now
- * @param lowest since the last look
- */
+/** @param now `idle` at this moment, `lowest` since the last call */
 export function observe(
   window: IdleWindow,
-  look: { readonly nowMs: Milliseconds; readonly idle: Count; readonly lowest: Count },
+  now: { readonly nowMs: Milliseconds; readonly idle: Count; readonly lowest: Count },
   idleTimeoutMs: Milliseconds,
 ): IdleWindow {
-  const low = Math.min(window.low, look.lowest);
-  // A part ends at the first look after its time is over: what was lowest since the last look then belongs to it alone.
-  const parts = Math.floor((look.nowMs - window.fromMs) / partMs(idleTimeoutMs));
+  const low = Math.min(window.low, now.lowest);
+  // A part ends at the first call after its time is over: what was lowest since the last call then belongs to it alone.
+  const parts = Math.floor((now.nowMs - window.fromMs) / partMs(idleTimeoutMs));
   if (parts <= 0) return { ...window, low };
   const ended = new Array<Count>(Math.min(parts, PARTS)).fill(low);
-  return { fromMs: look.nowMs, low: look.idle, past: [...window.past, ...ended].slice(-PARTS) };
+  return { fromMs: now.nowMs, low: now.idle, past: [...window.past, ...ended].slice(-PARTS) };
 }
 
 /** Workers that were idle all the time; 0 until the window is full. */

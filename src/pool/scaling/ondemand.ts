@@ -2,11 +2,11 @@ import type { Growth, Wish } from './growth.js';
 import { chooseLeavers, firstDueAtMs, isIdleFor, type Shrinkage, slackMs } from './retirement.js';
 import { living, type PoolSnapshot, type ScalingMemory, type ScalingSettings } from './types.js';
 
-/** Nobody waits for requests that may never come. */
+/** No worker waits for requests that may never come. */
 export const ONDEMAND_WISH: Wish = { spare: 0, start: 0 };
 
 /**
- * `pm = ondemand` lets every worker end that has been idle for `pm.process_idle_timeout`, kept-alive ones too: one look
+ * `pm = ondemand` lets every worker end that has been idle for `pm.process_idle_timeout`, kept-alive ones too: one call
  * a little after the first is due takes several at once, and workers that are used are never touched.
  */
 export function shrinkOndemand(

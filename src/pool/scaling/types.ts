@@ -98,11 +98,11 @@ export interface Decision {
   /** Tell the master of each new connection (edge-triggered). Then no worker is idle. */
   readonly watchQueue: boolean;
   /**
-   * A worker that takes a request and leaves fewer than this in accept tells the master, once; 0: nobody tells.
+   * A worker that takes a request and leaves fewer than this in accept tells the master, once; 0: no worker tells.
    * Read the number again after that: it may have fallen just before.
    */
   readonly wakeBelowIdle: Count;
-  /** Somebody may have to go: call again now, with `idleWorkers`. */
+  /** A worker may have to end: call again now, with `idleWorkers`. */
   readonly wantsIdleWorkers: boolean;
   /** For the next call. */
   readonly memory: ScalingMemory;

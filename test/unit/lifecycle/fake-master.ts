@@ -43,7 +43,7 @@ export function fakeMaster(t: TestContext, { boundS = 0, parts = {} }: FakeSetti
   const master = new Master({
     log,
     isRoot: true,
-    orphans: { look: note('look for orphans') },
+    orphans: { reap: note('look for orphans') },
     pools: {
       start: noteAsync('start pools'),
       run: note('run pools'),

@@ -15,7 +15,7 @@ test('whoever looks for orphans leaves the status of a program that was asked so
   const orphans = new Orphans(isWaitedFor);
   const printed = outputOf('/bin/echo', ['some', 'words'], {});
   block(300);
-  orphans.look();
+  orphans.reap();
   assert.equal(await printed, 'some words\n');
 });
 

@@ -21,7 +21,7 @@ test('those who are free for all in the queue take it, without a look', () => {
   // Nor where nobody can be forked for them.
   assert.equal(wanting(5, 0, 60), 5);
   assert.equal(state.looks, 0);
-  assert.equal(clients.lookAgainInMs, undefined);
+  assert.equal(clients.pollAgainInMs, undefined);
 });
 
 test('everybody up to the last who has spoken wants a worker', () => {
@@ -39,12 +39,12 @@ test('as long as some are silent they are looked at, ever more rarely', () => {
   const { state, clients, wanting } = open(0);
   const pauses = Array.from({ length: 8 }, () => {
     wanting(3);
-    return clients.lookAgainInMs;
+    return clients.pollAgainInMs;
   });
   assert.deepEqual(pauses, [2, 4, 8, 16, 32, 64, 100, 100]);
   state.spoken = 3;
   assert.equal(wanting(3), 3);
-  assert.equal(clients.lookAgainInMs, undefined);
+  assert.equal(clients.pollAgainInMs, undefined);
 });
 
 test('where the kernel does not tell, and where the queue is about to be full, each counts', () => {

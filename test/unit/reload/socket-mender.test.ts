@@ -49,7 +49,7 @@ function scene(name: string) {
   mender.start();
   /** @returns whether the pool's socket serves, a moment later */
   const look = async () => {
-    mender.look();
+    mender.check();
     await new Promise(setImmediate);
     const serves = hungUp([pool.plan.listenFd]).length === 0;
     if (serves) assert.ok(!pool.hasDeadSocket);

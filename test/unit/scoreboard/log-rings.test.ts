@@ -89,7 +89,7 @@ function make(
 
 function takeAll(rings: LogRings, slot: number): string[] {
   const bodies: string[] = [];
-  rings.look();
+  rings.readHeads();
   for (let batch = rings.take(slot); batch !== undefined; batch = rings.take(slot)) {
     const { bytes, starts, end } = batch;
     starts.forEach((start, i) => {
@@ -131,7 +131,7 @@ test('what a worker has lost is told once', (t) => {
   const { rings, writerOf } = make(t);
   rings.open(2);
   writerOf(2).publish(0n, 5n);
-  rings.look();
+  rings.readHeads();
   assert.deepEqual([rings.takeLost(2), rings.takeLost(2)], [5, 0]);
 });
 
@@ -168,7 +168,7 @@ test('any bytes in a ring give records within it, and an end', (t) => {
         );
       }
       writer.publish(BigInt(head * 8));
-      rings.look();
+      rings.readHeads();
       for (let batch = rings.take(0); batch !== undefined; batch = rings.take(0)) {
         assert.ok(batch.end <= RING);
         for (const start of batch.starts) assert.ok(start % 8 === 0 && start + LOG_RECORD_SIZE <= batch.end);
