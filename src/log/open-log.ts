@@ -104,7 +104,7 @@ class Walk {
   }
 
   /**
-   * This process's descriptor that the rest of the path stands for, as in /proc/self/fd/2; undefined for other paths.
+   * The descriptor of this process that the rest of the path names, such as /proc/self/fd/2; undefined for other paths.
    */
   get ownDescriptor(): Fd | undefined {
     const rest = `${this.#place === '/' ? '' : this.#place}/${this.#names.join('/')}`;

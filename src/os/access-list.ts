@@ -3,7 +3,7 @@ import type { Bytes } from '../units.js';
 import { checked, hasCode, libcFunction, systemError } from './libc.js';
 
 // POSIX access control lists as the kernel keeps them: an extended attribute, always in little-endian order.
-// This file reads and writes the same bytes as libacl does.
+// The bytes read and written here are those of libacl.
 
 const ATTRIBUTE = 'system.posix_acl_access';
 /** `<linux/posix_acl_xattr.h>` */

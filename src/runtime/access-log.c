@@ -353,7 +353,7 @@ static bool put_record(uint32_t size)
 
 static void wake_master(void)
 {
-    /* Between writing the record and reading the flag: the master clears the flag first, and then looks for records. */
+    /* Between writing the record and reading the flag: the master clears the flag first, and then reads records. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (__atomic_load_n(&board->pending, __ATOMIC_RELAXED) == 0 &&
         __atomic_exchange_n(&board->pending, 1, __ATOMIC_SEQ_CST) == 0)

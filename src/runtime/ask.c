@@ -29,7 +29,7 @@ void tsfpm_ask_end(void)
 void tsfpm_ask_tell(enum tsfpm_question_kind what)
 {
     struct tsfpm_question question = {.kind = (uint8_t)what};
-    /* A full channel means that the zygote has yet to read earlier packets, and is about to look anyway. */
+    /* A full channel means that the zygote has yet to read earlier packets, and is about to read it anyway. */
     send(channel, &question, sizeof question, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

@@ -39,10 +39,10 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_EXITED = 4,      /* slot, pid; payload: int32 wait status, uint32 requests begun. After its output */
     TSFPM_FRAME_OUTPUT = 5,      /* slot, pid; payload: one byte, the descriptor (1 or 2), then what was written */
     TSFPM_FRAME_TAKEN = 6,       /* fewer workers are idle than ARM said. At most one for each ARM */
-    TSFPM_FRAME_ECHOED = 9,      /* to an ECHO */
+    TSFPM_FRAME_ECHOED = 9,      /* answers an ECHO */
     TSFPM_FRAME_STARTED = 8,     /* slot, pid: it has reached accept for the first time */
     TSFPM_FRAME_LOGGED = 30,     /* there is something in the rings of finished requests. Once for each LOGS_READ */
-    TSFPM_FRAME_CANNOT_FORK = 10, /* of a template, instead of READY. Payload: why, a text */
+    TSFPM_FRAME_CANNOT_FORK = 10, /* from a template, instead of READY. Payload: why, a text */
     TSFPM_FRAME_ASKED = 7,       /* slot, pid; payload: struct tsfpm_question and its text, as the worker sent them */
 
     /* master to zygote */
@@ -51,9 +51,9 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_DRAIN = 18,     /* every worker finishes what it has in hand and ends; then the zygote ends */
     TSFPM_FRAME_RETIRE = 20,    /* slot, pid: that worker ends once it is idle */
     TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; TAKEN is sent once when fewer than n workers are idle */
-    TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, where only the master comes */
+    TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, which only the master can reach */
     TSFPM_FRAME_LOGS_READ = 31, /* the rings are empty, and LOGGED is wanted again */
-    TSFPM_FRAME_ECHO = 24,      /* the zygote is to answer ECHOED: whether it still obeys */
+    TSFPM_FRAME_ECHO = 24,      /* the zygote is to answer ECHOED: a check that it still runs */
     /* to a template: fork a zygote, with the descriptors that come along (template.c). Answered by FORKED, with the */
     /* zygote's pid, or by FORK_FAILED; `slot` is the master's name for the order */
     TSFPM_FRAME_FORK_ZYGOTE = 25,
@@ -174,7 +174,7 @@ void tsfpm_control_begin(void); /* once there are events */
 
 /*
  * Sends one frame. Blocks while the master is busy: it reads all it is sent. Where it has gone the generation drains:
- * nobody is left to hear this frame, or the next.
+ * nobody is left to read this frame, or the next.
  */
 void tsfpm_control_send(enum tsfpm_frame_type type, int32_t slot, int32_t pid, const void *payload, size_t length);
 

@@ -1,4 +1,4 @@
-/* fastcgi.error_header: the status of an answer whose script a fatal error ended. */
+/* fastcgi.error_header: the status of an answer whose script was ended by a fatal error. */
 #ifndef TSFPM_ERROR_HEADER_H
 #define TSFPM_ERROR_HEADER_H
 

@@ -51,7 +51,7 @@ static inline void tsfpm_set_param(struct tsfpm_head_params *params, enum tsfpm_
     tsfpm_set_param_joined(params, param, value, (struct tsfpm_text){0});
 }
 
-/* As it is now: `{NULL}` where it has no value. Not for one that was set in two pieces. */
+/* The param's present value; `{NULL}` where it has none. Not for one that was set in two pieces. */
 static inline struct tsfpm_text tsfpm_get_param(const struct tsfpm_head_params *params, enum tsfpm_param param)
 {
     return params->changed & 1u << param ? params->value[param].front : params->sent[param];

@@ -51,7 +51,7 @@ bool tsfpm_wait_for_next_request(void)
     while (!tsfpm_is_leaving && !arrived) {
         fds[0].revents = fds[1].revents = 0;
         int ready = tsfpm_libc()->poll(fds, 2, -1);
-        if (ready < 0) continue; /* a signal: look whether it means us */
+        if (ready < 0) continue; /* a signal: check whether it is for this worker */
         bool contended = others_wait(fds[1].revents);
         if (!contended) contended_since_ns = 0;
         else if (contended_since_ns == 0) contended_since_ns = tsfpm_clock_ns(CLOCK_MONOTONIC);

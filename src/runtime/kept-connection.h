@@ -4,16 +4,16 @@
 
 #include <stdbool.h>
 
-/* How long a kept-alive client must have been idle before its worker lets it go for others, or is told to leave: ns. */
+/* How long a kept-alive client must be idle before its worker closes it for others, or is told to leave: ns. */
 #define TSFPM_KEPT_ALIVE_GRACE_NS 250000000ull
 
 void tsfpm_kept_connection_prepare(unsigned slot_index); /* once, in a new worker */
 void tsfpm_kept_connection_begin(void);                  /* a new client */
 
-/* Idle until the client sends something. Returns false where it is let go, or does not send any more. */
+/* Waits until the client sends something. Returns false where the connection is to be closed, or was. */
 bool tsfpm_wait_for_next_request(void);
 
-/* At the end of an answer: whether the client is let go rather than waited for. */
+/* At the end of an answer: whether to close the connection instead of waiting for a next request. */
 bool tsfpm_is_time_to_part(void);
 
 #endif

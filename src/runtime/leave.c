@@ -24,7 +24,7 @@ void tsfpm_stop_listening(void)
 }
 
 /*
- * The worker may be anywhere, also between a look at the flag and the call that would block. So besides setting the
+ * The worker may be anywhere, also between reading the flag and the call that would block. So besides setting the
  * flag this makes the blocking call fail: accept on a descriptor that is closed, recv on a direction that is shut.
  * Data that the client has already sent on a kept connection is still received.
  */

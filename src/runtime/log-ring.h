@@ -9,8 +9,8 @@
  * remainder by the ring's size is the place. A record never goes around the end: what is left there is filled with one
  * that says so. An empty ring is begun anew at its start, so that a quiet pool touches few pages.
  *
- * The worker that finds `pending` at 0 sets it and wakes the master; the master clears it before it looks a last time.
- * As long as the master finds records it looks again by itself, and no worker wakes it.
+ * The worker that finds `pending` at 0 sets it and wakes the master; the master clears it before it reads a last time.
+ * While the master finds records it polls by itself, and no worker wakes it.
  *
  * Any worker can write to all of this, for all workers of its pool: the master checks every value that it reads.
  * src/scoreboard/log-rings.ts has the same layout in TypeScript; a test compares both.
@@ -27,7 +27,7 @@
 #define TSFPM_LOG_STAMP 0x474f4c54u   /* "TLOG" in memory */
 
 struct tsfpm_log_board {
-    uint32_t pending; /* the master has been woken, or looks by itself */
+    uint32_t pending; /* the master has been woken, or polls by itself */
     uint8_t padding[60];
 };
 

@@ -125,7 +125,7 @@ static void note_lowest_idle(int32_t idle)
     }
 }
 
-/* This worker has something in hand: keeps the most that ever had at once. */
+/* This worker has a request in hand: keeps the most workers that ever had one at once. */
 static void note_active(void)
 {
     int32_t active = __atomic_load_n(&tsfpm_scoreboard->ready, __ATOMIC_RELAXED) -

@@ -31,7 +31,7 @@ struct tsfpm_page_request {
     size_t script_length;
 };
 
-/* Looks at a client's bytes from the start of a request on. */
+/* Reads a client's bytes from the start of a request on. */
 enum tsfpm_page_match tsfpm_page_match(const uint8_t *bytes, size_t length, struct tsfpm_page_request *request);
 
 /* The value of a param in bytes that matched, or NULL; of one sent twice the last. Not terminated. */

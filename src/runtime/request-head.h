@@ -27,7 +27,7 @@ enum tsfpm_head_verdict {
 };
 
 /*
- * Looks at a head that starts at `bytes`. For REWRITTEN, `taken` of those bytes are the head as it was sent, and the
+ * Reads a head that starts at `bytes`. For REWRITTEN, `taken` of those bytes are the head as it was sent, and the
  * first `made` bytes of `room` are what stands for it. Allocates nothing.
  */
 enum tsfpm_head_verdict tsfpm_head_look(const uint8_t *bytes, size_t length, const struct tsfpm_script_rules *rules,

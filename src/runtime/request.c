@@ -32,7 +32,7 @@ void tsfpm_request_arrives(void)
 
 void tsfpm_request_begins(uint16_t id)
 {
-    /* One that is pipelined behind another was not waited for. */
+    /* A request that is pipelined behind another was not waited for. */
     if (tsfpm_signals_are_changed) tsfpm_signals_restore();
     if (!tsfpm_phase_is(TSFPM_PHASES_ARRIVED)) tsfpm_request_arrives();
     tsfpm_request_id = id;

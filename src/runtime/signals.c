@@ -11,7 +11,7 @@
  *
  * What a script makes of its process's signals is undone when its request is over: else a worker that blocks TERM, or
  * has a script's handler for it, could not be told to leave, and an alarm would end another request. The kernel's state
- * costs a system call to look at, so PHP's functions are watched that change it. Code that changes it by other means,
+ * costs a system call to read, so PHP's functions are watched that change it. Code that changes it by other means,
  * FFI for one, escapes; the master kills an idle worker that does not leave.
  */
 #define _GNU_SOURCE
@@ -180,7 +180,7 @@ static void watched_alarm(struct execute_data *call, struct zval *result)
 
 typedef tsfpm_php_function **find_function(const char *name, size_t length);
 
-/* As found in a function whose handler is known. Returns 0 where it is not there: the administrator can disable any. */
+/* Finds the place by a function whose handler is known. Returns 0 where that function was disabled. */
 static size_t handler_place(find_function *find, tsfpm_php_function *finish_request)
 {
     static const char name[] = "fastcgi_finish_request";

@@ -13,7 +13,7 @@
 #include "kept-connection.h"
 #include "scoreboard.h"
 
-/* How often workers that are to leave are looked at: ms. */
+/* How often workers that are to leave are checked: ms. */
 #define LEAVE_CHECK_MS 20
 
 static struct worker {
@@ -108,7 +108,7 @@ void tsfpm_workers_reap(void)
 void tsfpm_workers_retire(uint32_t slot)
 {
     workers[slot].retiring = true;
-    /* A worker whose clients wait for it is never found idle: it looks here before it takes the next. */
+    /* A worker whose clients wait for it is never found idle: it checks this before it takes the next. */
     __atomic_store_n(&tsfpm_scoreboard_slot(slot)->leave, 1, __ATOMIC_SEQ_CST);
 }
 

@@ -92,7 +92,8 @@ export class LogRings {
   }
 
   /**
-   * Clears the pending flag: the next worker that writes a record will tell. Call {@link readHeads} once more after this.
+   * Clears the pending flag: the next worker that writes a record will tell. Call {@link readHeads} once more after
+   * this.
    */
   lowerPending(): void {
     writeSync(this.#fd, new Uint32Array(1), 0, WORD, this.#board);
@@ -104,8 +105,8 @@ export class LogRings {
   }
 
   /**
-   * Takes records that were new in a ring at the last {@link readHeads}: a part of them if they are many, or wrap around
-   * the end of the ring.
+   * Takes records that were new in a ring at the last {@link readHeads}: a part of them if they are many, or wrap
+   * around the end of the ring.
    *
    * @returns undefined if there are none
    */
@@ -130,7 +131,7 @@ export class LogRings {
     return { slot, bytes: this.#ring, words: this.#words, starts, end };
   }
 
-  /** How many requests found a full ring since the last call, as the worker says; to be called after {@link readHeads}. */
+  /** How many requests found a full ring since the last call, as the worker says; call {@link readHeads} before. */
   takeLost(slot: number): Count {
     const place = this.#placesBySlot.get(slot);
     if (place === undefined) return 0;

@@ -46,7 +46,7 @@ export interface SlotSnapshot {
   /** FastCGI name-value pairs of the present or last request, cut to what fits. */
   readonly params: Buffer;
   readonly isParamsCut: boolean;
-  /** That request asked for a script that does not exist, as a request for the status page usually does. */
+  /** The present or last request asked for a script that does not exist, as requests for the status page do. */
   readonly hasNoScript: boolean;
 }
 

@@ -41,7 +41,7 @@ export interface Screen {
 const NARROWEST: Count = 20;
 const HEAD_ROWS: Count = 3;
 
-/** As many lines as the screen has rows, none wider than its columns. */
+/** Makes as many lines as the screen has rows, none wider than its columns. */
 export function screenOf(input: ScreenInput): Screen {
   const columns = Math.max(NARROWEST, input.size.columns);
   const { rows } = input.size;

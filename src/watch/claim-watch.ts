@@ -45,12 +45,12 @@ const CHECKS_A_TURN: Count = 50;
  * The part of the time that an idle worker may run at most: one that is woken for every client uses some hundredths.
  */
 const MOST_IDLE_RUN = 0.1;
-/** The part of the time that it may run or wait for a processor: on a busy machine a worker that works runs little. */
+/** Like {@link MOST_IDLE_RUN}, with the time that it waits for a processor: on a busy machine a worker runs little. */
 const MOST_IDLE_READY = 0.5;
 
 /**
  * @param before what the last check of the same worker found
- * @returns what cannot be true of an honest worker for long
+ * @returns what cannot be true for long of a worker that writes its slot correctly
  */
 export function contradiction(seen: Observation, before: Observation | undefined): string | undefined {
   const { glance, atNs } = seen;
@@ -104,9 +104,9 @@ interface Watched {
 }
 
 /**
- * `request_terminate_timeout` for workers that lie. What a worker writes into its slot is a claim. A worker whose
- * claims contradict each other, or what the kernel knows of its process, for longer than a request may take, is killed.
- * Where claims are true RequestWatch is enough.
+ * `request_terminate_timeout` for workers with false slots. What a worker writes into its slot is a claim. A worker
+ * whose claims contradict each other, or what the kernel knows of its process, for longer than a request may take, is
+ * killed. Where claims are true RequestWatch is enough.
  */
 export class ClaimWatch {
   readonly #parts: ClaimWatchParts;

@@ -61,8 +61,8 @@ const LAST_REQUEST_NS: Nanoseconds = 10_000n * MS;
 
 /**
  * What to do about a worker that is to leave. One that calls itself idle has no request to lose: it is killed 2 s after
- * a SIGTERM, whether it is stopped, ignores signals, or lies. One with a request has the time that requests may take.
- * php-fpm kills either at its second check.
+ * a SIGTERM, whether it is stopped, ignores signals, or writes false claims. One with a request has the time that
+ * requests may take. php-fpm kills either at its second check.
  */
 export function judgeLeaver(
   seen: Seen | undefined,

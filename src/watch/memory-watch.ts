@@ -24,9 +24,9 @@ export interface LimitedGeneration {
   /** Workers alive, and forks on their way. */
   readonly workerCount: Count;
   workers(): readonly LimitedWorker[];
-  /** That worker ends once it is idle. */
+  /** Lets the worker end once it is idle. */
   retire(pid: Pid, reason: string): void;
-  /** That worker dies now, if it still has the request in hand that began at that time. */
+  /** Kills the worker now, if it still has the request in hand that began at that time. */
   killRequest(pid: Pid, requestStartNs: Nanoseconds, reason: string): void;
 }
 
@@ -34,9 +34,9 @@ export interface MemoryWatchParts {
   readonly log: MasterLog;
   /** Monotonic. */
   readonly nowMs: () => Milliseconds;
-  /** All that have workers: in one that drains, too, a request may grow. */
+  /** Generations that have workers: in one that drains, too, a request may grow. */
   readonly generations: () => readonly LimitedGeneration[];
-  /** The one that serves. */
+  /** The generation that serves. */
   readonly current: () => LimitedGeneration | undefined;
   /** Workers were told to leave, so that others may have to be forked. */
   readonly onRetired: () => void;

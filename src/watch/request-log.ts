@@ -102,7 +102,7 @@ export class RequestLog {
     for (const slot of this.#rings.slots) this.#drain(slot, Number.POSITIVE_INFINITY);
   }
 
-  /** After the last worker. */
+  /** Stops reading, after the last worker has ended. */
   end(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

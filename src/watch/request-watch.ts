@@ -18,7 +18,7 @@ import { requestLine, requestText, secondsText } from './request-words.js';
 export interface WatchParts {
   readonly pool: PoolConfig;
   readonly log: MasterLog;
-  /** Who may have a request in hand. */
+  /** Workers that may have a request in hand. */
   readonly workers: () => readonly { readonly slot: number; readonly pid: Pid }[];
   readonly glance: (slot: number) => SlotGlance | undefined;
   readonly snapshot: (slot: number) => SlotSnapshot | undefined;
@@ -26,7 +26,7 @@ export interface WatchParts {
   readonly trace: (pid: Pid, depth: number) => Promise<Trace>;
   /** The worker is to end that request, and itself. */
   readonly timeOut: (slot: number, pid: Pid, requestStartNs: Nanoseconds) => void;
-  /** It has not: it is killed, if it has that request still in hand. */
+  /** The worker has not ended: kills it, if it has that request still in hand. */
   readonly kill: (slot: number, pid: Pid, requestStartNs: Nanoseconds) => void;
   readonly onSlow: () => void;
 }
@@ -54,9 +54,9 @@ interface About {
   readonly seconds: string;
 }
 
-/** A worker that was told to end its request and does not is killed after this. */
+/** How long a worker may take to end its request when told to, before it is killed. */
 const OBEDIENCE_NS: Nanoseconds = 1_000_000_000n;
-/** Whatever the timeouts are, the master checks no more often than that. */
+/** The least time between two checks, however short the timeouts are. */
 const SHORTEST_PAUSE_MS: Milliseconds = 5;
 /** Node's timers take no more than 25 days. */
 const LONGEST_PAUSE_MS: Milliseconds = 3_600_000;
@@ -98,7 +98,7 @@ export class RequestWatch {
     clearTimeout(this.#timer);
   }
 
-  /** That worker, which has ended, did so because its request had to end. */
+  /** Whether a worker has ended because its request had to end. */
   hasTimedOut(slot: number, pid: Pid): boolean {
     const noted = this.#notedBySlot.get(slot);
     if (noted?.pid !== pid || noted.timedOutAtNs === undefined) return false;
@@ -140,7 +140,7 @@ export class RequestWatch {
     const startNs = glance.requestStartNs;
     const last = this.#notedBySlot.get(slot);
     const noted = last?.pid === pid && last.requestStartNs === startNs ? last : undefined;
-    // A worker's next request begins after the last one was noted. Without this rule a slot that lies would be due at
+    // A worker's next request begins after the last one was noted. Without this rule a false slot would be due at
     // each check.
     const earliestNs = noted === undefined && last?.pid === pid ? last.notedAtNs : startNs;
     const ageNs = nowNs - (startNs > earliestNs ? startNs : earliestNs);

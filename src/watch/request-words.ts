@@ -28,7 +28,7 @@ export function requestLine(params: Buffer): string {
   return `${lineText(method)} ${lineText(target)}`;
 }
 
-/** With microseconds: `1.500000`. */
+/** Seconds with six decimals: `1.500000`. */
 export function secondsText(duration: Nanoseconds): string {
   return (Number(duration) / 1e9).toFixed(6);
 }

@@ -106,7 +106,7 @@ export type OutputStream = 'stdout' | 'stderr';
 /** What a zygote reports. */
 export type ZygoteMessage =
   | { readonly type: 'ready'; readonly php: PhpFacts }
-  /** Of a template, instead of `ready`. */
+  /** A template sends this instead of `ready`. */
   | { readonly type: 'cannot fork'; readonly reason: string }
   /** Its answer to an ECHO. */
   | { readonly type: 'echoed' }
@@ -130,7 +130,7 @@ export type ZygoteMessage =
     }
   /** Something is in the rings of finished requests; sent once for each LOGS_READ. */
   | { readonly type: 'logged' }
-  /** That worker has reached accept for the first time. */
+  /** The worker has reached accept for the first time. */
   | { readonly type: 'started'; readonly slot: number; readonly pid: Pid }
   /** Fewer workers are idle than was asked for; sent once for each ARM. */
   | { readonly type: 'taken' }

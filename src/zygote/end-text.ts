@@ -11,7 +11,7 @@ export interface EndedZygote {
   readonly lastLine: string;
 }
 
-/** Why a zygote is no more, for the log and for whoever started it. */
+/** Why a zygote has ended, for the log and for the caller who started it. */
 export function zygoteEndText(end: ZygoteEnd, { binary, pid, wasReady, lastLine }: EndedZygote): string {
   switch (end.kind) {
     case 'not started':

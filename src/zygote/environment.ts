@@ -34,7 +34,7 @@ export function zygoteEnvironment(pool: PoolConfig, master: Environment): Record
   return environment;
 }
 
-/** Who the workers are, for USER and HOME. */
+/** The account of the workers, for USER and HOME. */
 export interface HomeAccount {
   readonly name: string;
   readonly home: string;

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import type { ExitStatus } from '../os/process.js';
 
-// Of two names of a number the first counts: SIGABRT and not SIGIOT.
+// Where a number has two names the first counts: SIGABRT and not SIGIOT.
 const SIGNAL_NAMES = new Map(
   Object.entries(constants.signals)
     .map(([name, number]) => [number, name] as const)

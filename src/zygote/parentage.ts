@@ -6,8 +6,8 @@ import type { Count, Pid } from '../units.js';
 const MOST_STEPS: Count = 8;
 
 /**
- * A handle for what a zygote reports as its worker. A zygote that lies must not direct the master's signals, which are
- * root's, at others: the kernel has to confirm that the process descends from that zygote.
+ * A handle for what a zygote reports as its worker. A zygote with false reports must not direct the master's signals,
+ * which are root's, at others: the kernel has to confirm that the process descends from that zygote.
  *
  * @param zygote a child of this process whose status was not taken, or has members of its session left
  * @returns undefined for a worker that has ended meanwhile, and for a stranger

@@ -45,7 +45,7 @@ export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
   return argumentsWith(pool, options, phpValues(pool));
 }
 
-/** The same without the settings that a template's zygotes are given after they were forked. */
+/** The arguments of a template: without the settings that its zygotes are given after they were forked. */
 export function templateArguments(pool: PoolConfig, options: PhpOptions): string[] {
   return argumentsWith(
     pool,

@@ -5,7 +5,7 @@ import { type Environment, withoutCgiVariables } from './environment.js';
 import { definedPhpCgi, type PhpOptions, phpOptionArguments, quoteIni } from './php-arguments.js';
 import { findPhpCgi, PhpBinaryError } from './php-binary.js';
 
-/** Prints one setting of php.ini; dist/src/pool/ -> src/pool/. */
+/** Prints one setting of php.ini; dist/src/zygote/ -> src/zygote/. */
 const SCRIPT = fileURLToPath(new URL('../../../src/zygote/php-ini.php', import.meta.url));
 const PATIENCE_MS: Milliseconds = 10_000;
 

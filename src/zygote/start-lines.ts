@@ -49,7 +49,7 @@ export function askBuiltIn(environment: Environment): AskBuiltIn {
   return async (binary) => extensionNames(await outputOf(binary, ['-n', '-m'], options));
 }
 
-/** More than anybody names. A preloaded script may print any number of lines that look like these. */
+/** Most names that are remembered. A preloaded script may print any number of lines that look like these. */
 const MOST_NAMES: Count = 64;
 
 /**

@@ -19,7 +19,7 @@ export interface ForkListener {
 const READY_TIMEOUT_MS: Milliseconds = 10_000;
 /** Orders on their way: a socket's buffer holds some hundred, and the system bounds descriptors on their way, too. */
 const MOST_ORDERS: Count = 16;
-/** Of what php-cgi prints at its start, for the log of the first pool that is forked. */
+/** Most lines kept of what php-cgi prints at its start, for the log of the first pool that is forked. */
 const MOST_LINES: Count = 100;
 
 export interface TemplateListener {
@@ -112,7 +112,7 @@ export class Template {
     }
   }
 
-  /** It is not needed any more, and ends. */
+  /** Ends the template: it is not needed any more. */
   end(): void {
     this.#failure ||= 'it is not needed any more';
     this.#process.hangUp();

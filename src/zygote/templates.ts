@@ -19,7 +19,7 @@ interface Made {
 export interface ZygoteStarts {
   /** How a zygote of that pool is started, now. */
   start(pool: object, startup: Startup): StartProcess;
-  /** That pool is gone. */
+  /** The pool is gone. */
   forget(pool: object): void;
   /** At a reload: PHP may find other files from now on. */
   renew(): void;

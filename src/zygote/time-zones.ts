@@ -7,7 +7,7 @@ import { writeUInt32 } from '../os/native-integers.js';
 // of a date and opens each zone's file when it is asked for. In a jail neither is there, and PHP 8.2 crashes. So a pool
 // with a chroot gets the whole database as PHP's own, in memory, before its workers enter the jail: runtime/jail.c.
 
-/** Where every such build of PHP looks. */
+/** The folder that such builds of PHP read. */
 const ZONE_FOLDER = '/usr/share/zoneinfo';
 /** Entries that those builds leave out of their list as well. */
 const SKIPPED = new Set(['posix', 'posixrules', 'right']);

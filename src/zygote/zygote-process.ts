@@ -21,7 +21,7 @@ export interface ProcessDescriptors extends PoolDescriptors {
   readonly controlFd: Fd;
 }
 
-/** A process that is there, whoever reaps it. */
+/** A process that has started, whether Node or the master reaps it. */
 export interface StartedProcess {
   readonly pid: Pid;
   /** KILL; nothing happens to one that has ended. */
@@ -48,7 +48,7 @@ export interface ZygoteProcessListener {
   onClose(): void;
 }
 
-/** How many sockets it speaks by: stdout, stderr, control. */
+/** Its sockets: stdout, stderr, control. */
 const CHANNELS: Count = 3;
 
 /** The process of a zygote, or of a template, in the master's hands: its sockets, and its life. */
@@ -113,7 +113,7 @@ export class ZygoteProcess {
     this.#process?.kill();
   }
 
-  /** With all that it has started, workers included. */
+  /** KILL for it and all that it has started, workers included. */
   killGroup(): void {
     this.#isUnwanted = true;
     this.#process?.killGroup();
@@ -123,7 +123,7 @@ export class ZygoteProcess {
   #openChannel(): Fd {
     const [ours, theirs] = openSocketPair();
     const socket = new Socket({ fd: ours });
-    // Whoever is spoken of by its pid is not heard before that is known.
+    // Nothing is read from it before its pid is known, by which the master knows it.
     socket.pause();
     socket.on('close', () => {
       this.#openChannels--;

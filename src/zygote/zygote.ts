@@ -76,7 +76,7 @@ export class Zygote {
     return this.#process.pid;
   }
 
-  /** It is told nothing more, and ends as if the master had gone. */
+  /** Closes its channel: it ends as if the master had gone. */
   hangUp(): void {
     this.#control?.end();
   }
@@ -89,7 +89,7 @@ export class Zygote {
     this.#send(encodeFrame('FORK', { slot }));
   }
 
-  /** A worker for the master alone, which comes by the stand-in socket. */
+  /** Forks a worker for the master alone, which connects to the stand-in socket. */
   forkProbe(slot: number): void {
     this.#send(encodeFrame('FORK_PROBE', { slot }));
   }
@@ -109,7 +109,7 @@ export class Zygote {
     this.#send(encodeFrame('DRAIN'));
   }
 
-  /** That worker ends once it is idle. */
+  /** Lets the worker end once it is idle. */
   retire(slot: number, pid: Pid): void {
     this.#send(encodeFrame('RETIRE', { slot, pid }));
   }

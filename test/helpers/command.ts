@@ -3,9 +3,9 @@ import { type Daemon, TSFPM } from './daemon.js';
 
 export interface CommandEnd {
   readonly code: number | null;
-  /** Of both streams. */
+  /** Output of both streams. */
   readonly stdout: string;
-  /** Of one stream each. */
+  /** Output of one stream each. */
   readonly out: string;
   readonly err: string;
 }

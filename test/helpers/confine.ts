@@ -11,7 +11,7 @@ const SOURCE = fileURLToPath(new URL('../../../test/helpers/confine.c', import.m
 export interface Confinement {
   /** `CALL[:ARGUMENT:VALUE]=ERRNO` */
   readonly refuse?: readonly string[];
-  /** Those that stay, without CAP_. Default: all. */
+  /** Capabilities that stay, without CAP_. Default: all. */
   readonly capabilities?: readonly string[];
   /** A file that is left open to it. */
   readonly leftOpen?: string;

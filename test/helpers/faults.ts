@@ -6,11 +6,11 @@ import { until } from './wait.js';
 
 /** One call of a process's main thread that the kernel refuses, by strace's fault injection. */
 export interface Fault {
-  /** As strace names it: `openat`. */
+  /** Name of the call in strace: `openat`. */
   readonly call: string;
   /** `EMFILE` */
   readonly error: string;
-  /** The how manieth call from the moment of the injection, from 1; undefined is each. */
+  /** Which call from the moment of the injection on, from 1; undefined: each. */
   readonly when: Count | undefined;
 }
 

@@ -13,7 +13,7 @@ const HERE = '{folder}';
 /** php-fpm with the very configuration of a tsfpm, for what is to be word for word the same. */
 export class FpmAlike {
   readonly #folder: DaemonFolder;
-  /** Of its own: sockets, logs and the pid file of the configuration are here. */
+  /** A folder of its own: sockets, logs and the pid file of the configuration are here. */
   readonly path: string;
   readonly configFile: string;
   readonly log: TextWatch;

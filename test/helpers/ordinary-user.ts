@@ -60,7 +60,7 @@ export function ordinaryFolder(options: DaemonOptions): DaemonFolder {
   return folder;
 }
 
-/** As startTsfpm, by an ordinary user. */
+/** Like startTsfpm, by an ordinary user. */
 export async function startAsOrdinaryUser(t: TestContext, options: DaemonOptions): Promise<Daemon> {
   const daemon = new Daemon(ordinaryFolder(options), { ...options, command: asOrdinaryUser() });
   t.after(() => daemon.finish());

@@ -6,7 +6,7 @@ export interface ProcessInfo {
   readonly pid: Pid;
   readonly parent: Pid;
   readonly session: Pid;
-  /** As `ps` prints it. */
+  /** Title that `ps` prints. */
   readonly title: string;
   /** Working directory; undefined where we may not see it. */
   readonly folder: string | undefined;

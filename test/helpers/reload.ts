@@ -32,7 +32,7 @@ export async function reload(
 }
 
 /**
- * As {@link reload}, by the command.
+ * Like {@link reload}, by the command.
  *
  * @returns what it prints: which pools are renewed, added, removed
  */

@@ -18,7 +18,7 @@ export const ONDEMAND: Settings = { pm: 'ondemand', 'pm.max_children': 60 };
 /** php-fpm's warning of a dynamic pool that grows fast. */
 export const SEEMS_BUSY = /seems busy \(you may need to increase pm\.start_servers/;
 
-/** That many requests at once, each of that length; every one must be answered. @returns the time of the last answer */
+/** Sends that many requests at once; every one must be answered. @returns the time of the last answer */
 export async function burst(
   tsfpm: Daemon,
   { requests, ms, pool }: { readonly requests: Count; readonly ms: Milliseconds; readonly pool?: string },

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* As in src/runtime/libc.h: a php-cgi may bring an older glibc along. */
+/* Like in src/runtime/libc.h: a php-cgi may bring an older glibc along. */
 #if defined(__x86_64__)
 __asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 #endif
