@@ -71,7 +71,7 @@ export function createMaster(options: MasterOptions): Master {
     log,
     tools: {
       ...{ log, accessLogs, orphans, libraryFd },
-      zygoteStarts: new Templates(log, orphans),
+      zygoteStarts: new Templates(log, orphans, () => performance.now()),
       nowMs: () => performance.now(),
     },
     php: options.php,

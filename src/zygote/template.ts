@@ -50,6 +50,7 @@ export class Template {
   #state: State = 'starting';
   #lines: string[] = [];
   #failure = '';
+  #obstacle: string | undefined;
   readonly #timer: NodeJS.Timeout;
   #files: readonly string[] = [];
   readonly #listener: TemplateListener;
@@ -92,7 +93,12 @@ export class Template {
     return this.#files;
   }
 
-  /** Why it cannot be forked from, or has ended. */
+  /** What of it its forks would share; undefined where that was not the reason of its end. */
+  get obstacle(): string | undefined {
+    return this.#obstacle;
+  }
+
+  /** Why it has ended. */
   get failure(): string {
     return this.#failure;
   }
@@ -151,7 +157,7 @@ export class Template {
         this.#listener.onReady();
         break;
       case 'cannot fork':
-        this.#failure = message.reason;
+        this.#obstacle = message.reason;
         break;
       case 'forked':
         this.#takeOrder(message.slot)?.listener.onForked(message.pid);

@@ -1,5 +1,6 @@
 import type { MasterLog } from '../log/master-log.js';
 import { systemFailure } from '../os/libc.js';
+import type { Milliseconds } from '../units.js';
 import { type Execution, execute } from './execution.js';
 import { fingerprint } from './fingerprint.js';
 import { forkFrom } from './fork-from-template.js';
@@ -7,6 +8,9 @@ import type { Orphans } from './orphans.js';
 import type { Startup } from './startup.js';
 import { Template } from './template.js';
 import type { StartProcess } from './zygote-process.js';
+
+/** After a template that did not start, for want of memory for example. */
+const TRY_AGAIN_MS: Milliseconds = 10_000;
 
 /** A template, and what it was made of: files that differ now would make another one. */
 interface Made {
@@ -43,19 +47,22 @@ export class Templates implements ZygoteStarts {
   readonly #keysByPool = new Map<object, string>();
   readonly #poolCounts = new Map<string, number>();
   readonly #made = new Map<string, Made>();
-  /** Keys whose php-cgi cannot be forked from, until the next reload. */
-  readonly #impossible = new Set<string>();
-  /** What was told of that. */
+  /** Keys without a template, until then: the next reload at the latest. */
+  readonly #triedAgainAtMs = new Map<string, Milliseconds>();
+  readonly #nowMs: () => Milliseconds;
+  /** Obstacles that were told. */
   readonly #told = new Set<string>();
 
-  constructor(log: MasterLog, orphans: Orphans) {
+  /** @param nowMs monotonic */
+  constructor(log: MasterLog, orphans: Orphans, nowMs: () => Milliseconds) {
     this.#log = log;
+    this.#nowMs = nowMs;
     this.#orphans = orphans;
   }
 
   /** What is forked later is forked from new templates. */
   renew(): void {
-    this.#impossible.clear();
+    this.#triedAgainAtMs.clear();
     for (const key of [...this.#made.keys()]) this.#end(key);
   }
 
@@ -72,9 +79,13 @@ export class Templates implements ZygoteStarts {
   start(pool: object, startup: Startup): StartProcess {
     this.#note(pool, startup.key);
     const own = execute(startup.own);
-    if ((this.#poolCounts.get(startup.key) ?? 0) < 2 || this.#impossible.has(startup.key)) return own;
+    if ((this.#poolCounts.get(startup.key) ?? 0) < 2 || !this.#mayTry(startup.key)) return own;
     const template = this.#templateFor(startup);
     return template === undefined ? own : forkFrom(template, this.#orphans, own);
+  }
+
+  #mayTry(key: string): boolean {
+    return this.#nowMs() >= (this.#triedAgainAtMs.get(key) ?? Number.NEGATIVE_INFINITY);
   }
 
   #note(pool: object, key: string): void {
@@ -105,7 +116,8 @@ export class Templates implements ZygoteStarts {
     } catch (error) {
       const reason = systemFailure(error);
       if (reason === undefined) throw error;
-      return undefined; // a zygote of its own tells what the system refuses
+      this.#onNotStarted(key, execution, reason);
+      return undefined;
     }
   }
 
@@ -114,19 +126,32 @@ export class Templates implements ZygoteStarts {
     this.#made.delete(key);
   }
 
-  #onEnd(key: string, { binary }: Execution, { template, startedFrom }: Made): void {
+  #onEnd(key: string, execution: Execution, { template, startedFrom }: Made): void {
     if (this.#made.get(key)?.template !== template) return; // it was asked to end
     this.#made.delete(key);
+    const { obstacle, failure, pid } = template;
+    const { binary } = execution;
     if (startedFrom !== undefined) {
       this.#log.warning(
-        `template ${template.pid} of php-cgi '${binary}' ended: ${template.failure}; the next zygote starts another`,
+        `template ${pid} of php-cgi '${binary}' ended: ${failure}; the next zygote starts another`,
       );
-      return;
+    } else if (obstacle === undefined) {
+      this.#onNotStarted(key, execution, failure);
+    } else {
+      this.#triedAgainAtMs.set(key, Number.POSITIVE_INFINITY);
+      this.#tellObstacle(
+        `php-cgi '${binary}' is started for each pool by itself, not once for all that are alike: ${obstacle}`,
+      );
     }
-    this.#impossible.add(key);
-    const line =
-      `php-cgi '${binary}' is started for each pool by itself, not once for all that are alike: ` +
-      `${template.failure}`;
+  }
+
+  #onNotStarted(key: string, { binary }: Execution, reason: string): void {
+    this.#triedAgainAtMs.set(key, this.#nowMs() + TRY_AGAIN_MS);
+    const next = `each pool has a php-cgi of its own until another is tried in ${TRY_AGAIN_MS / 1000} s`;
+    this.#log.warning(`a template of php-cgi '${binary}' cannot be started: ${reason}; ${next}`);
+  }
+
+  #tellObstacle(line: string): void {
     if (this.#told.has(line)) return;
     this.#told.add(line);
     this.#log.notice(line);

@@ -97,7 +97,12 @@ for (const [index, name] of Object.keys(ATTACKS).entries())
       t.skip('this php-cgi has no FFI');
       return;
     }
-    assert.deepEqual(answers, ['done', 'done']);
+    // One worker may get both: the second time it has no channel left.
+    assert.ok(answers.includes('done'), answers.join());
+    assert.deepEqual(
+      answers.filter((answer) => answer !== 'done' && answer !== 'no channel'),
+      [],
+    );
     // Its own pool serves on, though pages from a worker without its channel may fail: that is the tenant's affair.
     for (let i = 0; i < 10; i++)
       await until('the pool serves', () => tsfpm.get('pid.php', { pool: 'evil' }).then(Boolean, () => false));

@@ -69,6 +69,7 @@ test('process titles name the master with its file, the zygote and the pool', as
     'tsfpm: pool shop',
     'tsfpm: pool www',
     'tsfpm: pool www',
+    'tsfpm: template',
     'tsfpm: zygote shop',
     'tsfpm: zygote www',
   ]);
