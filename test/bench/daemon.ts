@@ -12,6 +12,10 @@ import type { PoolSettings, Subject } from './subject.js';
 
 const START_TIMEOUT_MS: Milliseconds = 20_000;
 const STOP_TIMEOUT_MS: Milliseconds = 5_000;
+/** How often the log is looked at for the line that says "ready". */
+const READY_POLL_MS: Milliseconds = 5;
+/** php-fpm's line, and tsfpm's: after the start, and after each reload. */
+const READY_LINE = / ready to handle connections$/gm;
 const LOG_TAIL_LINES = 15;
 
 export interface Command {
@@ -79,6 +83,15 @@ export class Daemon implements Subject {
   }
 
   async start(pool: PoolSettings, signal: AbortSignal): Promise<void> {
+    await this.#spawn(pool, signal);
+    await this.#untilServing(pool, signal);
+  }
+
+  async timedStart(pool: PoolSettings, signal: AbortSignal): Promise<Milliseconds> {
+    return this.#timeUntilReady(() => this.#spawn(pool, signal), signal);
+  }
+
+  async #spawn(pool: PoolSettings, signal: AbortSignal): Promise<void> {
     const { program, args, environment } = this.#description.prepare(this.#site, pool, this.#files);
     const log = openSync(this.logFile, 'a');
     try {
@@ -92,7 +105,6 @@ export class Daemon implements Subject {
     } finally {
       closeSync(log);
     }
-    await this.#untilServing(pool, signal);
   }
 
   workerPids(): Pid[] {
@@ -113,6 +125,10 @@ export class Daemon implements Subject {
     const { name, reloadSignal } = this.#description;
     if (reloadSignal === undefined || !this.#main?.kill(reloadSignal))
       throw new Error(`${name} cannot reload`);
+  }
+
+  async timedReload(signal: AbortSignal): Promise<Milliseconds> {
+    return this.#timeUntilReady(() => this.reload(), signal);
   }
 
   async stop(): Promise<string[]> {
@@ -146,12 +162,32 @@ export class Daemon implements Subject {
     const deadline = performance.now() + START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await sleep(50, undefined, { signal });
-      if (this.#main?.exitCode !== null || this.#main.signalCode !== null) break;
+      if (this.#hasEnded()) break;
       const page = await fetchPage({ address: this.address, script, timeoutMs: 2_000 }, signal);
       const hasWorkers = pool.pm !== 'static' || this.workerPids().length === pool.maxChildren;
       if (page !== undefined && hasWorkers) return;
     }
     throw new Error(`${this.name} does not start serving\n${this.#logTail()}`);
+  }
+
+  async #timeUntilReady(act: () => Promise<void> | void, signal: AbortSignal): Promise<Milliseconds> {
+    const before = this.#readyLines();
+    const from = performance.now();
+    await act();
+    while (performance.now() < from + START_TIMEOUT_MS && !this.#hasEnded()) {
+      if (this.#readyLines() > before) return performance.now() - from;
+      await sleep(READY_POLL_MS, undefined, { signal });
+    }
+    throw new Error(`${this.name} does not become ready\n${this.#logTail()}`);
+  }
+
+  #readyLines(): number {
+    if (!existsSync(this.logFile)) return 0;
+    return readFileSync(this.logFile, 'utf8').match(READY_LINE)?.length ?? 0;
+  }
+
+  #hasEnded(): boolean {
+    return this.#main?.exitCode !== null || this.#main.signalCode !== null;
   }
 
   #logTail(): string {

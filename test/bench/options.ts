@@ -16,6 +16,8 @@ export const USAGE = `usage: npm run bench -- [options]
 export interface BenchOptions {
   readonly rounds: Count;
   readonly seconds: Seconds;
+  /** Scenarios that count things count fewer. */
+  readonly isShort: boolean;
   readonly jsonFile: string | undefined;
   readonly isCheck: boolean;
   readonly isHelp: boolean;
@@ -76,6 +78,7 @@ export function parseOptions(
   return {
     rounds: Math.trunc(rounds),
     seconds: numberIn('seconds', values.seconds ?? (values.short ? '1' : '4'), 0.1, 3600),
+    isShort: values.short,
     jsonFile: values.json,
     isCheck: values.check,
     isHelp: values.help,

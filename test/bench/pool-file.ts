@@ -4,6 +4,11 @@ import type { PoolSettings } from './subject.js';
 /** As many as php-fpm takes by default; given to all subjects. */
 export const LISTEN_BACKLOG = 511;
 
+/** Where the pool of that number listens, if the first listens at `address`. */
+export function poolAddress(address: string, index: number): string {
+  return index === 0 ? address : `${address}.${index}`;
+}
+
 /**
  * A configuration file as php-fpm reads it.
  *
@@ -29,11 +34,10 @@ export function poolFile(
     ...extra,
   });
   const lines = (entries: object) => Object.entries(entries).map(([name, value]) => `${name} = ${value}`);
-  const pools = Array.from({ length: pool.pools ?? 1 }, (_, index) =>
-    index === 0
-      ? ['[www]', ...lines(directives(files.address))]
-      : [`[www${index}]`, ...lines(directives(`${files.address}.${index}`))],
-  );
+  const pools = Array.from({ length: pool.pools ?? 1 }, (_, index) => [
+    index === 0 ? '[www]' : `[www${index}]`,
+    ...lines(directives(poolAddress(files.address, index))),
+  ]);
   return [['[global]', ...lines(global)], ...pools]
     .map((section) => `${section.join('\n')}\n`)
     .join('\n')

@@ -51,9 +51,20 @@ export function parseSchedstat(text: string): Nanoseconds | undefined {
  * @see proc_pid_smaps(5)
  */
 export function parsePrivateBytes(smapsRollup: string): Bytes {
-  const kibibytes = ['Private_Clean', 'Private_Dirty'].map((name) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(smapsRollup)?.[1]),
-  );
-  if (kibibytes.some(Number.isNaN)) throw new Error('smaps_rollup tells no private memory');
-  return kibibytes.reduce((sum, size) => sum + size, 0) * 1024;
+  return parseSize(smapsRollup, 'Private_Clean') + parseSize(smapsRollup, 'Private_Dirty');
+}
+
+/**
+ * @returns memory of a process, where each page counts for the part that is its own among all that map it: `Pss`
+ * @throws Error if it is missing
+ * @see proc_pid_smaps(5)
+ */
+export function parsePssBytes(smapsRollup: string): Bytes {
+  return parseSize(smapsRollup, 'Pss');
+}
+
+function parseSize(smapsRollup: string, name: string): Bytes {
+  const kibibytes = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(smapsRollup)?.[1];
+  if (kibibytes === undefined) throw new Error(`smaps_rollup does not tell ${name}`);
+  return Number(kibibytes) * 1024;
 }

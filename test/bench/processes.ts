@@ -1,7 +1,13 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bytes, Milliseconds, Nanoseconds, Pid } from '../../src/units.js';
-import { type ProcessStat, parsePrivateBytes, parseSchedstat, parseStat } from './proc-files.js';
+import {
+  type ProcessStat,
+  parsePrivateBytes,
+  parsePssBytes,
+  parseSchedstat,
+  parseStat,
+} from './proc-files.js';
 
 const NS_PER_TICK = 10_000_000n;
 
@@ -89,6 +95,29 @@ export function threadsCpuTimeNs(pid: Pid): Nanoseconds | undefined {
 /** @throws Error if the process is gone or belongs to someone else */
 export function privateBytes(pid: Pid): Bytes {
   return parsePrivateBytes(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'));
+}
+
+/**
+ * What processes take together; one that has ended takes nothing.
+ *
+ * @throws Error if one belongs to someone else, and this is not root
+ */
+export function pssBytes(pids: readonly Pid[]): Bytes {
+  return pids.reduce((sum, pid) => {
+    const rollup = readRollup(pid);
+    return rollup === '' ? sum : sum + parsePssBytes(rollup);
+  }, 0);
+}
+
+/** @returns an empty text for a process that has ended */
+function readRollup(pid: Pid): string {
+  try {
+    return readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENOENT', 'ESRCH'].includes(code)) return '';
+    throw error;
+  }
 }
 
 /** False once another process has its number, too. */

@@ -16,6 +16,7 @@ import { helloKeepAlive } from './scenarios/hello-keep-alive.js';
 import { helloNewConnection } from './scenarios/hello-new-connection.js';
 import { idleMemory } from './scenarios/idle-memory.js';
 import { manyIncludes } from './scenarios/many-includes.js';
+import { manyPools } from './scenarios/many-pools.js';
 import { busyMaster, idleMaster } from './scenarios/master.js';
 import { reaction } from './scenarios/reaction.js';
 import { reloadUnderLoad } from './scenarios/reload-under-load.js';
@@ -42,6 +43,7 @@ const SCENARIOS: readonly Scenario[] = [
   reloadUnderLoad,
   crashUnderLoad,
   upload,
+  manyPools,
 ];
 const SUBJECTS: Readonly<Record<string, (site: Site) => Subject>> = {
   'php-fpm': phpFpm,
@@ -87,8 +89,9 @@ async function measureAll(options: BenchOptions, signal: AbortSignal): Promise<S
   try {
     const subjects = chooseSubjects(options.subjects, site);
     const { rounds, seconds } = options;
+    const chosen = SCENARIOS.filter(({ name }) => options.scenarios.includes(name));
     const results: ScenarioResult[] = [];
-    for (const scenario of SCENARIOS.filter((each) => options.scenarios.includes(each.name))) {
+    for (const scenario of chosen.map((each) => (options.isShort ? (each.short ?? each) : each))) {
       results.push(await runScenario(scenario, subjects, site, { rounds, seconds, signal, progress }));
     }
     return results;

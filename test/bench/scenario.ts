@@ -58,6 +58,8 @@ export interface Scenario {
   /** Scenarios that share the same array share a table. */
   readonly metrics: readonly Metric[];
   readonly targets: readonly Target[];
+  /** What is measured instead with `--short`; by default the same. */
+  readonly short?: Scenario;
   /** Measured in one round only. */
   readonly once?: boolean;
   /** Measured in no more rounds than these: the baseline takes its time. */

@@ -12,7 +12,8 @@ test('without options everything is measured', () => {
 });
 
 test('--short shortens, and gives way to explicit numbers', () => {
-  assert.deepEqual([parse('--short').rounds, parse('--short').seconds], [3, 1]);
+  const { rounds, seconds, isShort } = parse('--short');
+  assert.deepEqual([rounds, seconds, isShort, parse().isShort], [3, 1, true, false]);
   assert.equal(parse('--short', '--rounds', '7').rounds, 7);
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePrivateBytes, parseSchedstat, parseStat } from '../../bench/proc-files.js';
+import { parsePrivateBytes, parsePssBytes, parseSchedstat, parseStat } from '../../bench/proc-files.js';
 
 const AFTER_STATE = '41 42 42 0 -1 4194304 85 0 1 0 250 30 0 0 20 0 1 0 105906 2654208 367';
 
@@ -31,5 +31,13 @@ test('private memory is the clean and the dirty part', () => {
   const rollup =
     'Rss:  12000 kB\nShared_Dirty: 900 kB\nPrivate_Clean:        40 kB\nPrivate_Dirty:       380 kB\n';
   assert.equal(parsePrivateBytes(rollup), 420 * 1024);
-  assert.throws(() => parsePrivateBytes('Private_Clean: 40 kB\n'), /no private memory/);
+  assert.throws(() => parsePrivateBytes('Private_Clean: 40 kB\n'), /does not tell Private_Dirty/);
+});
+
+test('the proportional set is not taken for one of its parts', () => {
+  assert.equal(
+    parsePssBytes('Rss: 12000 kB\nPss_Anon: 7 kB\nPss:                3100 kB\nPss_Dirty: 5 kB\n'),
+    3100 * 1024,
+  );
+  assert.throws(() => parsePssBytes('Pss_Anon: 7 kB\n'), /does not tell Pss/);
 });
