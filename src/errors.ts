@@ -6,6 +6,8 @@ export const EXIT_OK = 0;
 export const EXIT_USAGE = 64;
 /** A failure after the start, or a daemonized start that failed. */
 export const EXIT_SOFTWARE = 70;
+/** What a command prints, or its file, cannot be written. */
+export const EXIT_CANNOT_WRITE = 73;
 /** The configuration or the start in the foreground failed. */
 export const EXIT_CONFIG = 78;
 

@@ -4,7 +4,7 @@ import { type Answer, askMaster } from '../control/client.js';
 import type { ControlRequest } from '../control/protocol.js';
 import { isControlStatus, statusTable } from '../control/status-table.js';
 import type { ControlResult } from '../control/target.js';
-import { EXIT_CONFIG, EXIT_OK, unreachable } from '../errors.js';
+import { EXIT_CANNOT_WRITE, EXIT_CONFIG, EXIT_OK, unreachable } from '../errors.js';
 import { asSystemError } from '../os/libc.js';
 import { isSameLife, type ProcessLife, processLife } from '../os/process-life.js';
 import { terminalText } from '../text/harmless.js';
@@ -19,9 +19,6 @@ const EXIT_NO_OUTCOME = 75;
 
 /** How long to wait for the new program: one that could not start answers nobody, while the old workers serve on. */
 const UPGRADE_PATIENCE_MS: Milliseconds = 60_000;
-/** EX_CANTCREAT: the command succeeded, but its output file could not be written. */
-const EXIT_CANNOT_WRITE = 73;
-
 const POLL_EVERY_MS: Milliseconds = 50;
 
 /** Where a command writes. Replaced in tests. */

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { EXIT_OK, EXIT_USAGE, unreachable } from '../errors.js';
+import { EXIT_CANNOT_WRITE, EXIT_OK, EXIT_USAGE, unreachable } from '../errors.js';
 import { takeDaemonMark } from './daemonize.js';
 import { type CommandLine, parseCommandLine } from './options.js';
 import { usageText } from './usage.js';
@@ -53,8 +53,23 @@ async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
   }
 }
 
+let isOutputLost = false;
+
+/** A reader that closes its pipe has seen what it wanted (`tsfpm status | head -1`): the command goes on to its end. */
+function onOutputError({ code, message }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE' || isOutputLost) return;
+  isOutputLost = true;
+  process.stderr.write(`tsfpm: cannot write to standard output: ${message}\n`);
+}
+
 const [, script = 'tsfpm', ...argv] = process.argv;
-process.exitCode = await obey(parseCommandLine(argv, basename(script)), takeDaemonMark());
+const command = parseCommandLine(argv, basename(script));
+// A master has its log, and deals with the failures of that.
+if (command.verb !== 'run') {
+  process.stdout.on('error', onOutputError);
+  process.stderr.on('error', () => {});
+}
+const exitCode = await obey(command, takeDaemonMark());
 // The command is done, even if handles are still open. Waits first until everything written to stdout has left.
 await new Promise((resolve) => process.stdout.write('', resolve));
-process.exit();
+process.exit(isOutputLost && exitCode === EXIT_OK ? EXIT_CANNOT_WRITE : exitCode);

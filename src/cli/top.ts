@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EXIT_CONFIG, EXIT_OK } from '../errors.js';
+import { EXIT_CANNOT_WRITE, EXIT_CONFIG, EXIT_OK } from '../errors.js';
+import { hasCode } from '../os/libc.js';
 import { type Figures, figuresOf } from '../top/figures.js';
 import { paint } from '../top/paint.js';
 import { screenOf } from '../top/screen.js';
@@ -25,7 +26,7 @@ export async function top(options: TopOptions): Promise<number> {
   const path = findControlSocket(options);
   if (path === undefined) return fail(whyNoControlSocket(options), EXIT_CONFIG);
   // A reader that closes its pipe has seen what it wanted: `tsfpm top | head`.
-  process.stdout.on('error', () => process.exit(EXIT_OK));
+  process.stdout.on('error', (error) => process.exit(hasCode(error, 'EPIPE') ? EXIT_OK : EXIT_CANNOT_WRITE));
   const reader = new MasterReader(path);
   const first = await reader.read();
   if (first.kind === 'failed') return fail(first.reason, first.exitCode);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { tsfpmCommand } from '../helpers/command.js';
-import { startTsfpm } from '../helpers/daemon.js';
+import { startTsfpm, TSFPM } from '../helpers/daemon.js';
 
 const files = { 'index.php': '<?php echo getmypid();' };
 
@@ -30,6 +31,20 @@ test('status tells of the master and its pools, for people and as JSON', async (
       ['shop', 0],
     ],
   );
+});
+
+test('a command whose reader has gone goes on to its end; a full disk is told in one line, with 73', async (t) => {
+  const tsfpm = await startTsfpm(t, { files });
+  const words = [process.execPath, TSFPM, 'status', '--config', tsfpm.folder.configFile];
+  const run = (redirection: string) =>
+    spawnSync('bash', ['-c', `"$@" ${redirection}; echo "\${PIPESTATUS[0]}"`, 'bash', ...words], {
+      encoding: 'utf8',
+    });
+  const unread = run('| true');
+  assert.deepEqual([unread.stdout, unread.stderr], ['0\n', '']);
+  const full = run('> /dev/full');
+  assert.equal(full.stdout, '73\n');
+  assert.match(full.stderr, /^tsfpm: cannot write to standard output: ENOSPC: .*\n$/);
 });
 
 test('reload ends with 0 once new workers serve, and with 1 where the file is refused', async (t) => {
