@@ -1,4 +1,13 @@
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EXTENSIONS_FOLDER } from '../helpers/php-programs.js';
 
@@ -47,10 +56,18 @@ export function createSite(): Site {
     environment: {
       PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
       // Named for all subjects, or php-fpm would load its own list.
-      ...(existsSync(EXTENSIONS_FOLDER) && { PHP_INI_SCAN_DIR: EXTENSIONS_FOLDER }),
+      ...(existsSync(EXTENSIONS_FOLDER) && { PHP_INI_SCAN_DIR: opcacheAlone(join(folder, 'extensions')) }),
     },
     workerUser: process.getuid?.() === 0 ? 'www-data' : undefined,
   };
+}
+
+/** A list of extensions without those that happen to be installed: each would add to what a process takes. */
+function opcacheAlone(folder: string): string {
+  mkdirSync(folder);
+  const files = readdirSync(EXTENSIONS_FOLDER).filter((name) => name.endsWith('opcache.ini'));
+  for (const name of files) cpSync(join(EXTENSIONS_FOLDER, name), join(folder, name), { dereference: true });
+  return folder;
 }
 
 export function removeSite(site: Site): void {
