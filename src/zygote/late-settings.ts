@@ -3,7 +3,7 @@
  * that pools set. Pools that differ in nothing else can be forked from one template. All others are taken to have an
  * effect only at PHP's start, or one of their own there, whether they have or not: a test compares what scripts see.
  */
-const LATE_SETTINGS = new Set([
+export const LATE_SETTINGS: ReadonlySet<string> = new Set([
   'allow_url_fopen',
   'allow_url_include',
   'arg_separator.input',

@@ -45,13 +45,16 @@ export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
   return argumentsWith(pool, options, phpValues(pool));
 }
 
+/** What php.ini lists there is replaced by what the pool lists; a function that is gone does not come back later. */
+const DISABLE_FUNCTIONS = 'disable_functions';
+
 /** The arguments of a template: without the settings that its zygotes are given after they were forked. */
 export function templateArguments(pool: PoolConfig, options: PhpOptions): string[] {
-  return argumentsWith(
-    pool,
-    options,
-    phpValues(pool).filter(({ key }) => !isLateSetting(key)),
-  );
+  const values = phpValues(pool).flatMap(({ key, value }) => {
+    if (key === DISABLE_FUNCTIONS) return { key, value: '' };
+    return isLateSetting(key) ? [] : { key, value };
+  });
+  return argumentsWith(pool, options, values);
 }
 
 /** `php_value` and `php_admin_value` in the order in which they are set. */

@@ -39,6 +39,8 @@ const FILES = [
   'slow-requests',
   'status-get-status',
   'status.test',
+  'template-settings',
+  'templates',
   'workers',
 ];
 
