@@ -731,7 +731,7 @@ export const POOL_DIRECTIVES = [
     summary: 'Private memory above which a worker is replaced, after its request; 0 is off.',
     details: [
       'A number of bytes, or of K, M or G. Private is what a worker shares with no other process: neither',
-      'opcache nor what all workers of the pool have from their zygote. Looked at once a second. No more than',
+      'opcache nor what all workers of the pool have from their zygote. Checked once a second. No more than',
       'a quarter of the workers, or one, leave at once.',
     ],
     example: '256M',
