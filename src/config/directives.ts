@@ -724,6 +724,16 @@ export const POOL_DIRECTIVES = [
     details: ["Possible values: fpm-fcgi, which applications test for; cgi-fcgi, php-cgi's own"],
   },
   {
+    name: 'pm.zygote_idle_timeout',
+    scope: 'pool',
+    type: 'fineTime',
+    default: 300,
+    range: { min: 0, refusal: 'pm.zygote_idle_timeout(%ds) must not be less than 0s', level: 'alert' },
+    unit: 'seconds',
+    summary: 'Time without a worker after which the zygote is ended (ondemand); 0 is never.',
+    details: ['Its opcache goes with it. The next client starts another.'],
+  },
+  {
     name: 'pm.max_memory',
     scope: 'pool',
     type: 'size',

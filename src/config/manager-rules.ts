@@ -90,7 +90,12 @@ function checkOndemand(pool: UncheckedPool, { eventsMechanism }: PoolContext): P
       'ondemand process manager can ONLY be used when events.mechanism is either epoll (Linux) or kqueue (*BSD).';
     problems.push(refuse(pool, 'pm', text, 'alert'));
   }
-  problems.push(...present(range(pool, 'pm.process_idle_timeout', pool.pmProcessIdleTimeout)));
+  problems.push(
+    ...present(
+      range(pool, 'pm.process_idle_timeout', pool.pmProcessIdleTimeout),
+      range(pool, 'pm.zygote_idle_timeout', pool.pmZygoteIdleTimeout),
+    ),
+  );
   const lowest = directive('pool', 'listen.backlog').default as number;
   if (pool.listenBacklog < lowest) {
     const text =

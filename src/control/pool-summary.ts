@@ -1,5 +1,5 @@
 import type { PoolStatus } from '../status/status.js';
-import type { Count } from '../units.js';
+import type { Count, Pid } from '../units.js';
 import type { ControlPoolStatus } from './target.js';
 
 /** What a pool's status pages do not tell. */
@@ -9,6 +9,8 @@ export interface PoolFacts {
   readonly generation: Count;
   /** Workers of older generations that still finish a request. */
   readonly draining: Count;
+  /** null: an idle ondemand pool has none. */
+  readonly zygotePid: Pid | null;
   readonly trouble: string | undefined;
 }
 

@@ -14,7 +14,12 @@ interface Column {
 const COLUMNS: readonly Column[] = [
   { head: 'POOL', width: 19, isText: true, cell: ({ name }) => name },
   { head: 'PM', width: 8, isText: true, cell: ({ processManager }) => processManager },
-  { head: 'GEN', width: 4, cell: ({ generation }) => String(generation) },
+  // A generation serves for as long as its zygote is there.
+  {
+    head: 'GEN',
+    width: 4,
+    cell: ({ generation, zygotePid }) => (zygotePid === null ? '-' : String(generation)),
+  },
   { head: 'IDLE', width: 5, cell: ({ idle }) => String(idle) },
   { head: 'BUSY', width: 5, cell: ({ active }) => String(active) },
   { head: 'MAX', width: 5, cell: ({ maxChildren }) => String(maxChildren) },

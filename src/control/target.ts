@@ -86,6 +86,8 @@ export interface ControlPoolStatus {
   readonly generation: Count;
   /** Workers of older generations that still finish a request. */
   readonly draining: Count;
+  /** null: an idle ondemand pool has none. undefined: a master of an older version does not tell. */
+  readonly zygotePid?: Pid | null | undefined;
   readonly idle: Count;
   readonly active: Count;
   readonly maxChildren: Count;

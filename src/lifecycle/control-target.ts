@@ -107,6 +107,7 @@ function status(facts: MasterFacts): ControlStatus {
         maxChildren: pool.config.pmMaxChildren,
         generation: pool.generationNumber,
         draining: pool.drainingCount,
+        zygotePid: pool.generation?.zygotePid ?? null,
         trouble: pool.trouble,
       }),
     ),

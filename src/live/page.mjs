@@ -257,7 +257,7 @@ function factsOf(pool) {
   const memory = pool.workers.reduce((sum, { privateBytes = 0 }) => sum + privateBytes, 0);
   return [
     `${countText(pool.requests)} requests`,
-    `${pool.idle} idle`,
+    pool.hasZygote === false ? 'no process' : `${pool.idle} idle`,
     ...(memory > 0 ? [bytesText(memory)] : []),
     ...(pool.maxListenQueue > 0 ? [`longest queue ${countText(pool.maxListenQueue)}`] : []),
     ...(pool.slowRequests > 0 ? [`${countText(pool.slowRequests)} slow`] : []),

@@ -82,6 +82,7 @@ function metricsOf(pool: Pool, nowMs: Milliseconds, memoryOf: (pid: Pid) => Byte
   return {
     status,
     isUp: pool.trouble === undefined,
+    hasZygote: pool.generation !== undefined,
     requestDurations: {
       upperBoundsS: DURATION_BOUNDS_S,
       counts: durations.buckets,

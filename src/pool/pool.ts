@@ -50,6 +50,8 @@ export class Pool {
   readonly #log: MasterLog;
   readonly #generations = new Set<Generation>();
   #current: Generation | undefined;
+  /** Those whose numbers go to the present history once they have ended. */
+  readonly #counted = new Set<Generation>();
   #generationCount: Count = 0;
   readonly #emergency: EmergencyRestart;
   readonly #memoryWatch: MemoryWatch;
@@ -287,6 +289,7 @@ export class Pool {
       generation: () => this.#current,
       mayFork: () => this.#mayFork,
       startZygote: () => void this.#retries.startFirstZygote(),
+      endZygote: () => this.#endIdleZygote(),
     });
   }
 
@@ -304,8 +307,10 @@ export class Pool {
     this.#retries.onReplaced();
     this.#parts = parts;
     this.#history = new PoolHistory(Date.now());
+    this.#counted.clear();
     this.#emergency.restart(parts.emergency);
     this.#current = next;
+    if (next !== undefined) this.#counted.add(next);
     this.#scaler = this.#newScaler();
     this.#scaler.decide();
     if (next !== undefined && next.workerCount > 0)
@@ -340,8 +345,25 @@ export class Pool {
     }
     if (typeof generation === 'string') return generation;
     this.#current = generation;
+    this.#counted.add(generation);
     this.#scaler.restart();
     return undefined;
+  }
+
+  /** `pm.zygote_idle_timeout`: the pool is as before its first client, but for what it has counted. */
+  #endIdleZygote(): void {
+    const idle = this.#current;
+    if (idle === undefined) return;
+    const { pmZygoteIdleTimeout: timeout } = this.config;
+    this.#tell('debug', `zygote ${idle.zygotePid} ends after ${timeout} seconds without a child`);
+    this.#current = undefined;
+    this.#addToHistory(idle); // there is no worker that could still count, and pages must not show less meanwhile
+    this.#retries.onZygoteEnded();
+    idle.drain();
+  }
+
+  #addToHistory(generation: Generation): void {
+    if (this.#counted.delete(generation)) this.#history.addGeneration(generation.scoreboard);
   }
 
   /** @returns it when its zygote is ready, or why that never will be */
@@ -397,8 +419,7 @@ export class Pool {
   }
 
   #onGenerationEnded(generation: Generation): void {
-    if (generation === this.#current || this.#current === undefined)
-      this.#history.addGeneration(generation.scoreboard);
+    this.#addToHistory(generation);
     if (generation === this.#current) this.#current = undefined;
     this.#generations.delete(generation);
     this.#memoryWatch.update();

@@ -91,7 +91,7 @@ export class Recovery {
     return this.#zygoteFailures++ === 0 ? 0 : delayMs;
   }
 
-  /** A zygote lives for longer than {@link ZYGOTE_LONGEST_DELAY_MS}. */
+  /** A zygote lives for longer than {@link ZYGOTE_LONGEST_DELAY_MS}, or has lived for as long as it was wanted. */
   onZygoteHeld(): void {
     this.#zygoteFailures = 0;
   }

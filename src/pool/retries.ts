@@ -105,6 +105,11 @@ export class Retries {
     this.#timer = setTimeout(() => void this.#tryZygoteAgain(), delayMs);
   }
 
+  /** The zygote has lived for as long as it was wanted: that there is none now is no trouble. */
+  onZygoteEnded(): void {
+    this.#recovery.onZygoteHeld();
+  }
+
   /** @returns whether that is news */
   onSocket(state: { readonly isDead: boolean }): boolean {
     return this.#recovery.onSocket(state);

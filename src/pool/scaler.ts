@@ -25,6 +25,8 @@ export interface ScalerParts {
   readonly mayFork: () => boolean;
   /** A worker is wanted and there is no zygote: `pm = ondemand` starts it with the first client. */
   readonly startZygote: () => void;
+  /** It has had no worker for `pm.zygote_idle_timeout`. */
+  readonly endZygote: () => void;
 }
 
 /**
@@ -135,6 +137,8 @@ export class Scaler {
     if (decision.isRoomMissing && (decision.fork === 0 || current !== undefined)) budget.tellSpent();
     for (const pid of decision.retire) current?.retire(pid);
     this.#attend(decision, snapshot, current);
+    // A client that comes from here on stays in the queue, which is watched: the next decision starts another.
+    if (decision.endsZygote) this.#parts.endZygote();
   }
 
   #attend(decision: Decision, snapshot: PoolSnapshot, current: Generation | undefined): void {
@@ -188,6 +192,7 @@ export class Scaler {
       silent: this.#silentWorkers(current, counts, queued),
       lowestIdle: header?.lowestIdle,
       room: budget.room,
+      hasZygote: current !== undefined,
       mayFork: mayFork(),
       idleWorkers: undefined,
     };
@@ -228,6 +233,7 @@ function scalingSettings(config: PoolConfig): ScalingSettings {
     maxSpare: config.pmMaxSpareServers,
     maxSpawnRate: config.isSpawnRateSet ? config.pmMaxSpawnRate : undefined,
     idleTimeoutMs: config.pmProcessIdleTimeout * 1000,
+    zygoteIdleTimeoutMs: config.pmZygoteIdleTimeout * 1000,
   };
 }
 

@@ -38,6 +38,8 @@ export interface LivePool {
   };
   /** Workers that ended, by reason. */
   readonly deaths: Readonly<Record<string, Count>>;
+  /** An idle ondemand pool has none. */
+  readonly hasZygote: boolean;
   /** Why it cannot start workers. */
   readonly trouble?: string;
   /** Workers with a request first, the longest request first. */
@@ -76,7 +78,7 @@ const MOST_TEXT: Count = 300;
 
 /** @param metrics with `privateBytes` if memory is to be shown */
 export function livePool(
-  { status, requestDurations, deaths, privateBytes }: Omit<PoolMetrics, 'isUp' | 'forks'>,
+  { status, hasZygote, requestDurations, deaths, privateBytes }: Omit<PoolMetrics, 'isUp' | 'forks'>,
   { maxChildren, trouble, mostWorkers }: LiveFacts,
 ): LivePool {
   const { upperBoundsS, counts, sumS } = requestDurations;
@@ -99,6 +101,7 @@ export function livePool(
     slowRequests: Number(status.slowRequests),
     durations: { boundsS: upperBoundsS, counts: counts.map(Number), sumS },
     deaths: Object.fromEntries([...deaths].map(([reason, count]) => [lineText(reason), Number(count)])),
+    hasZygote,
     ...(trouble === undefined ? {} : { trouble: lineText(trouble) }),
     workers: workers.slice(0, Math.max(0, mostWorkers)),
     workersLeftOut: Math.max(0, workers.length - Math.max(0, mostWorkers)),

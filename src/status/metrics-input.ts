@@ -16,6 +16,8 @@ export interface PoolMetrics {
   readonly status: PoolStatus;
   /** False while the pool cannot start workers. */
   readonly isUp: boolean;
+  /** An idle ondemand pool has none. */
+  readonly hasZygote: boolean;
   readonly requestDurations: DurationHistogram;
   /** Memory of each worker that it shares with nobody, in the order of `status.processes`; undefined: not known. */
   readonly privateBytes: readonly (Bytes | undefined)[];

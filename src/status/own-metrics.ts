@@ -48,6 +48,12 @@ export function ownPoolFamilies(pools: readonly PoolMetrics[]): MetricFamily[] {
       samples: pools.flatMap(workerMemory),
     },
     {
+      name: 'tsfpm_zygote_up',
+      type: 'gauge',
+      help: 'Whether the pool has a zygote; an idle ondemand pool has none.',
+      samples: perPool(({ hasZygote }) => (hasZygote ? 1 : 0)),
+    },
+    {
       name: 'tsfpm_forks',
       type: 'counter',
       help: 'Workers forked.',

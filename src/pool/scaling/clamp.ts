@@ -60,5 +60,6 @@ export function clampSettings(settings: ScalingSettings): ScalingSettings {
     maxSpawnRate:
       settings.maxSpawnRate === undefined ? undefined : Math.max(1, clampCount(settings.maxSpawnRate)),
     idleTimeoutMs: Math.max(1, finite(settings.idleTimeoutMs)),
+    zygoteIdleTimeoutMs: Math.max(0, finite(settings.zygoteIdleTimeoutMs)),
   };
 }

@@ -16,6 +16,7 @@ import {
   type ScalingMemory,
   type ScalingSettings,
 } from './types.js';
+import { decideZygoteIdleness } from './zygote-idleness.js';
 
 /** For a generation without workers. */
 export function initialScalingMemory(settings: ScalingSettings, nowMs: Milliseconds): ScalingMemory {
@@ -25,6 +26,7 @@ export function initialScalingMemory(settings: ScalingSettings, nowMs: Milliseco
     episodes: QUIET,
     window: emptyWindow(nowMs),
     dueAtMs: undefined,
+    emptySinceMs: undefined,
     listenedAtMs: undefined,
   };
 }
@@ -60,6 +62,7 @@ function fillStatic(settings: ScalingSettings, snapshot: PoolSnapshot, memory: S
   return {
     fork: Math.min(missing, room),
     retire: [],
+    endsZygote: false,
     isMaxChildrenReached: false,
     isRoomMissing,
     busy: undefined,
@@ -88,6 +91,7 @@ function adapt(
   const growth = grow(settings, snapshot, memory, wish);
   const told = tell(memory.episodes, snapshot, growth);
   const shrinkage = shrink(settings, snapshot, memory, growth);
+  const idleness = decideZygoteIdleness(settings, snapshot, memory);
   const attention = listen(snapshot, growth, {
     enough: Math.max(1, wish.spare),
     isMaxTold: told.episodes.isMaxTold,
@@ -96,10 +100,16 @@ function adapt(
   return {
     fork: growth.fork,
     retire: shrinkage.retire,
+    endsZygote: idleness.endsZygote,
     isMaxChildrenReached: told.isMaxChildrenReached,
     isRoomMissing: growth.isRoomMissing,
     busy: settings.pm === 'dynamic' ? told.busy : undefined,
-    callAgainInMs: soonest(growth.retryInMs, shrinkage.callAgainInMs, attention.callAgainInMs),
+    callAgainInMs: soonest(
+      growth.retryInMs,
+      shrinkage.callAgainInMs,
+      idleness.callAgainInMs,
+      attention.callAgainInMs,
+    ),
     watchQueue: attention.watchQueue,
     wakeBelowIdle: attention.wakeBelowIdle,
     wantsIdleWorkers: shrinkage.wantsIdleWorkers,
@@ -109,6 +119,7 @@ function adapt(
       episodes: told.episodes,
       window: shrinkage.window,
       dueAtMs: shrinkage.dueAtMs,
+      emptySinceMs: idleness.emptySinceMs,
       listenedAtMs: attention.listenedAtMs,
     },
   };

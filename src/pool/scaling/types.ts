@@ -17,6 +17,8 @@ export interface ScalingSettings {
   readonly maxSpawnRate: Count | undefined;
   /** `pm.process_idle_timeout` */
   readonly idleTimeoutMs: Milliseconds;
+  /** `pm.zygote_idle_timeout`; 0 is never. ondemand only */
+  readonly zygoteIdleTimeoutMs: Milliseconds;
 }
 
 /** A worker without a request. */
@@ -63,7 +65,9 @@ export interface PoolSnapshot {
   readonly lowestIdle: Count | undefined;
   /** How many more workers `process.max` allows; Infinity without it. */
   readonly room: Count;
-  /** False while there is no zygote to fork from, or while a back-off delay runs. */
+  /** An ondemand pool has none until its first client, and after `pm.zygote_idle_timeout`. */
+  readonly hasZygote: boolean;
+  /** False while a zygote starts or ends, or while a back-off delay runs. */
   readonly mayFork: boolean;
   /** The idle and kept-alive workers; undefined where they were not read. See {@link Decision.wantsIdleWorkers}. */
   readonly idleWorkers: readonly IdleWorker[] | undefined;
@@ -87,6 +91,8 @@ export interface Decision {
   readonly fork: Count;
   /** Workers to let end gracefully: one may take a last request before it learns of it. Fork or retire, never both. */
   readonly retire: readonly Pid[];
+  /** The zygote has had no worker for `pm.zygote_idle_timeout`, and nobody waits: it is to end. */
+  readonly endsZygote: boolean;
   /** Count it and warn: `pm.max_children` was reached. Once for each episode. */
   readonly isMaxChildrenReached: boolean;
   /** `process.max` allows fewer forks than the pool needs. */
@@ -129,6 +135,8 @@ export interface ScalingMemory {
   readonly window: IdleWindow;
   /** When the worker that has been idle for longest has been so for `idleTimeoutMs`, or earlier. */
   readonly dueAtMs: Milliseconds | undefined;
+  /** ondemand: since when there is a zygote without any worker or client; undefined while it is not so. */
+  readonly emptySinceMs: Milliseconds | undefined;
   /** Last call at which there was nothing to fork and the master went on listening. */
   readonly listenedAtMs: Milliseconds | undefined;
 }

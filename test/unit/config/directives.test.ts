@@ -37,7 +37,7 @@ function fileWith(row: DirectiveRow, value: number): string {
   }
   const others =
     'pm.max_children = 1000000\npm.min_spare_servers = 1\npm.max_spare_servers = 1\nslowlog = /s\n';
-  const manager = row.name === 'pm.process_idle_timeout' ? 'ondemand' : 'dynamic';
+  const manager = row.name.endsWith('_idle_timeout') ? 'ondemand' : 'dynamic';
   return `${POOL}pm = ${manager}\n${others}${row.name} = ${value}\n`;
 }
 

@@ -22,6 +22,14 @@ test('shows the master and a line for each pool', () => {
   ]);
 });
 
+test('a pool without a zygote has no generation that serves', () => {
+  const idle = { ...WWW, name: 'shop', processManager: 'ondemand', zygotePid: null, idle: 0, active: 0 };
+  assert.equal(
+    statusTable({ ...STATUS, pools: [idle] })[4],
+    'shop                ondemand    -     0     0    10     0          4711        5',
+  );
+});
+
 test('says what is wrong', () => {
   const master = {
     ...STATUS.master,
@@ -79,7 +87,14 @@ test('only a status is taken for one', () => {
 });
 
 test('a pool is told from what its status pages show', () => {
-  const facts = { listen: '/run/www.sock', maxChildren: 10, generation: 3, draining: 1, trouble: undefined };
+  const facts = {
+    listen: '/run/www.sock',
+    maxChildren: 10,
+    generation: 3,
+    draining: 1,
+    zygotePid: 77,
+    trouble: undefined,
+  };
   const expected: ControlPoolStatus = {
     ...facts,
     name: 'www',

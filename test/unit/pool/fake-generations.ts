@@ -27,6 +27,7 @@ export class FakeGeneration {
   isDraining = false;
   #isEnded = false;
   readonly zygote = undefined;
+  readonly zygotePid = 99;
   proof: string | undefined;
   readonly #listener: GenerationListener;
   readonly #startFailure: string | undefined;

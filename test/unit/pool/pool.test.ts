@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { ListenSockets } from '../../../src/listen/listen-sockets.js';
 import { Arrivals } from '../../../src/os/arrivals.js';
 import type { ExitStatus } from '../../../src/os/process.js';
 import { Pool, type PoolParts } from '../../../src/pool/pool.js';
 import { ProcessBudget } from '../../../src/pool/process-budget.js';
+import { HEADER_FIELDS } from '../../../src/scoreboard/layout.js';
 import { poolAccount } from '../../../src/zygote/identity.js';
 import { FakeLog } from '../../helpers/fake-log.js';
 import { configOf } from '../config/memory-disk.js';
-import { FakeGenerations, fakeTools, settle } from './fake-generations.js';
+import { type FakeGeneration, FakeGenerations, fakeTools, settle } from './fake-generations.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tsfpm-pool-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -276,6 +278,85 @@ test('an ondemand pool starts its zygote with its first client', async (t) => {
   assert.equal(source.made.length, 1);
   assert.equal(pool.workerCount, 1);
   client.destroy();
+});
+
+/** Has become one of `pm = ondemand`, with a zygote and without a worker. */
+async function emptyPool(t: TestContext) {
+  const made = scene(t);
+  const { pool, source, start } = made;
+  const old = await start();
+  const config = { ...pool.config, pm: 'ondemand' as const, pmZygoteIdleTimeout: 60 };
+  const prepared = await pool.prepare({ ...pool.plan, config });
+  assert.ok(typeof prepared !== 'string');
+  await prepared.commit();
+  old.finish();
+  return { ...made, zygote: source.last };
+}
+
+/** As the zygote does when a worker has ended. */
+function countRequests({ scoreboard }: FakeGeneration, count: number): void {
+  const bytes = Buffer.from(BigUint64Array.of(BigInt(count)).buffer);
+  writeSync(scoreboard.fd, bytes, 0, bytes.length, HEADER_FIELDS.past_accepted.offset);
+}
+
+test('an ondemand pool without workers ends its zygote in time, and keeps what it has counted', async (t) => {
+  const { pool, zygote, log, pass } = await emptyPool(t);
+  countRequests(zygote, 5);
+  await pass(59_999);
+  assert.ok(!zygote.isDraining);
+  await pass(1);
+  assert.ok(zygote.isDraining);
+  assert.equal(pool.generation, undefined);
+  assert.equal(pool.generations().length, 0);
+  assert.equal(pool.history.accepted, 5n);
+  assert.equal(pool.trouble, undefined);
+  assert.equal(log.lines.at(-1), '[pool www] zygote 99 ends after 60 seconds without a child');
+});
+
+test('after the end of its idle zygote an ondemand pool starts another with the next client', async (t) => {
+  const { pool, source, zygote, path, pass } = await emptyPool(t);
+  await pass(60_000);
+  const client = connect(path);
+  await new Promise((resolve) => client.once('connect', resolve));
+  while (source.last === zygote) await setImmediate(); // a thread has seen the client
+  await settle();
+  assert.equal(pool.workerCount, 1);
+  assert.equal(pool.generationNumber, 3);
+  client.destroy();
+});
+
+test('that an idle zygote has ended is no trouble, whatever became of the one before', async (t) => {
+  const { pool, source, zygote, pass } = await emptyPool(t);
+  zygote.loseZygote('zygote 5 exited with code 1');
+  await pass(0);
+  assert.equal(source.made.length, 3);
+  await pass(20_000);
+  await pass(40_000);
+  assert.equal(pool.generation, undefined);
+  assert.equal(pool.trouble, undefined);
+});
+
+test('a pool that stops does not wait for the end of its idle zygote', async (t) => {
+  const { pool, source, zygote, pass } = await emptyPool(t);
+  await pass(30_000);
+  pool.drain();
+  await pool.ended;
+  assert.ok(zygote.isDraining);
+  await pass(60_000);
+  assert.equal(source.made.length, 2);
+});
+
+test('a reload that is prepared while the idle zygote ends goes on with its new one', async (t) => {
+  const { pool, source, pass } = await emptyPool(t);
+  const prepared = await pool.prepare(pool.plan);
+  assert.ok(typeof prepared !== 'string');
+  await pass(60_000);
+  assert.equal(pool.generation, undefined);
+  await prepared.commit();
+  assert.equal(source.made.length, 3);
+  assert.equal(pool.generationNumber, 3);
+  await pass(60_000);
+  assert.equal(pool.generation, undefined);
 });
 
 test('what a worker asks is answered by the function that the pool was handed', async (t) => {

@@ -100,6 +100,7 @@ export function poolMetrics(status: PoolStatus): PoolMetrics {
   return {
     status,
     isUp: true,
+    hasZygote: true,
     requestDurations: { upperBoundsS: [0.005, 0.1, 1, 10], counts: [7, 5n, 0, 2, 1], sumS: 31.25 },
     privateBytes: [3_000_000, undefined, 1_000_000],
     forks: 9,

@@ -30,6 +30,7 @@ export const pool = (name: string, more: Partial<LivePool> = {}): LivePool => ({
   slowRequests: 0,
   durations: { boundsS: [0.01, 0.1, 1], counts: [90, 10, 0, 0], sumS: 1 },
   deaths: {},
+  hasZygote: true,
   workers: [worker(11, { state: 'Running', durationMs: 1500 }), worker(12)],
   workersLeftOut: 0,
   ...more,

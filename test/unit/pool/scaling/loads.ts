@@ -18,6 +18,7 @@ export function settingsOf(
     maxSpare: 4,
     maxSpawnRate: undefined,
     idleTimeoutMs: 10 * SECOND,
+    zygoteIdleTimeoutMs: 0,
     ...changes,
   };
 }

@@ -20,6 +20,7 @@ const settings: fc.Arbitrary<ScalingSettings> = fc.record({
   maxSpare: fc.integer({ min: 0, max: 60 }),
   maxSpawnRate: fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined }),
   idleTimeoutMs: fc.constantFrom(1000, 10_000, 3_600_000),
+  zygoteIdleTimeoutMs: fc.constantFrom(0, 1000, 300_000),
 });
 
 const idleWorker = fc.record({
@@ -43,6 +44,7 @@ const look = fc.record({
   queued: count,
   lowestIdle: fc.option(count, { nil: undefined }),
   room: fc.oneof(fc.constant(Number.POSITIVE_INFINITY), count),
+  hasZygote: fc.boolean(),
   mayFork: fc.boolean(),
   idleWorkers: fc.option(fc.array(idleWorker, { maxLength: 30 }), { nil: undefined }),
 });
@@ -62,6 +64,9 @@ function check(settings: ScalingSettings, snapshot: PoolSnapshot, decision: Deci
   assert.ok(fork <= sane(snapshot.room), 'process.max');
   assert.ok(snapshot.mayFork || fork === 0);
   assert.ok(fork === 0 || retire.length === 0);
+
+  const isIdleZygote = pm === 'ondemand' && snapshot.hasZygote && snapshot.mayFork && present === 0;
+  assert.ok(!decision.endsZygote || (isIdleZygote && sane(snapshot.queued) === 0));
 
   const known = new Map(snapshot.idleWorkers?.map((worker) => [worker.pid, worker]));
   assert.equal(new Set(retire).size, retire.length);
@@ -146,6 +151,7 @@ test('pm.max_spawn_rate holds over any second', () => {
         maxSpare: 0,
         maxSpawnRate: rate,
         idleTimeoutMs: 10_000,
+        zygoteIdleTimeoutMs: 0,
       };
       let memory = initialScalingMemory(limited, 0);
       let [nowMs, active] = [0, 0];
@@ -178,6 +184,7 @@ const quiet: PoolSnapshot = {
   queued: 0,
   lowestIdle: undefined,
   room: Number.POSITIVE_INFINITY,
+  hasZygote: true,
   mayFork: true,
   idleWorkers: undefined,
 };

@@ -266,6 +266,7 @@ class Simulation {
       queued: tellsQueue ? this.#queue.length : Math.min(this.#queue.length, 1),
       lowestIdle: tellsLowestIdle ? this.#lowestIdle : undefined,
       room: Number.POSITIVE_INFINITY,
+      hasZygote: true,
       mayFork: true,
       idleWorkers: readsWorkers ? this.#idleWorkers() : undefined,
     };

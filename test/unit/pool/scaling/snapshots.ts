@@ -19,6 +19,7 @@ export function snapshotOf(changes: Partial<PoolSnapshot> = {}): PoolSnapshot {
     queued: 0,
     lowestIdle: undefined,
     room: Number.POSITIVE_INFINITY,
+    hasZygote: true,
     mayFork: true,
     idleWorkers: undefined,
     ...changes,
