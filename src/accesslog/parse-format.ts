@@ -73,9 +73,7 @@ function readToken(format: string, start: number): TokenAt | string {
     return { letter, modifier: '', end: start + letter.length };
   }
   const close = format.indexOf('}', start);
-  if (close === -1 || close + 1 >= format.length) {
-    return 'missing closing embrace in the access.format';
-  }
+  if (close === -1 || close + 1 >= format.length) return 'missing closing embrace in the access.format';
   const letter = characterAt(format, close + 1);
   const modifier = format.slice(start + 1, close).slice(0, LONGEST_MODIFIER);
   return { letter, modifier, end: close + 1 + letter.length };

@@ -24,9 +24,7 @@ export function normaliseArguments(argv: readonly string[], options: readonly Op
     }
     const taken = word.startsWith('--') ? takeLong(word, words, options) : takeShort(word, words, options);
     normal.push(...taken);
-    if (taken.some((option) => IMMEDIATE_OPTIONS.includes(option))) {
-      break;
-    }
+    if (taken.some((option) => IMMEDIATE_OPTIONS.includes(option))) break;
   }
   return normal;
 }
@@ -66,9 +64,7 @@ function takeShort(word: string, rest: string[], options: readonly Option[]): st
       return [...taken, withValue(option, name, glued === '' ? rest.shift() : glued.replace(/^=/, ''))];
     }
     taken.push(`${option.long}`);
-    if (IMMEDIATE_OPTIONS.includes(`${option.long}`)) {
-      break;
-    }
+    if (IMMEDIATE_OPTIONS.includes(`${option.long}`)) break;
   }
   return taken;
 }

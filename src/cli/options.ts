@@ -218,9 +218,8 @@ function controlRequest(name: ControlVerb, target: string, options: ParsedContro
 const DEFAULT_HZ = 99;
 
 function traceRequest(target: string, { sample, hz, output }: ParsedControlOptions): ControlRequest {
-  if (output !== undefined && sample === undefined) {
+  if (output !== undefined && sample === undefined)
     throw new UsageError('--output is for --sample', '--output');
-  }
   const perSecond = hz === undefined ? DEFAULT_HZ : Number(hz);
   if (!(perSecond > 0 && perSecond <= MOST_HZ)) {
     throw new UsageError(`invalid number of looks '${hz}' (up to ${MOST_HZ})`, '--hz');
@@ -298,9 +297,7 @@ function timeoutMs(text: string | undefined, name: ControlVerb): Milliseconds | 
 }
 
 function usageErrorOf(error: unknown): UsageError {
-  if (error instanceof UsageError) {
-    return error;
-  }
+  if (error instanceof UsageError) return error;
   if (error instanceof CommanderError) {
     return new UsageError(
       error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean '$1'?"),

@@ -76,9 +76,7 @@ export const LONG_ALIASES: Readonly<Record<string, string>> = { '--config': '--f
 /** The options of the daemon: php-fpm's, one by one. The usage text is made from them too. */
 export function createProgram(): Command {
   const program = quiet(new Command('tsfpm')).helpOption(false);
-  for (const option of daemonOptions()) {
-    program.addOption(option);
-  }
+  for (const option of daemonOptions()) program.addOption(option);
   let tests = 0;
   program.on('option:test', () => program.setOptionValue('test', ++tests));
   // The last of -D and -F counts, so each removes the other.
@@ -96,9 +94,7 @@ export function createServerCommand(name: 'serve' | 'demo'): Command {
 /** One of the commands for a running master. */
 export function createControlCommand(name: ControlVerb): Command {
   const command = quiet(new Command(name)).helpOption(false);
-  for (const option of controlOptions()) {
-    command.addOption(option);
-  }
+  for (const option of controlOptions()) command.addOption(option);
   if (name === 'stop') {
     command.addOption(new Option('--terminate', 'wait for requests no longer than process_control_timeout'));
     command.addOption(new Option('--kill', 'do not wait for requests').conflicts('terminate'));
@@ -121,9 +117,7 @@ export function traceOptions(): Option[] {
 /** `tsfpm top`. */
 export function createTopCommand(): Command {
   const command = quiet(new Command('top')).helpOption(false);
-  for (const option of [...whereOptions(), ...topOptions()]) {
-    command.addOption(option);
-  }
+  for (const option of [...whereOptions(), ...topOptions()]) command.addOption(option);
   return command;
 }
 

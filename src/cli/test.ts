@@ -62,9 +62,7 @@ export function testConfig({ config, problems }: LoadResult, options: TestOption
   const onMachine = config === undefined ? [] : (options.checkMachine?.(config) ?? []);
   tellProblems(onMachine, logger);
   if (config === undefined || onMachine.some(isFatal)) return failStart(logger);
-  for (const line of options.dump ? dumpConfig(config) : []) {
-    logger.notice(line);
-  }
+  for (const line of options.dump ? dumpConfig(config) : []) logger.notice(line);
   logger.notice(`configuration file ${options.file} test is successful`);
   options.endWithEmptyLine?.();
   return EXIT_OK;

@@ -38,9 +38,7 @@ export function assignArrayEntry(
   key: string,
   text: string,
 ): string | undefined {
-  if (pool === undefined) {
-    return 'Array are not allowed in the global section';
-  }
+  if (pool === undefined) return 'Array are not allowed in the global section';
   const row = findDirective('pool', name, true);
   if (key === '' && row?.array !== 'list') {
     return `You must provide a key for field '${name}'`;
@@ -48,12 +46,8 @@ export function assignArrayEntry(
   if (row === undefined) {
     return `unknown directive '${name}'`;
   }
-  if (row.array === 'list') {
-    return assignListEntry(draft, pool, row, key, text);
-  }
-  if (row.name === 'env' && text === '') {
-    return 'empty value';
-  }
+  if (row.array === 'list') return assignListEntry(draft, pool, row, key, text);
+  if (row.name === 'env' && text === '') return 'empty value';
   const parsed = parseValueOf(row.type, expandPool(row, pool, text) ?? text);
   if ('reason' in parsed) {
     return `error while parsing '${name}[${key}]' : ${parsed.reason}`;
@@ -88,9 +82,7 @@ const NO_POOL = { reason: "Can't use '$pool' when the pool is not defined" } as 
 
 /** Replaces `$pool`, in texts only. @returns `undefined` if there is a `$pool` but no pool */
 function expandPool(row: DirectiveRow, pool: PoolDraft | undefined, text: string): string | undefined {
-  if ((row.type !== 'string' && row.type !== 'mode') || !text.includes(POOL_VARIABLE)) {
-    return text;
-  }
+  if ((row.type !== 'string' && row.type !== 'mode') || !text.includes(POOL_VARIABLE)) return text;
   return pool === undefined ? undefined : text.replaceAll(POOL_VARIABLE, () => pool.name);
 }
 

@@ -5,9 +5,7 @@ import { fatal, type Problem } from './problem.js';
 
 /** The first rule of a pool, since its other paths start at its prefix. */
 export function checkPrefix(pool: UncheckedPool, { bases, isDirectory }: PoolContext): Problem[] {
-  if (!isSet(pool.prefix)) {
-    return [];
-  }
+  if (!isSet(pool.prefix)) return [];
   pool.prefix = absolutePath(pool.prefix, bases.programs);
   return isDirectory(pool.prefix)
     ? []
@@ -16,9 +14,7 @@ export function checkPrefix(pool: UncheckedPool, { bases, isDirectory }: PoolCon
 
 /** `chroot` is the only value in which `$prefix` is replaced. */
 export function checkChroot(pool: UncheckedPool, context: PoolContext): Problem[] {
-  if (!isSet(pool.chroot)) {
-    return [];
-  }
+  if (!isSet(pool.chroot)) return [];
   const expanded = expandPrefix(pool.chroot, poolBase(pool, context));
   if (expanded === undefined) {
     const place = { section: pool.name, directive: 'chroot', value: pool.chroot };
@@ -38,9 +34,7 @@ export function checkChroot(pool: UncheckedPool, context: PoolContext): Problem[
 
 /** `chdir`: a directory inside the chroot, if there is one. */
 export function checkChdir(pool: UncheckedPool, context: PoolContext): Problem[] {
-  if (!isSet(pool.chdir)) {
-    return [];
-  }
+  if (!isSet(pool.chdir)) return [];
   pool.chdir = absolutePath(pool.chdir, poolBase(pool, context));
   if (!pool.chdir.startsWith('/')) {
     return [refuse(pool, 'chdir', `the chdir path '${pool.chdir}' must start with a '/'`)];
@@ -51,9 +45,7 @@ export function checkChdir(pool: UncheckedPool, context: PoolContext): Problem[]
       : [refuse(pool, 'chdir', `the chdir path '${pool.chdir}' does not exist or is not a directory`)];
   }
   const within = `${pool.chroot}/${pool.chdir}`;
-  if (context.isDirectory(within)) {
-    return [];
-  }
+  if (context.isDirectory(within)) return [];
   const text = `the chdir path '${pool.chdir}' within the chroot path '${pool.chroot}' ('${within}')`;
   return [refuse(pool, 'chdir', `${text} does not exist or is not a directory`)];
 }
@@ -79,9 +71,7 @@ const PATH_SETTINGS: ReadonlySet<string> = new Set([
 
 /** In a chroot the paths of PHP settings are left as they are: PHP resolves them inside it. */
 export function resolvePhpPaths(pool: UncheckedPool, context: PoolContext): Problem[] {
-  if (isSet(pool.chroot)) {
-    return [];
-  }
+  if (isSet(pool.chroot)) return [];
   const base = poolBase(pool, context);
   const resolve = (entry: KeyValue): KeyValue =>
     PATH_SETTINGS.has(entry.key.toLowerCase()) && entry.value !== ''

@@ -25,9 +25,7 @@ export function dumpConfig(config: Config): string[] {
 }
 
 function dumpRow(row: DirectiveRow, settings: Readonly<Record<string, unknown>>, config: Config): string[] {
-  if (row.dump === 'hidden' || row.storedIn !== undefined) {
-    return [];
-  }
+  if (row.dump === 'hidden' || row.storedIn !== undefined) return [];
   const setting = settings[settingName(row.name)];
   if (row.array !== undefined) {
     return inOrderOfApplication(setting as readonly KeyValue[]).map(
@@ -38,11 +36,7 @@ function dumpRow(row: DirectiveRow, settings: Readonly<Record<string, unknown>>,
 }
 
 function dumpSetting(row: DirectiveRow, setting: Setting | undefined, config: Config): string {
-  if (row.dump === 'unknown value' && !config.written.includes(row.name)) {
-    return row.dump;
-  }
-  if (setting === undefined) {
-    return 'undefined';
-  }
+  if (row.dump === 'unknown value' && !config.written.includes(row.name)) return row.dump;
+  if (setting === undefined) return 'undefined';
   return row.dump === 'bare' ? String(setting) : dumpValueOf(row.type, setting as never);
 }

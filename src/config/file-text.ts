@@ -12,9 +12,7 @@ export function decodeFile(file: string, bytes: Uint8Array): { text: string; war
   }
   const warnings: Problem[] = [];
   const lines = splitLines(buffer).map((line, index) => {
-    if (isUtf8(line)) {
-      return line.toString('utf8');
-    }
+    if (isUtf8(line)) return line.toString('utf8');
     const text = line.toString('latin1');
     if (!/^[ \t]*;/.test(text)) {
       warnings.push({

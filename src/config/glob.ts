@@ -35,13 +35,9 @@ function segmentsOf(pattern: string): string[] {
 /** @param base ends with `/`, or is empty for the current directory */
 function expandFrom(base: string, segments: readonly string[], disk: GlobDisk): string[] {
   const [segment, ...rest] = segments;
-  if (segment === undefined) {
-    return [];
-  }
+  if (segment === undefined) return [];
   const names = isPattern(segment) ? namesMatching(base, segment, disk) : [segment.replace(/\\(.)/g, '$1')];
-  if (rest.length === 0) {
-    return names.map((name) => base + name);
-  }
+  if (rest.length === 0) return names.map((name) => base + name);
   const directories = isPattern(segment) ? names.filter((name) => disk.isDirectory(base + name)) : names;
   return directories.flatMap((name) => expandFrom(`${base}${name}/`, rest, disk));
 }
@@ -60,9 +56,7 @@ function namesIn(base: string, disk: GlobDisk): readonly string[] {
   try {
     return disk.list(base === '' ? '.' : base);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') {
-      return [];
-    }
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return [];
     throw new GlobAborted(`can not list ${base}`, { cause: error });
   }
 }
@@ -75,9 +69,7 @@ function segmentMatcher(segment: string): RegExp {
       if (set !== undefined) {
         return `[${not === '' ? '' : '^'}${set.replace(/[\\\]^[]/g, '\\$&')}]`;
       }
-      if (wildcard !== undefined) {
-        return wildcard === '*' ? '.*' : '.';
-      }
+      if (wildcard !== undefined) return wildcard === '*' ? '.*' : '.';
       return (escaped ?? other ?? '').replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
     },
   );

@@ -45,9 +45,7 @@ export class LineCursor {
   }
 
   take(what: string): boolean {
-    if (!this.startsWith(what)) {
-      return false;
-    }
+    if (!this.startsWith(what)) return false;
     this.position += what.length;
     return true;
   }
@@ -68,9 +66,7 @@ export class LineCursor {
 
   /** @returns whether there was an end of statement to pass; the end of the text is one too */
   skipEndOfStatement(): boolean {
-    if (!this.atEndOfStatement()) {
-      return false;
-    }
+    if (!this.atEndOfStatement()) return false;
     this.takeMatch(END_OF_STATEMENT);
     return true;
   }
@@ -82,9 +78,7 @@ export class LineCursor {
   }
 
   #describe(): string {
-    if (this.atEndOfStatement()) {
-      return 'end of line';
-    }
+    if (this.atEndOfStatement()) return 'end of line';
     this.skipBlanks();
     const word = this.peek(NEXT_WORD);
     return `'${word === '' ? this.text.charAt(this.position) : word}'`;

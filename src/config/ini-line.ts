@@ -32,14 +32,10 @@ export function parseLine(line: string, lookups: IniLookups): IniStatement[] {
   try {
     while (!cursor.ended) {
       const statement = parseStatement(cursor, lookups);
-      if (statement !== undefined) {
-        statements.push(statement);
-      }
+      if (statement !== undefined) statements.push(statement);
     }
   } catch (error) {
-    if (!(error instanceof IniSyntaxError)) {
-      throw error;
-    }
+    if (!(error instanceof IniSyntaxError)) throw error;
     statements.push({ kind: 'syntax', message: error.message });
   }
   return statements;
@@ -47,9 +43,7 @@ export function parseLine(line: string, lookups: IniLookups): IniStatement[] {
 
 /** @returns `undefined` where the cursor only passed white space, a comment or an end of line */
 function parseStatement(cursor: LineCursor, lookups: IniLookups): IniStatement | undefined {
-  if (cursor.skipEndOfStatement()) {
-    return undefined;
-  }
+  if (cursor.skipEndOfStatement()) return undefined;
   if (cursor.take('[')) {
     const name = parseBracketed(cursor, { variable: lookups.variable });
     cursor.skipBlanks();
@@ -62,16 +56,12 @@ function parseStatement(cursor: LineCursor, lookups: IniLookups): IniStatement |
     cursor.advance(blanks.length);
     return cursor.ended || cursor.startsWith('=') ? failUnlessEnded(cursor) : undefined;
   }
-  if (label === '') {
-    throw cursor.unexpected();
-  }
+  if (label === '') throw cursor.unexpected();
   return parseEntry(cursor, label, lookups);
 }
 
 function failUnlessEnded(cursor: LineCursor): undefined {
-  if (!cursor.ended) {
-    throw cursor.unexpected();
-  }
+  if (!cursor.ended) throw cursor.unexpected();
   return undefined;
 }
 
@@ -84,9 +74,7 @@ function parseEntry(cursor: LineCursor, label: string, lookups: IniLookups): Ini
   if (cursor.take('[')) {
     cursor.skipBlanks();
     const key = parseBracketed(cursor, lookups);
-    if (cursor.takeMatch(EQUALS) === '') {
-      throw cursor.unexpected("'='");
-    }
+    if (cursor.takeMatch(EQUALS) === '') throw cursor.unexpected("'='");
     return { kind: 'entry', name, key, value: parseValue(cursor, lookups) };
   }
   if (cursor.takeMatch(EQUALS) === '') {
@@ -99,12 +87,8 @@ function parseEntry(cursor: LineCursor, label: string, lookups: IniLookups): Ini
 function trimBlanks(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && isBlank(text.charAt(start))) {
-    start += 1;
-  }
-  while (end > start && isBlank(text.charAt(end - 1))) {
-    end -= 1;
-  }
+  while (start < end && isBlank(text.charAt(start))) start += 1;
+  while (end > start && isBlank(text.charAt(end - 1))) end -= 1;
   return text.slice(start, end);
 }
 

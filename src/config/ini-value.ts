@@ -33,13 +33,9 @@ const MAX_DEPTH = 200;
  * @throws IniSyntaxError
  */
 export function parseValue(cursor: LineCursor, lookups: IniLookups): string {
-  if (cursor.skipEndOfStatement() || takeEmptyRaw(cursor)) {
-    return '';
-  }
+  if (cursor.skipEndOfStatement() || takeEmptyRaw(cursor)) return '';
   const value = takeKeyword(cursor) ?? parseExpression(cursor, lookups, 0);
-  if (cursor.skipEndOfStatement() || takeEmptyRaw(cursor)) {
-    return value;
-  }
+  if (cursor.skipEndOfStatement() || takeEmptyRaw(cursor)) return value;
   if (cursor.startsWith("'") && !isClosedRaw(cursor)) {
     // After a value, PHP takes an opening quote that is never closed for the end of the text.
     cursor.advance(cursor.text.length - cursor.position);
@@ -66,9 +62,7 @@ export function parseBracketed(
       continue;
     }
     const word = cursor.takeMatch(BRACKETED_WORD);
-    if (word === '') {
-      throw new IniSyntaxError("unexpected end of line, expecting ']'");
-    }
+    if (word === '') throw new IniSyntaxError("unexpected end of line, expecting ']'");
     text += CONSTANT.test(word) ? (lookups.constant?.(word) ?? word) : word;
   }
   return text;
@@ -79,9 +73,7 @@ export function parseBracketed(
  * So `a = ''` is an empty `a` and a name without a value, and php-fpm refuses the line.
  */
 function takeEmptyRaw(cursor: LineCursor): boolean {
-  if (!cursor.startsWith("''")) {
-    return false;
-  }
+  if (!cursor.startsWith("''")) return false;
   cursor.advance(1);
   return true;
 }
@@ -91,17 +83,13 @@ function parseExpression(cursor: LineCursor, lookups: IniLookups, depth: number)
   let value = parseOperand(cursor, lookups, depth);
   for (;;) {
     const operator = cursor.takeMatch(BINARY_OPERATOR).trim();
-    if (operator === '') {
-      return value;
-    }
+    if (operator === '') return value;
     value = compute(value, operator, parseOperand(cursor, lookups, depth));
   }
 }
 
 function parseOperand(cursor: LineCursor, lookups: IniLookups, depth: number): string {
-  if (depth > MAX_DEPTH) {
-    throw new IniSyntaxError('too many nested operators');
-  }
+  if (depth > MAX_DEPTH) throw new IniSyntaxError('too many nested operators');
   if (cursor.take('~')) {
     cursor.skipBlanks();
     return String(~toInteger(parseOperand(cursor, lookups, depth + 1)));
@@ -113,9 +101,7 @@ function parseOperand(cursor: LineCursor, lookups: IniLookups, depth: number): s
   if (cursor.take('(')) {
     cursor.skipBlanks();
     const inner = parseExpression(cursor, lookups, depth + 1);
-    if (!cursor.take(')')) {
-      throw cursor.unexpected("')'");
-    }
+    if (!cursor.take(')')) throw cursor.unexpected("')'");
     cursor.skipBlanks();
     return inner;
   }
@@ -131,29 +117,19 @@ function parsePieces(cursor: LineCursor, lookups: IniLookups): string {
       takeVariable(cursor, lookups) ??
       takeRawOrStop(cursor) ??
       takeWord(cursor, lookups);
-    if (piece === undefined) {
-      break;
-    }
+    if (piece === undefined) break;
     text = (text ?? '') + piece;
   }
-  if (text === undefined) {
-    throw cursor.unexpected();
-  }
+  if (text === undefined) throw cursor.unexpected();
   return text;
 }
 
 function takeWord(cursor: LineCursor, lookups: IniLookups): string | undefined {
   const blanks = cursor.takeMatch(BLANKS);
-  if (blanks !== '') {
-    return blanks;
-  }
+  if (blanks !== '') return blanks;
   const word = cursor.peek(WORD);
-  if (word === '') {
-    return undefined;
-  }
-  if (TRUE_WORD.test(word) || FALSE_WORD.test(word)) {
-    throw cursor.unexpected();
-  }
+  if (word === '') return undefined;
+  if (TRUE_WORD.test(word) || FALSE_WORD.test(word)) throw cursor.unexpected();
   cursor.advance(word.length);
   return CONSTANT.test(word) ? (lookups.constant(word) ?? word) : word;
 }
@@ -171,14 +147,10 @@ function takeKeyword(cursor: LineCursor): '1' | '' | undefined {
 
 /** Blanks around a double-quoted string are dropped. */
 function takeQuoted(cursor: LineCursor, lookups: Pick<IniLookups, 'variable'>): string | undefined {
-  if (cursor.takeMatch(OPENING_QUOTE) === '') {
-    return undefined;
-  }
+  if (cursor.takeMatch(OPENING_QUOTE) === '') return undefined;
   let text = '';
   while (!cursor.startsWith('"')) {
-    if (cursor.ended) {
-      throw new IniSyntaxError(`unexpected end of line, expecting '"'`);
-    }
+    if (cursor.ended) throw new IniSyntaxError(`unexpected end of line, expecting '"'`);
     const variable = takeVariable(cursor, lookups);
     text += variable ?? takeQuotedCharacter(cursor);
   }
@@ -207,12 +179,8 @@ function isClosedRaw(cursor: LineCursor): boolean {
 }
 
 function takeRaw(cursor: LineCursor): string | undefined {
-  if (!cursor.startsWith("'")) {
-    return undefined;
-  }
-  if (!isClosedRaw(cursor)) {
-    throw new IniSyntaxError("unexpected end of line, expecting '''");
-  }
+  if (!cursor.startsWith("'")) return undefined;
+  if (!isClosedRaw(cursor)) throw new IniSyntaxError("unexpected end of line, expecting '''");
   const end = cursor.text.indexOf("'", cursor.position + 1);
   const text = cursor.text.slice(cursor.position + 1, end);
   cursor.position = end + 1;
@@ -225,13 +193,9 @@ function takeRawOrStop(cursor: LineCursor): string | undefined {
 }
 
 function takeVariable(cursor: LineCursor, lookups: Pick<IniLookups, 'variable'>): string | undefined {
-  if (!cursor.take('${')) {
-    return undefined;
-  }
+  if (!cursor.take('${')) return undefined;
   const name = cursor.takeMatch(VARIABLE_NAME);
-  if (name === '') {
-    throw cursor.unexpected('a variable name');
-  }
+  if (name === '') throw cursor.unexpected('a variable name');
   if (!cursor.take('}')) {
     throw cursor.unexpected("'}'");
   }
@@ -241,9 +205,7 @@ function takeVariable(cursor: LineCursor, lookups: Pick<IniLookups, 'variable'>)
 /** `${NAME:-fallback}` is PHP 8.3's; before, the fallback was dropped. */
 function expandVariable(reference: string, lookups: Pick<IniLookups, 'variable'>): string {
   const split = reference.indexOf(':-');
-  if (split === -1) {
-    return lookups.variable(reference) ?? '';
-  }
+  if (split === -1) return lookups.variable(reference) ?? '';
   return lookups.variable(reference.slice(0, split)) ?? reference.slice(split + 2);
 }
 

@@ -131,17 +131,13 @@ class FileReader {
 
   /** @returns whether the file and all that it includes could be read without a fatal problem */
   #readFile(file: string): boolean {
-    if (file === '') {
-      return this.#fail('configuration filename is empty');
-    }
+    if (file === '') return this.#fail('configuration filename is empty');
     if (this.#depth >= MAX_FILES_DEEP) {
       return this.#fail(`failed to include more than ${MAX_FILES_DEEP} files recursively`);
     }
     const before = this.#fatalCount();
     const text = this.#textOf(file);
-    if (text === undefined) {
-      return false;
-    }
+    if (text === undefined) return false;
     this.#depth += 1;
     this.#reader.readText(file, text);
     this.#depth -= 1;
@@ -177,9 +173,7 @@ class FileReader {
       }
       return paths;
     } catch (error) {
-      if (!(error instanceof GlobAborted)) {
-        throw error;
-      }
+      if (!(error instanceof GlobAborted)) throw error;
       this.#fail(`Unable to globalize '${pattern}' (ret=${error.result}) from ${file} at line ${line}.`);
       return [];
     }

@@ -50,14 +50,10 @@ function slowlogMissing(pool: UncheckedPool, usedBy: string): Problem[] {
 
 /** Comes after all pools were checked, as in php-fpm. */
 export function checkAccessFormat(pool: UncheckedPool): Problem[] {
-  if (!isSet(pool.accessLog)) {
-    return [];
-  }
+  if (!isSet(pool.accessLog)) return [];
   pool.accessFormat ??= DEFAULT_FORMAT;
   const mistake = accessFormatMistake(pool.accessFormat);
-  if (mistake === undefined) {
-    return [];
-  }
+  if (mistake === undefined) return [];
   return [
     { level: 'warning', message: mistake },
     refuse(pool, 'access.format', `wrong format for access.format '${pool.accessFormat}'`),

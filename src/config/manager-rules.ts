@@ -7,9 +7,7 @@ import { printValueOf } from './values.js';
 /** A hard limit below the soft one would kill workers before they could end after their request. */
 export function checkMemoryLimits(pool: UncheckedPool): Problem[] {
   const { pmMaxMemory: soft, pmMaxMemoryHard: hard } = pool;
-  if (soft === 0 || hard === 0 || hard >= soft) {
-    return [];
-  }
+  if (soft === 0 || hard === 0 || hard >= soft) return [];
   const text =
     `pm.max_memory_hard(${printValueOf('size', hard)}) must not be less than` +
     ` pm.max_memory(${printValueOf('size', soft)})`;
@@ -40,9 +38,7 @@ function checkDynamic(pool: UncheckedPool): Problem[] {
     range(pool, 'pm.max_spare_servers', max),
     spareServersMistake(pool, min, max, most),
   );
-  if (problems.length === 0) {
-    problems.push(...checkStartServers(pool));
-  }
+  if (problems.length === 0) problems.push(...checkStartServers(pool));
   return [...problems, ...present(range(pool, 'pm.max_spawn_rate', pool.pmMaxSpawnRate))];
 }
 
@@ -52,9 +48,7 @@ function spareServersMistake(
   max: number,
   most: number,
 ): Problem | undefined {
-  if (min <= 0 || max <= 0 || most <= 0) {
-    return undefined;
-  }
+  if (min <= 0 || max <= 0 || most <= 0) return undefined;
   const minimum = `pm.min_spare_servers(${min})`;
   const maximum = `pm.max_spare_servers(${max})`;
   if (min > most || max > most) {
@@ -74,9 +68,7 @@ function checkStartServers(pool: UncheckedPool): Problem[] {
     const message = `[pool ${pool.name}] pm.start_servers is not set. It's been set to ${pool.pmStartServers}.`;
     return [{ level: 'notice', message }];
   }
-  if (pool.pmStartServers >= min && pool.pmStartServers <= max) {
-    return [];
-  }
+  if (pool.pmStartServers >= min && pool.pmStartServers <= max) return [];
   const text =
     `pm.start_servers(${pool.pmStartServers}) must not be less than pm.min_spare_servers(${min})` +
     ` and not greater than pm.max_spare_servers(${max})`;

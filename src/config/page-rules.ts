@@ -5,18 +5,15 @@ import { fatal, type Problem } from './problem.js';
 
 /** What `pm.status_listen` changes in the rules; the server for it is made with the pool. */
 export function checkStatusListen(pool: UncheckedPool, { bases }: PoolContext): Problem[] {
-  if (pool.pmStatusListen === undefined) {
-    return [];
-  }
+  if (pool.pmStatusListen === undefined) return [];
   pool.pmStatusPath ??= '/';
   if (pool.pmStatusListen === '') {
     const hidden = `${pool.name}_status`;
     const message = `[pool ${hidden}] no listen address have been defined!`;
     return [fatal(message, { section: pool.name, directive: 'pm.status_listen', value: '' }, 'alert')];
   }
-  if (isUnixAddress(pool.pmStatusListen)) {
+  if (isUnixAddress(pool.pmStatusListen))
     pool.pmStatusListen = absolutePath(pool.pmStatusListen, bases.programs);
-  }
   return [];
 }
 
@@ -34,9 +31,8 @@ export function checkPing(pool: UncheckedPool): Problem[] {
   }
   const problems = checkPagePath(pool, 'ping.path', 'ping', pool.pingPath, 2);
   pool.pingResponse ??= 'pong';
-  if (pool.pingResponse === '') {
+  if (pool.pingResponse === '')
     problems.push(refuse(pool, 'ping.response', `the ping response page '' is not long enough`));
-  }
   return problems;
 }
 
@@ -47,9 +43,7 @@ function checkPagePath(
   path: string | undefined,
   shortest: number,
 ): Problem[] {
-  if (!isSet(path)) {
-    return [];
-  }
+  if (!isSet(path)) return [];
   const subject = `the ${page} path '${path}'`;
   if (!path.startsWith('/')) {
     return [refuse(pool, name, `${subject} must start with a '/'`)];

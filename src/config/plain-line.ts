@@ -18,9 +18,7 @@ const PLAIN_NUMBER =
  * @returns `undefined` for every other line; the line parser reads those
  */
 export function decodePlainLine(line: string): { name: string; value: string } | undefined {
-  if (!PLAIN_LINE.test(line) && !PLAIN_NUMBER.test(line)) {
-    return undefined;
-  }
+  if (!PLAIN_LINE.test(line) && !PLAIN_NUMBER.test(line)) return undefined;
   const [pair] = Object.entries(decode(line));
   // The package ignores the name `__proto__`; the line parser does not.
   return pair === undefined ? undefined : { name: pair[0], value: String(pair[1]) };

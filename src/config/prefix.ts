@@ -41,12 +41,8 @@ const PREFIX_VARIABLE = '$prefix';
  * @returns `undefined` if a relative path has `$prefix` further on
  */
 export function expandPrefix(value: string, base: string): string | undefined {
-  if (value.startsWith('/') || !value.includes(PREFIX_VARIABLE)) {
-    return absolutePath(value, base);
-  }
-  if (value.lastIndexOf(PREFIX_VARIABLE) !== 0) {
-    return undefined;
-  }
+  if (value.startsWith('/') || !value.includes(PREFIX_VARIABLE)) return absolutePath(value, base);
+  if (value.lastIndexOf(PREFIX_VARIABLE) !== 0) return undefined;
   const rest = value.slice(PREFIX_VARIABLE.length);
   return rest === '' ? base : `${base}/${rest}`;
 }

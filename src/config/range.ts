@@ -20,12 +20,8 @@ export function rangeProblem(
   pool?: string,
 ): Problem | undefined {
   const { range } = row;
-  if (range === undefined || value === undefined) {
-    return undefined;
-  }
-  if (value >= range.min && value <= (range.max ?? value)) {
-    return undefined;
-  }
+  if (range === undefined || value === undefined) return undefined;
+  if (value >= range.min && value <= (range.max ?? value)) return undefined;
   const message = range.refusal.replaceAll('%d', String(value));
   const place = { section: pool ?? 'global', directive: row.name, value: String(value) };
   return fatal(pool === undefined ? message : `[pool ${pool}] ${message}`, place, range.level);

@@ -35,9 +35,7 @@ export class ConfigReader {
   readText(file: string, text: string): void {
     for (const item of readIni(text, this.#lookups)) {
       const refusal = this.#take(file, item);
-      if (refusal !== undefined) {
-        this.#refuse(file, item, refusal);
-      }
+      if (refusal !== undefined) this.#refuse(file, item, refusal);
     }
   }
 
@@ -60,12 +58,8 @@ export class ConfigReader {
 
   #takeEntry(file: string, item: IniItem & { kind: 'entry' }): string | undefined {
     const { name, key, value, line } = item;
-    if (value === undefined) {
-      return 'value is NULL for a ZEND_INI_PARSER_ENTRY';
-    }
-    if (key !== undefined) {
-      return assignArrayEntry(this.draft, this.#pool, name, key, value);
-    }
+    if (value === undefined) return 'value is NULL for a ZEND_INI_PARSER_ENTRY';
+    if (key !== undefined) return assignArrayEntry(this.draft, this.#pool, name, key, value);
     if (name === 'include') {
       this.#include({ pattern: value, file, line });
       return undefined;

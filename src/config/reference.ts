@@ -65,6 +65,4 @@ function details(lines: readonly string[]): string[] {
 }
 
 const isMain = process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href;
-if (isMain) {
-  process.stdout.write(referencePage());
-}
+if (isMain) process.stdout.write(referencePage());

@@ -85,6 +85,4 @@ function defaultOf(row: DirectiveRow): string {
 }
 
 const isMain = process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href;
-if (isMain) {
-  process.stdout.write(sampleFile());
-}
+if (isMain) process.stdout.write(sampleFile());

@@ -39,12 +39,8 @@ function checkUser(pool: UncheckedPool, { isRoot, allowRoot }: PoolContext): Pro
 }
 
 function checkListen(pool: UncheckedPool, context: PoolContext): Problem[] {
-  if (!isSet(pool.listen)) {
-    return [refuse(pool, 'listen', 'no listen address have been defined!', 'alert')];
-  }
-  if (isUnixAddress(pool.listen)) {
-    pool.listen = absolutePath(pool.listen, poolBase(pool, context));
-  }
+  if (!isSet(pool.listen)) return [refuse(pool, 'listen', 'no listen address have been defined!', 'alert')];
+  if (isUnixAddress(pool.listen)) pool.listen = absolutePath(pool.listen, poolBase(pool, context));
   return [];
 }
 

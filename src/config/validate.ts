@@ -37,9 +37,8 @@ export function validate(draft: Draft, context: ValidationContext): { config?: C
   const global = globalSettings(draft.global);
   const problems = draft.global.refused ? [] : checkGlobal(global, bases);
   const refused = draft.global.refused || draft.pools.some((pool) => pool.refused);
-  if (draft.pools.length === 0 && !refused) {
+  if (draft.pools.length === 0 && !refused)
     problems.push(fatal('No pool defined. at least one pool section must be specified in config file'));
-  }
   const pools = checkPools(draft.pools, global, bases, context, problems);
   if (refused || problems.some(isFatal)) {
     return { problems };
@@ -56,15 +55,10 @@ function checkGlobal(global: UncheckedGlobal, bases: Bases): Problem[] {
     rangeProblem(directive('global', 'process.max'), global.processMax),
     rangeProblem(directive('global', 'process.priority'), global.processPriority),
   ].filter((problem) => problem !== undefined);
-  if (global.pid !== undefined) {
-    global.pid = absolutePath(global.pid, bases.state);
-  }
-  if (global.controlListen) {
-    global.controlListen = absolutePath(global.controlListen, bases.state);
-  }
-  if (global.errorLog.toLowerCase() !== 'syslog') {
+  if (global.pid !== undefined) global.pid = absolutePath(global.pid, bases.state);
+  if (global.controlListen) global.controlListen = absolutePath(global.controlListen, bases.state);
+  if (global.errorLog.toLowerCase() !== 'syslog')
     global.errorLog = absolutePath(global.errorLog, bases.state);
-  }
   problems.push(...checkHostNames(global));
   const mechanism = EVENT_MECHANISMS.find((name) => name === global.eventsMechanism.toLowerCase());
   if (mechanism === undefined) {
@@ -96,9 +90,7 @@ function duplicateListens(pools: readonly UncheckedPool[]): Problem[] {
   const first = new Map<string, string>();
   return pools.flatMap((pool) => {
     const { listen, name } = pool;
-    if (listen === undefined || listen === '') {
-      return [];
-    }
+    if (listen === undefined || listen === '') return [];
     const other = first.get(listen);
     if (other === undefined) {
       first.set(listen, name);

@@ -41,12 +41,8 @@ export class RecordDecoder {
       const headerPart = chunk.copy(this.#header, this.#headerFilled, at);
       this.#headerFilled += headerPart;
       at += headerPart;
-      if (this.#headerFilled > 0) {
-        this.#checkVersion();
-      }
-      if (this.#headerFilled < FCGI_HEADER_LEN) {
-        return;
-      }
+      if (this.#headerFilled > 0) this.#checkVersion();
+      if (this.#headerFilled < FCGI_HEADER_LEN) return;
 
       const missing = this.#header.readUInt16BE(4) - this.#contentFilled;
       const part = chunk.subarray(at, at + missing);
@@ -70,9 +66,8 @@ export class RecordDecoder {
    * @throws ProtocolError in the middle of a record
    */
   end(): void {
-    if (!this.isAtRecordEnd) {
+    if (!this.isAtRecordEnd)
       throw new ProtocolError('the connection ended in the middle of a FastCGI record');
-    }
   }
 
   /** Called at the first byte of a record: a peer with another protocol may never send eight bytes. */
@@ -89,9 +84,7 @@ export class RecordDecoder {
   }
 
   #finishRecord(lastPart: Buffer): FcgiRecord {
-    if (this.#content !== undefined) {
-      this.#keep(lastPart);
-    }
+    if (this.#content !== undefined) this.#keep(lastPart);
     const record = {
       type: this.#header.readUInt8(1),
       requestId: this.#header.readUInt16BE(2),

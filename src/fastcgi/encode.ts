@@ -103,9 +103,7 @@ export function encodeParams(requestId: number, params: Iterable<ParamInput>): B
   let pairs: Buffer[] = [];
   let length = 0;
   const flush = (): void => {
-    if (length > 0) {
-      records.push(encodeHeader(FCGI_PARAMS, requestId, length), ...pairs);
-    }
+    if (length > 0) records.push(encodeHeader(FCGI_PARAMS, requestId, length), ...pairs);
     pairs = [];
     length = 0;
   };
@@ -117,9 +115,7 @@ export function encodeParams(requestId: number, params: Iterable<ParamInput>): B
           `a record holds ${FCGI_MAX_CONTENT_LEN}`,
       );
     }
-    if (length + pair.length > FCGI_MAX_CONTENT_LEN) {
-      flush();
-    }
+    if (length + pair.length > FCGI_MAX_CONTENT_LEN) flush();
     pairs.push(pair);
     length += pair.length;
   }
@@ -160,9 +156,7 @@ export function encodePair(name: Text, value: Text): Buffer {
 
 /** One byte up to 127; above, four with the top bit set. */
 function encodePairLength(length: number): Buffer {
-  if (length < 0x80) {
-    return Buffer.from([length]);
-  }
+  if (length < 0x80) return Buffer.from([length]);
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE((length | 0x8000_0000) >>> 0);
   return bytes;

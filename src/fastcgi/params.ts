@@ -23,9 +23,7 @@ export interface CutParams {
  */
 export function decodeParams(bytes: Buffer): readonly Param[] {
   const { params, isCut } = decodeCutParams(bytes);
-  if (isCut) {
-    throw new ProtocolError('a FastCGI name-value pair reaches beyond its record');
-  }
+  if (isCut) throw new ProtocolError('a FastCGI name-value pair reaches beyond its record');
   return params;
 }
 
@@ -61,23 +59,17 @@ export function paramsByName(
   encoding: 'utf8' | 'latin1' = 'utf8',
 ): Map<string, string> {
   const byName = new Map<string, string>();
-  for (const { name, value } of params) {
-    byName.set(name.toString(encoding), value.toString(encoding));
-  }
+  for (const { name, value } of params) byName.set(name.toString(encoding), value.toString(encoding));
   return byName;
 }
 
 /** One byte below 128, else four bytes less their top bit. Undefined where the bytes end before the length does. */
 function readLength(bytes: Buffer, at: number): { length: number; end: number } | undefined {
   const first = bytes[at];
-  if (first === undefined) {
-    return undefined;
-  }
+  if (first === undefined) return undefined;
   if (first < 0x80) {
     return { length: first, end: at + 1 };
   }
-  if (at + 4 > bytes.length) {
-    return undefined;
-  }
+  if (at + 4 > bytes.length) return undefined;
   return { length: bytes.readUInt32BE(at) & FCGI_MAX_PAIR_PART_LEN, end: at + 4 };
 }

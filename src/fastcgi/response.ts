@@ -61,9 +61,7 @@ export class ResponseParser {
    * @throws ProtocolError a header block that is too large or is none
    */
   push(chunk: Buffer): Buffer {
-    if (this.#head !== undefined) {
-      return chunk;
-    }
+    if (this.#head !== undefined) return chunk;
     const before = this.#filled;
     const taken = Math.min(chunk.length, this.#maxHeaderBytes - before);
     this.#append(chunk.subarray(0, taken));
@@ -108,13 +106,9 @@ export class ResponseParser {
   /** Reads each byte once: a block that comes byte by byte must not take quadratic time. */
   #findEnd(): number | undefined {
     for (; this.#scanned < this.#filled; this.#scanned += 1) {
-      if (this.#block[this.#scanned] !== LF) {
-        continue;
-      }
+      if (this.#block[this.#scanned] !== LF) continue;
       const length = this.#scanned - this.#lineStart;
-      if (length === 0 || (length === 1 && this.#block[this.#lineStart] === CR)) {
-        return this.#scanned + 1;
-      }
+      if (length === 0 || (length === 1 && this.#block[this.#lineStart] === CR)) return this.#scanned + 1;
       this.#lineStart = this.#scanned + 1;
     }
     return undefined;
@@ -126,12 +120,8 @@ function parseHead(block: string): ResponseHead {
   let explicit: { status: number; reason: string | undefined } | undefined;
   const lines = block.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
   for (const [index, line] of lines.entries()) {
-    if (line === '') {
-      continue;
-    }
-    if (!FIELD_TEXT.test(line)) {
-      throw notAHeader(line);
-    }
+    if (line === '') continue;
+    if (!FIELD_TEXT.test(line)) throw notAHeader(line);
     const statusLine = index === 0 ? STATUS_LINE.exec(line) : null;
     if (statusLine !== null) {
       explicit = parseStatus(statusLine[1] ?? '');
@@ -150,9 +140,7 @@ function parseHead(block: string): ResponseHead {
 function parseField(line: string): [name: string, value: string] {
   const colon = line.indexOf(':');
   const name = line.slice(0, Math.max(colon, 0));
-  if (!FIELD_NAME.test(name)) {
-    throw notAHeader(line);
-  }
+  if (!FIELD_NAME.test(name)) throw notAHeader(line);
   return [name, trimBlanks(line.slice(colon + 1))];
 }
 
@@ -173,12 +161,8 @@ function trimBlanks(text: string): string {
   const isBlank = (at: number): boolean => text[at] === ' ' || text[at] === '\t';
   let start = 0;
   let end = text.length;
-  while (start < end && isBlank(start)) {
-    start += 1;
-  }
-  while (end > start && isBlank(end - 1)) {
-    end -= 1;
-  }
+  while (start < end && isBlank(start)) start += 1;
+  while (end > start && isBlank(end - 1)) end -= 1;
   return text.slice(start, end);
 }
 

@@ -14,9 +14,7 @@ const PLAIN = 'text/plain';
  * nothing has a higher quality; also without a header.
  */
 export function chooseExposition(accept: string | undefined): ExpositionFormat {
-  if (accept === undefined || accept.trim() === '') {
-    return 'openmetrics';
-  }
+  if (accept === undefined || accept.trim() === '') return 'openmetrics';
   const ranges = accept.split(',').map(mediaRange);
   const openmetrics = quality(ranges, OPENMETRICS);
   return openmetrics > 0 && openmetrics >= quality(ranges, PLAIN) ? 'openmetrics' : 'prometheus';
@@ -34,9 +32,7 @@ function quality(ranges: readonly MediaRange[], wanted: string): number {
   const names = [wanted, `${wanted.split('/', 1)[0]}/*`, '*/*'];
   for (const name of names) {
     const found = ranges.filter(({ type }) => type === name);
-    if (found.length > 0) {
-      return Math.max(...found.map((range) => range.quality));
-    }
+    if (found.length > 0) return Math.max(...found.map((range) => range.quality));
   }
   return 0;
 }

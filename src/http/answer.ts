@@ -37,9 +37,7 @@ const METHODS: readonly string[] = ['GET', 'HEAD'];
 export function answer(source: HttpSource, request: HttpRequest): HttpAnswer {
   const { path, query } = splitTarget(request.target);
   const route = ROUTES.get(path);
-  if (route === undefined) {
-    return plain(404, 'Not found');
-  }
+  if (route === undefined) return plain(404, 'Not found');
   if (!METHODS.includes(request.method)) {
     const refusal = plain(405, 'Method not allowed');
     return { ...refusal, headers: { ...refusal.headers, Allow: METHODS.join(', ') } };
@@ -64,13 +62,10 @@ function metrics(source: HttpSource, { accept }: HttpRequest): HttpAnswer {
 
 /** The live page, or with `?json` the snapshot that the page asks for every second or so. */
 function live(source: HttpSource, _request: HttpRequest, query: string): HttpAnswer {
-  if (chooseStatus(query).format === 'json') {
+  if (chooseStatus(query).format === 'json')
     return answerOf(200, 'application/json', JSON.stringify(source.live()));
-  }
   const page = livePage();
-  if (page === undefined) {
-    return plain(500, 'The page is missing from this installation.');
-  }
+  if (page === undefined) return plain(500, 'The page is missing from this installation.');
   const { status: code, headers, body } = answerOf(200, 'text/html; charset=utf-8', page.html);
   return { status: code, headers: { ...headers, ...page.headers }, body };
 }

@@ -77,9 +77,7 @@ export async function startHttpServer({
     close() {
       closing ??= closeServer(server).finally(() => {
         // The server has closed the descriptor itself.
-        if (socket.file !== undefined) {
-          removeSocketFile(socket.file);
-        }
+        if (socket.file !== undefined) removeSocketFile(socket.file);
       });
       return closing;
     },

@@ -21,9 +21,7 @@ const HIGHEST_PORT = 65535;
  */
 export function parseListenAddress(text: string): ListenAddress | InvalidListenAddress {
   const colon = text.lastIndexOf(':');
-  if (colon >= 0) {
-    return tcpAddress(withoutBrackets(text.slice(0, colon)), text.slice(colon + 1));
-  }
+  if (colon >= 0) return tcpAddress(withoutBrackets(text.slice(0, colon)), text.slice(colon + 1));
   return ALL_DIGITS.test(text) ? tcpAddress(undefined, text) : { kind: 'unix', path: text };
 }
 

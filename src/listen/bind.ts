@@ -100,12 +100,8 @@ export function bindListenSocket(request: ListenRequest, context: BindContext): 
  */
 export function closeListenSocket(socket: ListenSocket): void {
   // The file first: a server that starts meanwhile finds either a live socket or none.
-  if (socket.file !== undefined) {
-    removeSocketFile(socket.file);
-  }
-  if (socket.origin !== 'lent') {
-    shutDownSocket(socket.fd);
-  }
+  if (socket.file !== undefined) removeSocketFile(socket.file);
+  if (socket.origin !== 'lent') shutDownSocket(socket.fd);
   closeSync(socket.fd);
 }
 
@@ -146,9 +142,7 @@ function bindUnix(request: ListenRequest, path: string, context: BindContext): L
   const address: SocketAddress = { family: 'unix', path };
   refuseTaken(request, address, context);
   const inherited = adopt(request, address, context);
-  if (inherited !== undefined) {
-    return inherited;
-  }
+  if (inherited !== undefined) return inherited;
   if (isSocketLive(path)) {
     throw new ListenError(request.pool, `Another FPM instance seems to already listen on ${path}`);
   }
@@ -180,15 +174,11 @@ function bindAllAddresses(request: ListenRequest, port: number, context: BindCon
   refuseTaken(request, everywhere, context);
   const everywhereIpv4: SocketAddress = { family: 'ipv4', host: '0.0.0.0', port };
   const inherited = adopt(request, everywhere, context) ?? adopt(request, everywhereIpv4, context);
-  if (inherited !== undefined) {
-    return inherited;
-  }
+  if (inherited !== undefined) return inherited;
   try {
     return listening(request, everywhere, acceptIpv4Too);
   } catch (error) {
-    if (!(error instanceof ListenError)) {
-      throw error;
-    }
+    if (!(error instanceof ListenError)) throw error;
     context.log.notice('Failed implicitly binding to ::, retrying with 0.0.0.0', { pool: request.pool });
   }
   refuseTaken(request, everywhereIpv4, context);
@@ -216,15 +206,11 @@ function bindHost(
       logAll(failures, context.log);
       context.log.debug(`Found address for ${host}, socket opened on ${numeric}`, fields);
     } catch (error) {
-      if (!(error instanceof ListenError)) {
-        throw error;
-      }
+      if (!(error instanceof ListenError)) throw error;
       failures.push(error);
     }
   }
-  if (socket !== undefined) {
-    return socket;
-  }
+  if (socket !== undefined) return socket;
   // The last failure is thrown, for the caller to log.
   const last = failures.pop();
   logAll(failures, context.log);
@@ -253,9 +239,7 @@ function adopt(
 ): ListenSocket | undefined {
   const key = addressKey(address);
   const found = inherited?.take(key);
-  if (found === undefined) {
-    return undefined;
-  }
+  if (found === undefined) return undefined;
   log.notice(`using inherited socket fd=${found.fd}, "${key}"`, { pool: request.pool });
   const socket: ListenSocket = {
     fd: found.fd,
@@ -276,9 +260,7 @@ function adopt(
 
 function refuseTaken(request: ListenRequest, address: SocketAddress, context: BindContext): void {
   const other = context.poolAt?.(addressKey(address));
-  if (other !== undefined) {
-    throw alreadyUsed(request.pool, other);
-  }
+  if (other !== undefined) throw alreadyUsed(request.pool, other);
 }
 
 /** php-fpm's words for a second pool on one address. */
@@ -313,16 +295,12 @@ function listening(
     step(`unable to bind listening socket for address '${listen}'`, () =>
       address.family === 'unix' ? bindSocketFile(fd, address.path, request.mode) : bindSocket(fd, address),
     );
-    if (address.family === 'unix') {
-      file = ownedFile(request, address.path);
-    }
+    if (address.family === 'unix') file = ownedFile(request, address.path);
     step(`failed to listen to address '${listen}'`, () => listenOnSocket(fd, request.backlog));
     return { fd, pool, listen, address, file, origin: 'bound' };
   } catch (error) {
     closeSync(fd);
-    if (file !== undefined) {
-      removeSocketFile(file);
-    }
+    if (file !== undefined) removeSocketFile(file);
     throw error;
   }
 }

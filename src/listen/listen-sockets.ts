@@ -33,9 +33,7 @@ export class ListenSockets {
   /** @throws ListenError with the line for the log */
   bind(request: ListenRequest): ListenSocket {
     const sameText = this.#byListen.get(request.listen);
-    if (sameText !== undefined) {
-      throw alreadyUsed(request.pool, sameText.pool);
-    }
+    if (sameText !== undefined) throw alreadyUsed(request.pool, sameText.pool);
     const socket = bindListenSocket(request, {
       log: this.#log,
       poolAt: (key) => this.#byKey.get(key)?.pool,
@@ -89,9 +87,7 @@ export class ListenSockets {
 
   /** @param options.keepsInherited leaves inherited sockets open, and their files in place */
   closeAll({ keepsInherited = false } = {}): void {
-    for (const socket of this.all()) {
-      if (socket.origin === 'bound' || !keepsInherited) this.close(socket);
-    }
+    for (const socket of this.all()) if (socket.origin === 'bound' || !keepsInherited) this.close(socket);
     this.closeReplaced();
   }
 }

@@ -30,12 +30,8 @@ export function isSocketLive(path: string): boolean {
     connectSocket(probe, { family: 'unix', path });
     return true;
   } catch (error) {
-    if (hasCode(error, 'EAGAIN')) {
-      return true;
-    }
-    if (hasCode(error, 'ENAMETOOLONG')) {
-      throw error;
-    }
+    if (hasCode(error, 'EAGAIN')) return true;
+    if (hasCode(error, 'ENAMETOOLONG')) throw error;
     // ENOENT, ECONNREFUSED and ENOTSOCK mean that nobody listens; for any other error bind will say what is wrong.
     return false;
   } finally {
@@ -116,9 +112,7 @@ export function ownSocketFile(path: string, rights: SocketRights): SocketFile {
   } catch (error) {
     throw error instanceof SocketRightsError ? error : new SocketRightsError(chown, asSystemError(error));
   } finally {
-    if (handle !== undefined) {
-      closeSync(handle);
-    }
+    if (handle !== undefined) closeSync(handle);
   }
 }
 
@@ -153,9 +147,7 @@ function doing<Result>(step: string, action: () => Result): Result {
 export function removeSocketFile(file: SocketFile): void {
   try {
     const found = lstatSync(file.path, { bigint: true });
-    if (found.dev === file.device && found.ino === file.inode) {
-      unlinkSync(file.path);
-    }
+    if (found.dev === file.device && found.ino === file.inode) unlinkSync(file.path);
   } catch {
     // It is gone already, or its folder may not be written to any more: a stop goes on all the same.
   }

@@ -43,9 +43,7 @@ export class DescriptorSink implements LogSink {
   }
 
   takeLostLines(): LostLines | undefined {
-    if (!this.#isWorking || this.#lost === 0) {
-      return undefined;
-    }
+    if (!this.#isWorking || this.#lost === 0) return undefined;
     const lost = { count: this.#lost, reason: this.#reason };
     this.#lost = 0;
     return lost;

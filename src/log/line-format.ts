@@ -88,9 +88,7 @@ function oneLine(message: string): string {
 /** php-fpm's rule: a line over 2047 bytes is cut to one less than log_limit or 2048, dots included. */
 function cutLine(text: string, limit: Bytes): Buffer {
   const bytes = Buffer.from(text + NEWLINE);
-  if (bytes.length - NEWLINE.length <= WHOLE_LINE_BYTES) {
-    return bytes;
-  }
+  if (bytes.length - NEWLINE.length <= WHOLE_LINE_BYTES) return bytes;
   const room = Math.min(limit - 1, WHOLE_LINE_BYTES) - ELLIPSIS.length;
   return Buffer.concat([bytes.subarray(0, characterEnd(bytes, room)), Buffer.from(ELLIPSIS + NEWLINE)]);
 }
@@ -99,8 +97,6 @@ function cutLine(text: string, limit: Bytes): Buffer {
 function characterEnd(bytes: Buffer, end: number): number {
   const isContinuation = (byte: number | undefined) => byte !== undefined && (byte & 0xc0) === 0x80;
   let at = end;
-  while (at > 0 && isContinuation(bytes[at])) {
-    at--;
-  }
+  while (at > 0 && isContinuation(bytes[at])) at--;
   return at;
 }

@@ -134,9 +134,7 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
 
   const methodFor = (level: LogLevel): Method => {
     const method: Method = (message, fields = {}) => {
-      if (!logger.isLevelEnabled(level)) {
-        return;
-      }
+      if (!logger.isLevelEnabled(level)) return;
       timeUs = wallClockUs();
       const isDetailed = options.level === 'debug' && options.format === 'fpm';
       debug = isDetailed ? { pid: process.pid, place: callerOf(method) } : undefined;

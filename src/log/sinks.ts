@@ -44,9 +44,8 @@ export function createTeeSink(log: LogSink, terminal: LogSink): LogSink {
     isSyslog: log.isSyslog === true,
     write(entry) {
       log.write(entry);
-      if (entry.level !== undefined && LOG_LEVELS.indexOf(entry.level) >= START_PHASE_LEVEL) {
+      if (entry.level !== undefined && LOG_LEVELS.indexOf(entry.level) >= START_PHASE_LEVEL)
         terminal.write(entry);
-      }
     },
     takeLostLines() {
       return log.takeLostLines?.();

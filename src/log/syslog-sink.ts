@@ -23,9 +23,8 @@ export function createSyslogSink(ident: string, facility: number): LogSink {
   return {
     isSyslog: true,
     write(entry) {
-      for (const message of syslogMessages(entry.syslogText)) {
+      for (const message of syslogMessages(entry.syslogText))
         writeSyslog(PRIORITIES[entry.threshold], message);
-      }
     },
     close: closeSyslog,
   };

@@ -105,9 +105,7 @@ export function groupIdsOfUser(name: string, gid: number): number[] {
   for (let room = FIRST_GROUP_COUNT; room <= LARGEST_GROUP_COUNT; room *= 2) {
     const groups = new Uint32Array(room);
     const count = Int32Array.of(room);
-    if (c.getgrouplist(name, gid, groups, count) >= 0) {
-      return Array.from(groups.subarray(0, count[0] ?? 0));
-    }
+    if (c.getgrouplist(name, gid, groups, count) >= 0) return Array.from(groups.subarray(0, count[0] ?? 0));
   }
   throw systemError(constants.errno.ERANGE, { syscall: 'getgrouplist', address: name });
 }

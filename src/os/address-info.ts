@@ -61,9 +61,7 @@ export function resolveAddresses(host: string, port: string): SocketAddress[] {
   const hints = Buffer.alloc(addrinfo.size);
   writeUInt32(hints, SOCK_STREAM, koffi.offsetof(addrinfo, 'socktype'));
   const status = c.getaddrinfo(host, port, hints, head);
-  if (status !== 0) {
-    throw resolverError(status, host);
-  }
+  if (status !== 0) throw resolverError(status, host);
   const list = head[0] ?? 0n;
   try {
     return readList(list);
@@ -80,9 +78,7 @@ function readList(list: bigint): SocketAddress[] {
       // The list is freed before the addresses are used: copy.
       const bytes = Buffer.from(koffi.decode(entry.addr, 'uint8_t', entry.addrlen) as Uint8Array);
       const address = decodeSocketAddress(bytes);
-      if (address !== undefined) {
-        addresses.push(address);
-      }
+      if (address !== undefined) addresses.push(address);
     }
     at = entry.next;
   }

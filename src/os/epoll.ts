@@ -69,9 +69,7 @@ export function waitEpoll(epoll: Fd, timeoutMs: Milliseconds, atMost: Count = 64
   const ready = c.epoll_wait(epoll, events, atMost, timeoutMs);
   if (ready < 0) {
     const errno = lastErrno();
-    if (errno === constants.errno.EINTR) {
-      return [];
-    }
+    if (errno === constants.errno.EINTR) return [];
     throw systemError(errno, { syscall: 'epoll_wait', fd: epoll });
   }
   return Array.from({ length: ready }, (_, index) => ({
@@ -90,8 +88,6 @@ export function raiseEventCounter(fd: Fd): void {
     writeSync(fd, new Uint8Array(BigUint64Array.of(1n).buffer));
   } catch (error) {
     // EAGAIN: the counter is at its top, so whoever waits is awake already.
-    if (!hasCode(error, 'EAGAIN')) {
-      throw error;
-    }
+    if (!hasCode(error, 'EAGAIN')) throw error;
   }
 }

@@ -52,9 +52,7 @@ export function lastErrno(): number {
  * @throws SystemError if it is negative, from errno
  */
 export function checked(result: number, subject: CallSubject): number {
-  if (result < 0) {
-    throw systemError(lastErrno(), subject);
-  }
+  if (result < 0) throw systemError(lastErrno(), subject);
   return result;
 }
 
@@ -62,9 +60,7 @@ export function checked(result: number, subject: CallSubject): number {
 export function retryInterrupted(call: () => number): number {
   for (;;) {
     const result = call();
-    if (result >= 0 || lastErrno() !== constants.errno.EINTR) {
-      return result;
-    }
+    if (result >= 0 || lastErrno() !== constants.errno.EINTR) return result;
   }
 }
 
@@ -80,12 +76,8 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
  * @throws `error` again if it is not a system error at all
  */
 export function asSystemError(error: unknown): SystemError {
-  if (error instanceof SystemError) {
-    return error;
-  }
-  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') {
-    throw error;
-  }
+  if (error instanceof SystemError) return error;
+  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') throw error;
   const node = error as NodeJS.ErrnoException;
   const wrapped = systemError(Math.abs(error.errno), { syscall: node.syscall ?? 'unknown', path: node.path });
   wrapped.cause = error;

@@ -69,9 +69,7 @@ export function reapChild(pid: Pid): EndedChild | undefined {
   const ended = retryInterrupted(() => c.waitpid(pid, status, WNOHANG));
   if (ended < 0) {
     const errno = lastErrno();
-    if (errno === constants.errno.ECHILD) {
-      return undefined;
-    }
+    if (errno === constants.errno.ECHILD) return undefined;
     throw systemError(errno, { syscall: 'waitpid', pid });
   }
   // A child that is traced shows its stops here, too.

@@ -52,9 +52,7 @@ export function encodeSocketAddress(address: SocketAddress): Buffer {
 
 /** @returns undefined for another family than these three, or for too few bytes */
 export function decodeSocketAddress(bytes: Buffer): SocketAddress | undefined {
-  if (bytes.length < SUN_PATH_OFFSET) {
-    return undefined;
-  }
+  if (bytes.length < SUN_PATH_OFFSET) return undefined;
   const family = readUInt16(bytes, 0);
   if (family === AF_UNIX) {
     const end = bytes.indexOf(0, SUN_PATH_OFFSET);
@@ -103,16 +101,12 @@ function ipv6Bytes(host: string): Uint8Array {
   const back = tail === undefined ? [] : wordsOf(tail);
   const zeros: number[] = new Array(8 - front.length - back.length).fill(0);
   const bytes = Buffer.alloc(16);
-  for (const [index, word] of [...front, ...zeros, ...back].entries()) {
-    bytes.writeUInt16BE(word, index * 2);
-  }
+  for (const [index, word] of [...front, ...zeros, ...back].entries()) bytes.writeUInt16BE(word, index * 2);
   return bytes;
 }
 
 function wordsOf(part: string): number[] {
-  if (part === '') {
-    return [];
-  }
+  if (part === '') return [];
   return part.split(':').flatMap((piece) => {
     if (isIPv4(piece)) {
       const [a = 0, b = 0, c = 0, d = 0] = ipv4Bytes(piece);

@@ -31,12 +31,8 @@ function uriOf(
   uri: string,
   { pathInfo, sent, isApache }: { pathInfo: string; sent: string; isApache: boolean },
 ): string {
-  if (pathInfo === '') {
-    return uri;
-  }
-  if (isApache) {
-    return uri.endsWith(pathInfo) ? uri.slice(0, -pathInfo.length) : uri;
-  }
+  if (pathInfo === '') return uri;
+  if (isApache) return uri.endsWith(pathInfo) ? uri.slice(0, -pathInfo.length) : uri;
   return sent.length > pathInfo.length ? sent.slice(0, -pathInfo.length) : uri;
 }
 

@@ -49,9 +49,7 @@ export function cgiParams(request: IncomingMessage, script: ScriptRequest): Para
     ['SERVER_NAME', script.serverName],
     ['REDIRECT_STATUS', '200'],
   ];
-  if (script.pathInfo !== '') {
-    params.push(['PATH_INFO', script.pathInfo]);
-  }
+  if (script.pathInfo !== '') params.push(['PATH_INFO', script.pathInfo]);
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && FORWARDED_NAME.test(name) && !NOT_FORWARDED.has(name)) {
       const text = Array.isArray(value) ? value.join(', ') : value;

@@ -92,9 +92,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, context
   } catch (err) {
     // If the client has closed the connection, the failure is only a consequence of that.
     hasFailed = !request.socket.destroyed;
-    if (hasFailed) {
-      fail(response, err as Error, context);
-    }
+    if (hasFailed) fail(response, err as Error, context);
   }
 }
 

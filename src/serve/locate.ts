@@ -45,9 +45,7 @@ export async function locate(root: string, requestPath: string): Promise<Target>
     path += `/${segment}`;
     const isLast = index === segments.length - 1;
     const entry = await entryKind(root, path);
-    if (entry === 'folder') {
-      continue;
-    }
+    if (entry === 'folder') continue;
     if (entry === 'file' && SCRIPT_NAME.test(segment)) {
       return { kind: 'script', scriptName: path, pathInfo: restOf(segments, index + 1, endsInSlash) };
     }
@@ -71,9 +69,7 @@ function decodePath(requestPath: string): string | undefined {
 async function locateFolder(root: string, path: string, endsInSlash: boolean): Promise<Target> {
   for (const name of INDEX_NAMES) {
     const index = `${path}/${name}`;
-    if ((await entryKind(root, index)) !== 'file') {
-      continue;
-    }
+    if ((await entryKind(root, index)) !== 'file') continue;
     if (!endsInSlash) {
       return { kind: 'redirect', location: `${encodePath(path)}/` };
     }
@@ -111,9 +107,7 @@ function restOf(segments: readonly string[], from: number, endsInSlash: boolean)
 async function entryKind(root: string, path: string): Promise<EntryKind> {
   try {
     const real = await realpath(root + path);
-    if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep)) {
-      return 'none';
-    }
+    if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep)) return 'none';
     const entry = await stat(real);
     return entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'none';
   } catch {

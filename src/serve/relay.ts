@@ -54,9 +54,7 @@ export async function relay({ backend, params, body, response, onStderr }: Relay
   const clientGone = new AbortController();
   const abort = (): void => clientGone.abort();
   response.once('close', abort);
-  if (response.closed) {
-    abort();
-  }
+  if (response.closed) abort();
   const socket = connect({ ...backend, signal: clientGone.signal });
   // Errors reach whoever waits for the socket; this listener keeps one that nobody waits for from ending the process.
   socket.on('error', () => {});
@@ -102,9 +100,7 @@ class StdinStream extends Writable {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     let flows = true;
     this.#socket.cork();
-    for (const piece of encodeStream(FCGI_STDIN, REQUEST_ID, chunk)) {
-      flows = this.#socket.write(piece);
-    }
+    for (const piece of encodeStream(FCGI_STDIN, REQUEST_ID, chunk)) flows = this.#socket.write(piece);
     this.#socket.uncork();
     if (flows) {
       done();
@@ -133,9 +129,7 @@ async function receiveResponse(
       }
       if (type === FCGI_STDOUT) {
         const body = parser.push(content);
-        if (parser.head !== undefined) {
-          await writer.write(parser.head, body);
-        }
+        if (parser.head !== undefined) await writer.write(parser.head, body);
       } else if (type === FCGI_STDERR) {
         onStderr(content);
       } else if (type === FCGI_END_REQUEST) {

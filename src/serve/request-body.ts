@@ -39,9 +39,7 @@ async function readUpTo(source: Readable, limit: Bytes): Promise<Buffer | undefi
   // If the loop ends early, the request must not be destroyed: it is still to be answered.
   for await (const chunk of source.iterator({ destroyOnReturn: false })) {
     length += chunk.length;
-    if (length > limit) {
-      return undefined;
-    }
+    if (length > limit) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);

@@ -33,14 +33,10 @@ export class ResponseWriter {
     this.#begin(head);
     // Bytes beyond the announced length would look like the beginning of the next response.
     const bytes = piece.subarray(0, this.#dueBytes);
-    if (this.#dueBytes !== undefined) {
-      this.#dueBytes -= bytes.length;
-    }
+    if (this.#dueBytes !== undefined) this.#dueBytes -= bytes.length;
     // An empty piece is written too: it sends the head, if a script flushes that first. Not by flushHeaders(), which
     // would encode header values above ASCII as UTF-8.
-    if (this.#takesBody && !this.#response.write(bytes)) {
-      await drained(this.#response);
-    }
+    if (this.#takesBody && !this.#response.write(bytes)) await drained(this.#response);
   }
 
   /** @throws ProtocolError a status that is no final one, a body shorter than announced */
@@ -58,9 +54,7 @@ export class ResponseWriter {
   }
 
   #begin({ status, reason, headers }: ResponseHead): void {
-    if (this.#response.headersSent) {
-      return;
-    }
+    if (this.#response.headersSent) return;
     if (status < 200) {
       throw new ProtocolError(`status ${status} cannot end a request`);
     }
@@ -99,8 +93,6 @@ function drained(response: ServerResponse): Promise<void> {
     };
     response.on('drain', settle);
     response.on('close', settle);
-    if (response.destroyed) {
-      settle();
-    }
+    if (response.destroyed) settle();
   });
 }

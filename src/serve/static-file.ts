@@ -84,17 +84,11 @@ function requestedRange(
 ): ByteRange | 'unsatisfiable' | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range ?? '');
   const ifRange = request.headers['if-range'];
-  if (match === null || (ifRange !== undefined && ifRange !== lastModified)) {
-    return undefined;
-  }
+  if (match === null || (ifRange !== undefined && ifRange !== lastModified)) return undefined;
   const [, from = '', to = ''] = match;
-  if (from === '' && to === '') {
-    return undefined;
-  }
+  if (from === '' && to === '') return undefined;
   const start = from === '' ? Math.max(size - Number(to), 0) : Number(from);
   const end = from === '' || to === '' ? size - 1 : Math.min(Number(to), size - 1);
-  if (from !== '' && to !== '' && Number(to) < start) {
-    return undefined;
-  }
+  if (from !== '' && to !== '' && Number(to) < start) return undefined;
   return start <= end ? { start, end } : 'unsatisfiable';
 }

@@ -16,9 +16,7 @@ export class StderrLines {
   push(bytes: Uint8Array): void {
     const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split('\n');
     const rest = lines.pop() ?? '';
-    for (const line of lines) {
-      this.#emit(line);
-    }
+    for (const line of lines) this.#emit(line);
     const kept = rest.length % MAX_LINE;
     this.#emit(rest.slice(0, rest.length - kept));
     this.#rest = rest.slice(rest.length - kept);
@@ -32,8 +30,7 @@ export class StderrLines {
 
   #emit(line: string): void {
     const visible = escapedLine(line.trimEnd());
-    for (let start = 0; start < visible.length; start += MAX_LINE) {
+    for (let start = 0; start < visible.length; start += MAX_LINE)
       this.#onLine(visible.slice(start, start + MAX_LINE));
-    }
   }
 }

@@ -50,9 +50,7 @@ function keyOf(part: string): string {
   const [name = ''] = urlDecoded(encoded).split('\0', 1);
   const key = name.replace(/^ +/, '');
   const bracket = key.indexOf('[');
-  if (bracket < 0) {
-    return key;
-  }
+  if (bracket < 0) return key;
   // PHP turns a bracket that nothing closes, like a dot or a blank, into `_`, which none of the words here has.
   const isArray = key.includes(']', bracket + 1) && nesting(key.slice(bracket)) <= MAX_NESTING;
   return isArray ? key.slice(0, bracket) : '';

@@ -35,9 +35,7 @@ export function exporterFamilies(pools: readonly PoolMetrics[]): MetricFamily[] 
 }
 
 function poolFamily({ metric, value }: PoolField, pools: readonly PoolMetrics[]): MetricFamily[] {
-  if (metric === undefined) {
-    return [];
-  }
+  if (metric === undefined) return [];
   const samples = pools.flatMap(({ status }): Sample[] => {
     const shown = value(status);
     return shown.is === 'integer' ? [{ labels: { pool: status.name }, value: shown.value }] : [];

@@ -81,16 +81,12 @@ function labelText(labels: Labels): string {
 }
 
 function numberText(value: number | bigint): string {
-  if (typeof value === 'bigint' || Number.isFinite(value)) {
-    return String(value);
-  }
+  if (typeof value === 'bigint' || Number.isFinite(value)) return String(value);
   return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
 }
 
 /** A bound as OpenMetrics writes it: `1.0`, not `1`, in both formats, so that a scraper sees one series. */
 export function bucketBound(upperBound: number): string {
-  if (upperBound === Infinity) {
-    return '+Inf';
-  }
+  if (upperBound === Infinity) return '+Inf';
   return Number.isInteger(upperBound) ? upperBound.toFixed(1) : String(upperBound);
 }

@@ -63,9 +63,7 @@ const POOL_NAME_BYTES = 31;
 export function shownPoolName(name: string): string {
   const bytes = Buffer.from(name);
   let end = Math.min(bytes.length, POOL_NAME_BYTES);
-  while (end > 0 && isContinuation(bytes[end])) {
-    end -= 1;
-  }
+  while (end > 0 && isContinuation(bytes[end])) end -= 1;
   return bytes.toString('utf8', 0, end);
 }
 

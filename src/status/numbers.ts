@@ -22,9 +22,7 @@ function bigintOf(value: number): bigint {
 }
 
 function clamped(value: bigint): string {
-  if (value < 0n) {
-    return '0';
-  }
+  if (value < 0n) return '0';
   return (value > HIGHEST ? HIGHEST : value).toString();
 }
 

@@ -13,9 +13,7 @@ export function renderOpenMetrics(pool: PoolStatus, content: Omit<PageContent, '
   return `${up}${poolFields(content)
     .map(({ metric, value }) => {
       const shown = value(pool);
-      if (metric === undefined || shown.is !== 'integer') {
-        return '';
-      }
+      if (metric === undefined || shown.is !== 'integer') return '';
       const helpLine = `# HELP ${metric.name} ${metric.help}\n`;
       const typeLine = `# TYPE ${metric.name} ${metric.type}\n`;
       const head = metric.isTypeFirst ? typeLine + helpLine : helpLine + typeLine;

@@ -131,9 +131,7 @@ function decoded(value: string | Buffer): string {
 /** Decodes and leaves out what is no UTF-8, but keeps a U+FFFD that was sent as one. */
 function withoutInvalid(bytes: Buffer): string {
   const text = bytes.toString('utf8');
-  if (!text.includes(REPLACEMENT)) {
-    return text;
-  }
+  if (!text.includes(REPLACEMENT)) return text;
   // Its first byte begins a character wherever it stands, so the split never parts another character.
   return splitAt(bytes, REPLACEMENT_BYTES)
     .map((part) => part.toString('utf8').replaceAll(REPLACEMENT, ''))

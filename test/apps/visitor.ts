@@ -61,9 +61,8 @@ export class Exchange {
 
   /** What the form of this page holds in a field. */
   field(name: string): string {
-    for (const [input] of this.text.matchAll(/<input\b[^>]*>/g)) {
+    for (const [input] of this.text.matchAll(/<input\b[^>]*>/g))
       if (attribute(input, 'name') === name) return attribute(input, 'value');
-    }
     throw new Error(`${this.path} has no field ${name}`);
   }
 

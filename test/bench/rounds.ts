@@ -33,9 +33,8 @@ export async function runScenario(
   try {
     for (const entry of entries) await startAndWarmUp(scenario, entry, settings);
     const rounds = scenario.once ? 1 : Math.min(settings.rounds, scenario.mostRounds ?? settings.rounds);
-    for (let round = 1; round <= rounds; round++) {
+    for (let round = 1; round <= rounds; round++)
       for (const entry of entries) await measureOnce(scenario, entry, round, settings);
-    }
   } finally {
     for (const { bench, result } of entries) result.problems.push(...(await bench.subject.stop()));
   }

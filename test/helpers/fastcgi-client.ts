@@ -243,15 +243,9 @@ export class FastcgiConnection {
     this.send(Buffer.concat([start, encodeParams(requestId, pairs as Iterable<ParamInput>)]));
     for await (const chunk of stdin instanceof Uint8Array ? [stdin] : stdin) {
       let flows = true;
-      for (const piece of encodeStream(FCGI_STDIN, requestId, chunk)) {
-        flows = this.#socket.write(piece);
-      }
-      if (!flows && !this.#isClosed) {
-        await Promise.race([once(this.#socket, 'drain'), this.closed]);
-      }
-      if (this.#isClosed) {
-        return;
-      }
+      for (const piece of encodeStream(FCGI_STDIN, requestId, chunk)) flows = this.#socket.write(piece);
+      if (!flows && !this.#isClosed) await Promise.race([once(this.#socket, 'drain'), this.closed]);
+      if (this.#isClosed) return;
     }
     this.send(encodeStreamEnd(FCGI_STDIN, requestId));
   }
@@ -263,9 +257,7 @@ export class FastcgiConnection {
     let endRequest: EndRequest | undefined;
     while (endRequest === undefined) {
       const record = await this.nextRecord(Math.max(deadline - performance.now(), 0));
-      if (record === undefined) {
-        break;
-      }
+      if (record === undefined) break;
       switch (record.type) {
         case FCGI_STDOUT:
           body.push(parser.push(record.content));

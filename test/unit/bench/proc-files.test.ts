@@ -16,9 +16,8 @@ test('a process name may hold spaces and parentheses', () => {
 });
 
 test('what is not a stat line is refused', () => {
-  for (const line of ['', '77', '77 (php', '77 (php) S 1', `x (php) S ${AFTER_STATE}`]) {
+  for (const line of ['', '77', '77 (php', '77 (php) S 1', `x (php) S ${AFTER_STATE}`])
     assert.throws(() => parseStat(line), /not a line/, line);
-  }
 });
 
 test('schedstat yields nanoseconds on the CPU, or nothing where the kernel counts none', () => {

@@ -74,9 +74,7 @@ function asPhpArray(line: string): unknown {
     variable: (name) => (name === 'HOME' ? '/h' : undefined),
     constant: phpConstant,
   })) {
-    if (item.kind === 'syntax') {
-      return null;
-    }
+    if (item.kind === 'syntax') return null;
     if (item.kind === 'section') {
       section = subArray(root, item.name);
     } else if (item.value !== undefined && item.key === undefined) {
@@ -117,7 +115,6 @@ test('random lines are read as by PHP', { skip: hasPhp ? false : `${PHP} is not 
   // PHP lets a `$` at the end of a line swallow the newline; we do not.
   const lines = fc.sample(line, 4000).filter((text) => !/\$\\?\s*$|\$\\?\r/.test(text));
   const answers = askPhp(lines);
-  for (const [index, text] of lines.entries()) {
+  for (const [index, text] of lines.entries())
     assert.deepEqual(comparable(asPhpArray(text)), comparable(answers[index]), JSON.stringify(text));
-  }
 });

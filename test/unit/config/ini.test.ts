@@ -174,9 +174,8 @@ test('any text is read without an exception, and every line of an item exists', 
 
 test('a file cut anywhere is read without an exception', () => {
   const text = '[www]\nuser = "a b" ; c\nenv[X] = ${HOME}\'q\'\nerror_reporting = (E_ALL & ~E_NOTICE)|!0\n';
-  for (let end = 0; end <= text.length; end += 1) {
+  for (let end = 0; end <= text.length; end += 1)
     assert.doesNotThrow(() => readIni(text.slice(0, end), LOOKUPS));
-  }
 });
 
 const plainWord = fc.stringMatching(/^[A-Za-z_][A-Za-z_.]{0,12}$/);
@@ -190,9 +189,7 @@ test('the ini package and the line parser agree on plain lines', () => {
     fc.property(plainWord, blanks, blanks, plainValue, tail, (name, before, after, value, end) => {
       const line = `${name}${before}=${after}${value}${end}`;
       const plain = decodePlainLine(line);
-      if (plain === undefined) {
-        return;
-      }
+      if (plain === undefined) return;
       decoded += 1;
       assert.deepEqual([{ kind: 'entry', ...plain }], parseLine(line, LOOKUPS));
     }),

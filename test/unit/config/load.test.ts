@@ -85,9 +85,7 @@ test('a file that can not be opened is told with the reason', () => {
   const disk = {
     ...memoryDisk({ '/etc/x.conf': '', 't.conf': '' }),
     read: (path: string) => {
-      if (path === 't.conf') {
-        return Buffer.from('include = /etc/x.conf');
-      }
+      if (path === 't.conf') return Buffer.from('include = /etc/x.conf');
       throw systemError('EACCES', 13);
     },
   };

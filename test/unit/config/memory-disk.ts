@@ -16,18 +16,15 @@ export function memoryDisk(
     isDirectory,
     exists: (path) => Object.hasOwn(files, withoutSlash(path)) || isDirectory(path),
     list: (directory) => {
-      if (!isDirectory(directory)) {
+      if (!isDirectory(directory))
         throw systemError(Object.hasOwn(files, withoutSlash(directory)) ? 'ENOTDIR' : 'ENOENT', 2);
-      }
       const inside = withoutSlash(directory) === '/' ? '/' : `${withoutSlash(directory)}/`;
       const below = Object.keys(files).filter((file) => file.startsWith(inside));
       return [...new Set(below.map((file) => file.slice(inside.length).split('/')[0] ?? ''))];
     },
     read: (path) => {
       const content = files[path];
-      if (content === undefined) {
-        throw systemError('ENOENT', 2);
-      }
+      if (content === undefined) throw systemError('ENOENT', 2);
       return typeof content === 'string' ? Buffer.from(content) : content;
     },
   };
@@ -66,9 +63,7 @@ export function configOf(
   directories: string[] = [],
 ): Config {
   const { config, problems } = loadText(text, options, directories);
-  if (config === undefined) {
-    throw new Error(problems.map((problem) => problem.message).join('\n'));
-  }
+  if (config === undefined) throw new Error(problems.map((problem) => problem.message).join('\n'));
   return config;
 }
 

@@ -136,9 +136,7 @@ test('what is printed is read back', () => {
   fc.assert(
     fc.property(fc.constantFrom(...kinds), fc.string(), (kind, text) => {
       const parsed = parseValueOf(kind, text);
-      if ('value' in parsed) {
-        assert.deepEqual(parseValueOf(kind, printValueOf(kind, parsed.value)), parsed);
-      }
+      if ('value' in parsed) assert.deepEqual(parseValueOf(kind, printValueOf(kind, parsed.value)), parsed);
     }),
   );
 });

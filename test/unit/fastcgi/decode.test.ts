@@ -12,9 +12,8 @@ function decodeChunks(chunks: readonly (readonly number[])[]): Plain[] {
   const decoder = new RecordDecoder();
   const records: Plain[] = [];
   for (const chunk of chunks) {
-    for (const { type, requestId, content } of decoder.push(Buffer.from(chunk))) {
+    for (const { type, requestId, content } of decoder.push(Buffer.from(chunk)))
       records.push([type, requestId, [...content]]);
-    }
   }
   decoder.end();
   return records;
@@ -128,9 +127,7 @@ describe('FastCGI record decoder', () => {
           for (const [index, part] of chunks.entries()) {
             const bytes = Buffer.from(looksValid && index === 0 ? [1, ...part] : part);
             sent += bytes.length;
-            for (const rec of decoder.push(bytes)) {
-              got += rec.content.length + 8;
-            }
+            for (const rec of decoder.push(bytes)) got += rec.content.length + 8;
           }
         } catch (err) {
           assert.ok(err instanceof ProtocolError, String(err));

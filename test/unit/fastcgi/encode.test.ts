@@ -66,9 +66,7 @@ describe('FastCGI encoder', () => {
     ],
     ['ends a stream', encodeStreamEnd(FCGI_STDIN, 7), record(5, 7, [])],
   ];
-  for (const [promise, actual, expected] of cases) {
-    it(promise, () => assert.deepEqual([...actual], expected));
-  }
+  for (const [promise, actual, expected] of cases) it(promise, () => assert.deepEqual([...actual], expected));
 
   it('writes a long piece of a stream as full records without copying it', () => {
     const bytes = Buffer.alloc(65_535 * 2 + 10, 'x');

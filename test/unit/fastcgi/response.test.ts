@@ -141,9 +141,7 @@ describe('CGI response parser', () => {
     assert.equal(parse([block], 100).body, 'body');
     for (const size of [1, 7, 1000]) {
       const chunks: Buffer[] = [];
-      for (let at = 0; at < block.length; at += size) {
-        chunks.push(block.subarray(at, at + size));
-      }
+      for (let at = 0; at < block.length; at += size) chunks.push(block.subarray(at, at + size));
       assert.equal(parse(chunks, 100).body, 'body');
       assert.throws(() => parse(chunks, 99), /the response header is larger than 99 bytes/);
     }

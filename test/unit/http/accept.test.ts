@@ -23,7 +23,5 @@ test('OpenMetrics goes to whom takes it, the older format to the rest', () => {
     ['image/png', 'prometheus'],
     [';;,,;q=', 'prometheus'],
   ];
-  for (const [accept, format] of rows) {
-    assert.equal(chooseExposition(accept), format, accept);
-  }
+  for (const [accept, format] of rows) assert.equal(chooseExposition(accept), format, accept);
 });

@@ -13,9 +13,7 @@ test('replaces what a descriptor stands for', () => {
   replaceDescriptor(one, two);
   assert.equal(readlinkSync(`/proc/self/fd/${two}`), '/dev/null');
   assert.equal(readlinkSync(`/proc/self/fd/${copy}`), '/dev/zero');
-  for (const fd of [one, two, copy]) {
-    closeSync(fd);
-  }
+  for (const fd of [one, two, copy]) closeSync(fd);
   assert.throws(() => replaceDescriptor(one, 30), { code: 'EBADF' });
 });
 

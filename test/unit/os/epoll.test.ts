@@ -17,9 +17,7 @@ test('tells which descriptor has something', () => {
   const epoll = createEpoll();
   const counters = [createEventCounter(), createEventCounter()] as const;
   try {
-    for (const counter of counters) {
-      controlEpoll(epoll, 'add', counter, EPOLLIN);
-    }
+    for (const counter of counters) controlEpoll(epoll, 'add', counter, EPOLLIN);
     assert.deepEqual(waitEpoll(epoll, 0), []);
     raiseEventCounter(counters[1]);
     raiseEventCounter(counters[1]);
@@ -35,8 +33,6 @@ test('tells which descriptor has something', () => {
     controlEpoll(epoll, 'remove', counters[0]);
     assert.throws(() => controlEpoll(epoll, 'remove', counters[0]), { code: 'ENOENT' });
   } finally {
-    for (const fd of [epoll, ...counters]) {
-      closeSync(fd);
-    }
+    for (const fd of [epoll, ...counters]) closeSync(fd);
   }
 });

@@ -87,9 +87,7 @@ for (const address of [
     );
     await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
     assert.deepEqual(listenQueue(fd), { length: 3, limit: 5 });
-    for (const socket of sockets) {
-      socket.destroy();
-    }
+    for (const socket of sockets) socket.destroy();
   });
 }
 
@@ -123,7 +121,6 @@ test('a queue answer cut anywhere is no queue', () => {
   answer.writeUInt32LE(2, 36);
   answer.writeUInt32LE(9, 40);
   assert.deepEqual(decodeUnixDiagAnswer(answer), { sequence: 7, queue: { length: 2, limit: 9 } });
-  for (let cut = 0; cut < answer.length; cut++) {
+  for (let cut = 0; cut < answer.length; cut++)
     assert.equal(decodeUnixDiagAnswer(answer.subarray(0, cut))?.queue, undefined);
-  }
 });

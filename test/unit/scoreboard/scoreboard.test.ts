@@ -143,9 +143,8 @@ test('random bytes all over give snapshots within bounds, never an exception', (
       const whole = Buffer.alloc(HEADER_SIZE + 2 * SLOT_SIZE, noise);
       writeSync(board.fd, whole, 0, whole.length, 0);
       if (isEven) poke(board, 0, { sequence: u32(2), stage: u32(noise[0] ?? 0) });
-      for (const { slot, params, stage } of snapshots(board)) {
+      for (const { slot, params, stage } of snapshots(board))
         assert.ok(slot >= 0 && slot < 2 && params.length <= PARAMS_SIZE && STAGES.includes(stage));
-      }
       const { idle, waiting, ready, maxActive, lowestIdle } = board.header();
       for (const count of [idle, waiting, ready, maxActive, lowestIdle]) assert.ok(count >= 0 && count <= 2);
     }),

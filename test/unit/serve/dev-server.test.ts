@@ -226,9 +226,7 @@ describe('dev server: static files', TIMEOUT, () => {
   });
 
   it('refuses an address that cannot be decoded', async () => {
-    for (const path of ['/%', '/%zz', '/%ff']) {
-      assert.equal((await get(path)).status, 400, path);
-    }
+    for (const path of ['/%', '/%zz', '/%ff']) assert.equal((await get(path)).status, 400, path);
   });
 });
 
@@ -524,9 +522,7 @@ describe('dev server: PHP that fails', TIMEOUT, () => {
       () => {},
       (exchange) => exchange.stdout('\r\nhalf'),
       async (exchange) => {
-        for (;;) {
-          await exchange.stdout(Buffer.alloc(MIB, '\n'));
-        }
+        for (;;) await exchange.stdout(Buffer.alloc(MIB, '\n'));
       },
     ];
     for (const act of acts) {
@@ -601,9 +597,7 @@ describe('dev server: bodies', TIMEOUT, () => {
     let sentBytes = 0;
     await php(async (exchange) => {
       await exchange.stdout('\r\n');
-      for (; sentBytes < 64 * MIB; sentBytes += piece.length) {
-        await exchange.stdout(piece);
-      }
+      for (; sentBytes < 64 * MIB; sentBytes += piece.length) await exchange.stdout(piece);
       exchange.end();
     });
     const response = await begin('/');
@@ -647,9 +641,7 @@ describe('dev server: bodies', TIMEOUT, () => {
     let sentBytes = 0;
     const sending = (async () => {
       for (; sentBytes < 64 * MIB; sentBytes += piece.length) {
-        if (!upload.write(piece)) {
-          await once(upload, 'drain');
-        }
+        if (!upload.write(piece)) await once(upload, 'drain');
       }
       upload.end();
     })();

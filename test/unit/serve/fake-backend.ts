@@ -36,12 +36,8 @@ export class Exchange {
 
   async #write(type: number, bytes: Uint8Array | string): Promise<void> {
     let flows = true;
-    for (const piece of encodeStream(type, 1, Buffer.from(bytes))) {
-      flows = this.socket.write(piece);
-    }
-    if (!flows) {
-      await once(this.socket, 'drain');
-    }
+    for (const piece of encodeStream(type, 1, Buffer.from(bytes))) flows = this.socket.write(piece);
+    if (!flows) await once(this.socket, 'drain');
   }
 }
 
@@ -61,9 +57,7 @@ export async function startFakeBackend(
   server.listen(path);
   await once(server, 'listening');
   return async () => {
-    for (const socket of sockets) {
-      socket.destroy();
-    }
+    for (const socket of sockets) socket.destroy();
     server.close();
     await once(server, 'close');
   };

@@ -5,9 +5,7 @@ import { StderrLines } from '../../../src/serve/stderr-lines.js';
 function linesOf(...chunks: (string | Uint8Array)[]): string[] {
   const lines: string[] = [];
   const stderr = new StderrLines((line) => lines.push(line));
-  for (const chunk of chunks) {
-    stderr.push(Buffer.from(chunk));
-  }
+  for (const chunk of chunks) stderr.push(Buffer.from(chunk));
   stderr.end();
   return lines;
 }
@@ -15,9 +13,8 @@ function linesOf(...chunks: (string | Uint8Array)[]): string[] {
 describe('lines of the error stream', () => {
   it('joins what was cut, within a character too', () => {
     const bytes = Buffer.from('ünö\r\n\nzwei\n  drei');
-    for (let cut = 0; cut <= bytes.length; cut += 1) {
+    for (let cut = 0; cut <= bytes.length; cut += 1)
       assert.deepEqual(linesOf(bytes.subarray(0, cut), bytes.subarray(cut)), ['ünö', 'zwei', '  drei']);
-    }
   });
 
   it('makes control characters visible, but for the tab', () => {

@@ -17,9 +17,7 @@ test('integers are digits from 0 to 2^63-1', () => {
     [Number.POSITIVE_INFINITY, '9223372036854775807'],
     [Number.NEGATIVE_INFINITY, '0'],
   ];
-  for (const [value, text] of rows) {
-    assert.equal(integerText(value), text);
-  }
+  for (const [value, text] of rows) assert.equal(integerText(value), text);
 });
 
 test('percents have two decimals, whatever they are', () => {
@@ -30,9 +28,7 @@ test('percents have two decimals, whatever they are', () => {
     [Number.NaN, '0.00'],
     [Number.POSITIVE_INFINITY, '1000000000000000.00'],
   ];
-  for (const [value, text] of rows) {
-    assert.equal(percentText(value), text);
-  }
+  for (const [value, text] of rows) assert.equal(percentText(value), text);
 });
 
 test('times are local, with the offset of that moment', () => {

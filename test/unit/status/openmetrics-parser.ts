@@ -38,9 +38,7 @@ export function parseOpenMetrics(text: string): ParsedFamily[] {
       readSample(line, families.at(-1));
     }
   }
-  for (const family of families) {
-    checkFamily(family);
-  }
+  for (const family of families) checkFamily(family);
   checkNames(families);
   return families;
 }
@@ -110,9 +108,7 @@ function checkFamily(family: ParsedFamily): void {
     assert.ok(!seen.has(key), `${family.name}: twice ${key}`);
     seen.add(key);
   }
-  if (family.type === 'histogram') {
-    checkHistogram(family);
-  }
+  if (family.type === 'histogram') checkHistogram(family);
 }
 
 /** Each pool's samples stand together: rising buckets that end in +Inf, which equals the count. */

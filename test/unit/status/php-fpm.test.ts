@@ -17,9 +17,7 @@ const settings = { poweredBy: `PHP/${version}` };
 let server: RealPhpFpm;
 
 before(async () => {
-  if (version === undefined) {
-    return;
-  }
+  if (version === undefined) return;
   process.env.TZ = TIME_ZONE;
   server = await RealPhpFpm.start({ ...process.env });
 });

@@ -83,12 +83,8 @@ async function readStdout(connection: FastcgiConnection): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for (;;) {
     const record = await connection.nextRecord();
-    if (record === undefined || record.type === FCGI_END_REQUEST) {
-      return Buffer.concat(chunks);
-    }
-    if (record.type === FCGI_STDOUT) {
-      chunks.push(Buffer.from(record.content));
-    }
+    if (record === undefined || record.type === FCGI_END_REQUEST) return Buffer.concat(chunks);
+    if (record.type === FCGI_STDOUT) chunks.push(Buffer.from(record.content));
   }
 }
 

@@ -25,9 +25,7 @@ test('markup is escaped as php-fpm does', () => {
     ['é€\u0080\u2028😀\ufdd0', 'é€\u0080\u2028😀\ufdd0'],
     ['\ufffe|\uffff', '\ufffd|\ufffd'],
   ];
-  for (const [sent, shown] of rows) {
-    assert.equal(markupText(Buffer.from(sent)), shown);
-  }
+  for (const [sent, shown] of rows) assert.equal(markupText(Buffer.from(sent)), shown);
 });
 
 test('json is escaped as php-fpm does', () => {
@@ -40,9 +38,7 @@ test('json is escaped as php-fpm does', () => {
     [Buffer.of(0xe2, 0x28, 0xa1, 0x78, 0xf0, 0x9f, 0x92, 0x79, 0x80, 0x7a), '"(xyz"'],
     [Buffer.from([...Buffer.from('\ufffd'), 0xef, 0xbf, ...Buffer.from('\ufffd')]), '"\\ufffd\\ufffd"'],
   ];
-  for (const [sent, shown] of rows) {
-    assert.equal(jsonRequest(sent), shown);
-  }
+  for (const [sent, shown] of rows) assert.equal(jsonRequest(sent), shown);
 });
 
 test('bytes that are no UTF-8 show as such in markup', () => {
