@@ -724,6 +724,22 @@ export const POOL_DIRECTIVES = [
     details: ["Possible values: fpm-fcgi, which applications test for; cgi-fcgi, php-cgi's own"],
   },
   {
+    name: 'opcache.share',
+    scope: 'pool',
+    type: 'string',
+    summary: 'Pools of one name share one opcache, and APCu: for many sites of one owner.',
+    details: [
+      'They need far less memory, and what one of them has compiled all of them run. It gives up what keeps',
+      'them apart: whoever breaks into one can change what the others run, read it, and hold its locks.',
+      'Shared by pools with the same php_cgi, php_ini, php_sapi_name and settings of PHP that count at its',
+      'start; -t tells which are not alike. opcache.validate_root and opcache.validate_permission are on in',
+      'such pools, unless a php_admin_value turns them off.',
+      'Up to 64 letters, digits, dots, underscores and hyphens.',
+    ],
+    defaultText: 'none, each pool has its own',
+    example: 'owner1',
+  },
+  {
     name: 'pm.zygote_idle_timeout',
     scope: 'pool',
     type: 'fineTime',
@@ -731,7 +747,7 @@ export const POOL_DIRECTIVES = [
     range: { min: 0, refusal: 'pm.zygote_idle_timeout(%ds) must not be less than 0s', level: 'alert' },
     unit: 'seconds',
     summary: 'Time without a worker after which the zygote is ended (ondemand); 0 is never.',
-    details: ['Its opcache goes with it. The next client starts another.'],
+    details: ['Its opcache goes with it, unless it has an opcache.share. The next client starts another.'],
   },
   {
     name: 'pm.max_memory',

@@ -25,6 +25,7 @@ const RULES: readonly PoolRule[] = [
   checkChroot,
   checkChdir,
   resolvePhpPaths,
+  checkOpcacheShare,
 ];
 
 /** Checks a pool and completes it in place: derived values, absolute paths. */
@@ -47,4 +48,20 @@ function checkListen(pool: UncheckedPool, context: PoolContext): Problem[] {
 function checkPriority(pool: UncheckedPool): Problem[] {
   pool.processPriority = knownPriority(pool.processPriority);
   return present(range(pool, 'process.priority', pool.processPriority));
+}
+
+function checkOpcacheShare(pool: UncheckedPool): Problem[] {
+  if (!isSet(pool.opcacheShare)) {
+    pool.opcacheShare = undefined;
+    return [];
+  }
+  return /^[\w.-]{1,64}$/.test(pool.opcacheShare)
+    ? []
+    : [
+        refuse(
+          pool,
+          'opcache.share',
+          `opcache.share '${pool.opcacheShare}' is no name: up to 64 letters, digits, dots, underscores and hyphens`,
+        ),
+      ];
 }

@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import { type AccountUse, accountsOfStart, checkAccounts, everyAccount } from '../config/accounts-check.js';
 import type { Config } from '../config/config.js';
 import { type LoadResult, loadConfig } from '../config/load.js';
@@ -8,6 +8,7 @@ import type { Logger } from '../log/levels.js';
 import type { MasterLog } from '../log/master-log.js';
 import { openLog } from '../log/open-log.js';
 import { groupByName, isRoot, userByName } from '../os/accounts.js';
+import { type FolderIdentity, sharingProblems } from '../zygote/opcache-share.js';
 import type { PhpOptions } from '../zygote/php-arguments.js';
 import { phpIniLookup } from '../zygote/php-ini.js';
 
@@ -30,13 +31,20 @@ export interface CheckedFile {
 
 /** The configuration, checked in itself; what is to say of it is left to the caller. */
 export function loadFile(options: ReadOptions): LoadResult {
-  return loadConfig({
+  const loaded = loadConfig({
     ...options,
     phpIni: phpIniLookup(options.php, process.env),
     environment: process.env,
     isRoot: isRoot(),
     touchLog: (path) => closeSync(openLog(path)),
   });
+  const pools = loaded.config?.pools ?? [];
+  return { ...loaded, problems: [...loaded.problems, ...sharingProblems(pools, identifyFolder)] };
+}
+
+function identifyFolder(path: string): FolderIdentity | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats && { device: stats.dev, inode: stats.ino };
 }
 
 /**

@@ -87,7 +87,10 @@ export class Pool {
       pool: parts.config.name,
       log: tools.log,
       nowMs: tools.nowMs,
-      renew: () => this.#renew(this.#parts),
+      renew: () => {
+        tools.zygoteStarts.distrust(this);
+        return this.#renew(this.#parts);
+      },
     });
     this.#startLines = new StartLines(parts.config.name, tools.log, askBuiltIn(parts.environment));
     this.#memoryWatch = new MemoryWatch({

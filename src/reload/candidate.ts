@@ -40,7 +40,10 @@ export function consequence({ isNew }: Pick<Candidate, 'isNew'>): string {
   return isNew ? 'it is left out' : 'it keeps its old generation';
 }
 
-/** `reload_unchanged = no`: pools for which nothing changes keep their generation. */
+/**
+ * `reload_unchanged = no`: pools for which nothing changes keep their generation, unless another of their
+ * `opcache.share` gets a new one, with a new opcache.
+ */
 export function splitUnchanged(
   candidates: readonly Candidate[],
   { global }: Config,
@@ -52,7 +55,12 @@ export function splitUnchanged(
     const mayStay = !(global.reloadUnchanged || isNew);
     (mayStay && pool.isUnchangedBy(plan) ? unchanged : toPrepare).push(candidate);
   }
-  return { unchanged, toPrepare };
+  const shares = new Set(toPrepare.flatMap(({ plan }) => plan.config.opcacheShare ?? []));
+  const isMoved = ({ plan }: Candidate) => shares.has(plan.config.opcacheShare ?? '');
+  return {
+    unchanged: unchanged.filter((candidate) => !isMoved(candidate)),
+    toPrepare: [...toPrepare, ...unchanged.filter(isMoved)],
+  };
 }
 
 /**

@@ -167,6 +167,7 @@ export class PoolSet {
   /** After a stop: when no process is left. */
   async ended(): Promise<void> {
     await Promise.all(this.#everyPool().map((pool) => pool.ended));
+    await this.#parts.tools.zygoteStarts.ended();
   }
 
   /** Closes sockets and removes their files; inherited ones stay where another process still serves them. */

@@ -15,6 +15,7 @@
 #define TSFPM_CONTROL_VERSION 2u
 #define TSFPM_FRAME_PAYLOAD_MAX 8388608u /* a CONFIGURE with time zones and a large environment needs most */
 #define TSFPM_READY_MAX 8192u
+#define TSFPM_SHARE_MAX 64u              /* bytes of an opcache.share's name */
 #define TSFPM_OUTPUT_CHUNK 8192u         /* most bytes of worker output in one frame */
 
 /* Every frame starts with this, in native byte order; `length` bytes of payload follow. */
@@ -57,6 +58,8 @@ enum tsfpm_frame_type {
     /* to a template: fork a zygote, with the descriptors that come along (template.c). Answered by FORKED, with the */
     /* zygote's pid, or by FORK_FAILED; `slot` is the master's name for the order */
     TSFPM_FRAME_FORK_ZYGOTE = 25,
+    /* to a template: fork a template for the pools of one opcache.share, whose name is the payload. Else the same */
+    TSFPM_FRAME_FORK_TEMPLATE = 26,
     TSFPM_FRAME_ANSWER = 22,    /* slot, pid; payload: uint32 id of the question, then the answer */
 };
 
@@ -162,7 +165,8 @@ enum tsfpm_descriptor {
 
 /*
  * Variables that the master sets for the zygote, whose constructor removes them: the version of this protocol,
- * php_sapi_name, which PHP must know before it preloads a script, and for a template that it is one.
+ * php_sapi_name, which PHP must know before it preloads a script, and for a template that it is one: the name of the
+ * opcache.share whose pools are forked from it, empty where there is none.
  */
 #define TSFPM_ENV_MARK "TSFPM_RUNTIME"
 #define TSFPM_ENV_SAPI_NAME "TSFPM_SAPI_NAME"

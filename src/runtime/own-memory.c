@@ -138,7 +138,7 @@ static const char *look_at_descriptors(void)
     return found;
 }
 
-static const char *look_at_threads(void)
+const char *tsfpm_fork_obstacle(void)
 {
     struct stat st;
     if (stat("/proc/self/task", &st) != 0) return is_obstacle("/proc/self/task cannot be read", strerror(errno));
@@ -175,8 +175,7 @@ static const char *look_at_swap(void)
 
 const char *tsfpm_own_memory_obstacle(void)
 {
-    const char *found = look_at_threads();
-    if (found == NULL) found = look_at_mappings();
+    const char *found = look_at_mappings();
     if (found == NULL) found = look_at_descriptors();
     if (found == NULL) found = look_at_swap();
     return found;

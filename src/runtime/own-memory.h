@@ -3,6 +3,13 @@
 #define TSFPM_OWN_MEMORY_H
 
 /*
+ * In a template, once PHP has loaded everything: looks at what no fork of it would have.
+ *
+ * Returns NULL where there is nothing of that, else why it cannot be forked, for the administrator.
+ */
+const char *tsfpm_fork_obstacle(void);
+
+/*
  * In a template, once PHP has loaded everything: looks at all that its forks would share.
  *
  * Returns NULL where each fork can have its own of it, else why not, for the administrator.

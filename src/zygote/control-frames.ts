@@ -38,6 +38,7 @@ export const FRAME_TYPES = {
   FORK_PROBE: 23,
   ECHO: 24,
   FORK_ZYGOTE: 25,
+  FORK_TEMPLATE: 26,
   LOGGED: 30,
   LOGS_READ: 31,
 } as const;

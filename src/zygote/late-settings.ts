@@ -1,3 +1,5 @@
+import type { PoolConfig } from '../config/config.js';
+
 /**
  * Settings that PHP takes as well after its start, before the first request: those of its core and its usual extensions
  * that pools set. Pools that differ in nothing else can be forked from one template. All others are taken to have an
@@ -127,7 +129,13 @@ export const LATE_SETTINGS: ReadonlySet<string> = new Set([
   'zlib.output_handler',
 ]);
 
-/** Whether that setting may be set in a PHP that has started. */
-export function isLateSetting(name: string): boolean {
-  return LATE_SETTINGS.has(name);
+/**
+ * Not late in pools of an `opcache.share`: PHP frees names of functions then, which are in memory that scripts of other
+ * pools may have changed, and the zygote has the master's rights.
+ */
+const FREES_SHARED_MEMORY = 'disable_functions';
+
+/** Whether that setting of a pool may be set in a PHP that has started. */
+export function isLateSetting(name: string, { opcacheShare }: Pick<PoolConfig, 'opcacheShare'>): boolean {
+  return LATE_SETTINGS.has(name) && !(name === FREES_SHARED_MEMORY && opcacheShare !== undefined);
 }

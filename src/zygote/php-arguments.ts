@@ -40,6 +40,12 @@ export function phpOptionArguments({ noIni, ini, defines, profileInfo }: PhpOpti
   ];
 }
 
+/**
+ * What keeps pools of one `opcache.share` from running scripts of each other that they cannot read: in another root,
+ * or of another user. php.ini cannot turn it off; the command line and the pool can.
+ */
+const SHARED_OPCACHE_ARGUMENTS = ['-dopcache.validate_root=1', '-dopcache.validate_permission=1'];
+
 /** php-cgi's arguments for a pool's zygote: what comes later overrides what came before. */
 export function phpArguments(pool: PoolConfig, options: PhpOptions): string[] {
   return argumentsWith(pool, options, phpValues(pool));
@@ -51,8 +57,8 @@ const DISABLE_FUNCTIONS = 'disable_functions';
 /** The arguments of a template: without the settings that its zygotes are given after they were forked. */
 export function templateArguments(pool: PoolConfig, options: PhpOptions): string[] {
   const values = phpValues(pool).flatMap(({ key, value }) => {
-    if (key === DISABLE_FUNCTIONS) return { key, value: '' };
-    return isLateSetting(key) ? [] : { key, value };
+    if (!isLateSetting(key, pool)) return { key, value };
+    return key === DISABLE_FUNCTIONS ? { key, value: '' } : [];
   });
   return argumentsWith(pool, options, values);
 }
@@ -65,6 +71,7 @@ export function phpValues(pool: PoolConfig): KeyValue[] {
 function argumentsWith(pool: PoolConfig, options: PhpOptions, values: readonly KeyValue[]): string[] {
   const own = pool.phpIni === undefined ? options : { ...options, noIni: false, ini: pool.phpIni };
   return [
+    ...(pool.opcacheShare === undefined ? [] : SHARED_OPCACHE_ARGUMENTS),
     ...phpOptionArguments(own),
     ...values.map(({ key, value }) => `-d${key}=${quoteIni(value)}`),
     // php-fpm knows no such setting: a script that begins with #! prints that line.

@@ -11,6 +11,8 @@ export interface Startup {
   readonly own: Execution;
   /** For all pools of the same key. */
   readonly template: Execution;
+  /** For the pools of one `opcache.share` among them; undefined: this one shares its opcache with none. */
+  readonly shared: { readonly name: string; readonly execution: Execution } | undefined;
   /** What a fork of the template is told with its other settings, to be as one of its own. */
   readonly lateSettings: readonly Setting[];
   /** Pools with equal keys may be forked from one template. */
@@ -37,18 +39,24 @@ export function startupOf({ config, php, environment, binary, libraryFd }: Start
       ...ownEnvironment,
       PHP_FCGI_CHILDREN: '1',
       PHP_FCGI_MAX_REQUESTS: '0',
-      [ENV_TEMPLATE]: '1',
+      [ENV_TEMPLATE]: '',
     },
   };
+  const share = config.opcacheShare;
   return {
     own: { binary, libraryFd, arguments: phpArguments(config, php), environment: ownEnvironment },
     template,
+    shared: share === undefined ? undefined : { name: share, execution: sharedExecution(template, share) },
     lateSettings: [
       { key: 'MAX_REQUESTS', value: Buffer.from(ownEnvironment.PHP_FCGI_MAX_REQUESTS ?? '0') },
       ...phpValues(config)
-        .filter(({ key }) => isLateSetting(key))
+        .filter(({ key }) => isLateSetting(key, config))
         .map(({ key, value }): Setting => ({ key: 'VALUE', value: Buffer.from(`${key}\0${value}`) })),
     ],
     key: JSON.stringify([template.binary, template.arguments, template.environment]),
   };
+}
+
+function sharedExecution(template: Execution, share: string): Execution {
+  return { ...template, environment: { ...template.environment, [ENV_TEMPLATE]: share } };
 }

@@ -4,11 +4,10 @@ import { errorReason, systemFailure } from '../os/libc.js';
 import { processMaps } from '../os/traced-memory.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
 import { encodeFrame, type ZygoteMessage } from './control-frames.js';
-import { type Execution, execute } from './execution.js';
 import { exitText } from './exit-text.js';
 import { StandInSocket } from './stand-in.js';
 import { Zygote, type ZygoteEnd } from './zygote.js';
-import type { ProcessDescriptors } from './zygote-process.js';
+import type { ProcessDescriptors, StartProcess } from './zygote-process.js';
 
 export interface ForkListener {
   onForked(pid: Pid): void;
@@ -29,6 +28,8 @@ export interface TemplateListener {
 }
 
 interface Order {
+  /** A template for that `opcache.share` is to be forked; undefined: a zygote. */
+  readonly share: string | undefined;
   readonly descriptors: ProcessDescriptors;
   readonly listener: ForkListener;
 }
@@ -54,12 +55,18 @@ export class Template {
   readonly #timer: NodeJS.Timeout;
   #files: readonly string[] = [];
   readonly #listener: TemplateListener;
+  #settleEnd: () => void = () => {};
+  /** When its process is gone. */
+  readonly ended: Promise<void>;
 
   /**
    * @throws SystemError where not even its socket can be made
    */
-  constructor(execution: Execution, log: MasterLog, listener: TemplateListener) {
+  constructor(start: StartProcess, log: MasterLog, listener: TemplateListener) {
     this.#listener = listener;
+    this.ended = new Promise((resolve) => {
+      this.#settleEnd = resolve;
+    });
     this.#standIn = new StandInSocket();
     const { fd } = this.#standIn;
     this.#timer = setTimeout(() => {
@@ -68,7 +75,7 @@ export class Template {
     }, READY_TIMEOUT_MS);
     // It has neither pool nor workers: the places of their descriptors are filled with what it has anyway.
     const descriptors = { standInFd: fd, scoreboardFd: fd, listenFd: fd };
-    this.#process = new Zygote(execute(execution), descriptors, {
+    this.#process = new Zygote(start, descriptors, {
       onMessage: (message) => this.#onMessage(message),
       together: (calls) => log.together(calls),
       onLine: (line) => {
@@ -108,12 +115,16 @@ export class Template {
     return this.#lines.splice(0);
   }
 
-  /** Has a zygote forked. The descriptors stay open until the listener hears of it. */
-  fork(descriptors: ProcessDescriptors, listener: ForkListener): void {
+  /**
+   * Has a zygote forked, or a template. The descriptors stay open until the listener hears of it.
+   *
+   * @param share the `opcache.share` whose pools are forked from that template; undefined: a zygote
+   */
+  fork(descriptors: ProcessDescriptors, listener: ForkListener, share?: string): void {
     if (this.#state === 'ended') {
       listener.onFailed(this.#failure);
     } else {
-      this.#waiting.push({ descriptors, listener });
+      this.#waiting.push({ descriptors, listener, share });
       this.#sendOrders();
     }
   }
@@ -121,7 +132,8 @@ export class Template {
   /** Ends the template: it is not needed any more. */
   end(): void {
     this.#failure ||= 'it is not needed any more';
-    this.#process.hangUp();
+    if (this.#state === 'starting') this.#process.kill();
+    else this.#process.hangUp();
   }
 
   #sendOrders(): void {
@@ -139,9 +151,13 @@ export class Template {
     try {
       if (own === undefined) throw new Error('its control channel is closed');
       // In the order of `places` in runtime/template.c.
-      sendDescriptors(own, encodeFrame('FORK_ZYGOTE', { slot: number }), [
-        ...[standInFd, stdoutFd, stderrFd, controlFd, scoreboardFd, listenFd],
-      ]);
+      const fds = [standInFd, stdoutFd, stderrFd, controlFd, scoreboardFd, listenFd];
+      const about = { slot: number };
+      const frame =
+        order.share === undefined
+          ? encodeFrame('FORK_ZYGOTE', about)
+          : encodeFrame('FORK_TEMPLATE', about, Buffer.from(order.share));
+      sendDescriptors(own, frame, fds);
       this.#sent.set(number, order);
     } catch (error) {
       order.listener.onFailed(systemFailure(error) ?? String(error));
@@ -182,6 +198,7 @@ export class Template {
     clearTimeout(this.#timer);
     this.#state = 'ended';
     this.#failure ||= endText(end);
+    this.#settleEnd();
     this.#listener.onEnd();
     for (const { listener } of [...this.#sent.values(), ...this.#waiting.splice(0)])
       listener.onFailed(this.#failure);

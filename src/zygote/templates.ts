@@ -1,6 +1,6 @@
 import type { MasterLog } from '../log/master-log.js';
 import { systemFailure } from '../os/libc.js';
-import type { Milliseconds } from '../units.js';
+import type { Count, Milliseconds } from '../units.js';
 import { type Execution, execute } from './execution.js';
 import { fingerprint } from './fingerprint.js';
 import { forkFrom } from './fork-from-template.js';
@@ -12,9 +12,19 @@ import type { StartProcess } from './zygote-process.js';
 /** After a template that did not start, for want of memory for example. */
 const TRY_AGAIN_MS: Milliseconds = 10_000;
 
+/** How the templates of one key are started. */
+interface Recipe {
+  /** Of the startup, and the name of the `opcache.share` where there is one. */
+  readonly key: string;
+  readonly execution: Execution;
+  readonly share: string | undefined;
+  readonly start: () => StartProcess;
+}
+
 /** A template, and what it was made of: files that differ now would make another one. */
 interface Made {
   readonly template: Template;
+  readonly recipe: Recipe;
   /** Once it is ready. */
   startedFrom: string | undefined;
 }
@@ -23,30 +33,44 @@ interface Made {
 export interface ZygoteStarts {
   /** How a zygote of that pool is started, now. */
   start(pool: object, startup: Startup): StartProcess;
+  /** Its workers crash: memory that it shares with other pools may be broken, and is for none that starts later. */
+  distrust(pool: object): void;
   /** The pool is gone. */
   forget(pool: object): void;
   /** At a reload: PHP may find other files from now on. */
   renew(): void;
+  /** When nothing is left of what was started for several pools, after all of them were forgotten. */
+  ended(): Promise<void>;
 }
 
 /** Each zygote has a php-cgi of its own. */
 export const OWN_STARTS: ZygoteStarts = {
   start: (_pool, { own }) => execute(own),
+  distrust: () => {},
   forget: () => {},
   renew: () => {},
+  ended: () => Promise.resolve(),
 };
 
 /**
  * The templates of this master, by startup key. One is started when a second pool starts that could be forked from
  * it: a pool that is alone with its key has a php-cgi of its own, which costs less than two. It stays while two such
  * pools are there.
+ *
+ * Pools of one `opcache.share` have one more, from the first such pool on. It counts as one pool of its startup key,
+ * and is forked from that key's template where there is one.
  */
 export class Templates implements ZygoteStarts {
   readonly #log: MasterLog;
   readonly #orphans: Orphans;
-  readonly #keysByPool = new Map<object, string>();
-  readonly #poolCounts = new Map<string, number>();
+  /** By pool, or by the key of an `opcache.share`. */
+  readonly #keysByUser = new Map<object | string, string>();
+  readonly #userCounts = new Map<string, Count>();
+  /** By pool: the template whose memory its latest zygote shares. */
+  readonly #sharedByPool = new WeakMap<object, Template>();
   readonly #made = new Map<string, Made>();
+  /** Those that are to end, too. */
+  readonly #living = new Set<Template>();
   /** Keys without a template, until then: the next reload at the latest. */
   readonly #triedAgainAtMs = new Map<string, Milliseconds>();
   readonly #nowMs: () => Milliseconds;
@@ -66,57 +90,93 @@ export class Templates implements ZygoteStarts {
     for (const key of [...this.#made.keys()]) this.#end(key);
   }
 
+  async ended(): Promise<void> {
+    await Promise.all([...this.#living].map((template) => template.ended));
+  }
+
+  distrust(pool: object): void {
+    const key = this.#keysByUser.get(pool);
+    const shared = this.#sharedByPool.get(pool);
+    // Another pool may have crashed before, and there is a new one already.
+    if (key !== undefined && shared !== undefined && this.#made.get(key)?.template === shared) this.#end(key);
+  }
+
   forget(pool: object): void {
-    const key = this.#keysByPool.get(pool);
-    if (key === undefined) return;
-    this.#keysByPool.delete(pool);
-    const count = (this.#poolCounts.get(key) ?? 1) - 1;
-    if (count > 0) this.#poolCounts.set(key, count);
-    else this.#poolCounts.delete(key);
-    if (count < 2) this.#end(key);
+    this.#forget(pool);
   }
 
   start(pool: object, startup: Startup): StartProcess {
-    this.#note(pool, startup.key);
     const own = execute(startup.own);
-    if ((this.#poolCounts.get(startup.key) ?? 0) < 2 || !this.#mayTry(startup.key)) return own;
-    const template = this.#templateFor(startup);
-    return template === undefined ? own : forkFrom(template, this.#orphans, own);
+    const { shared } = startup;
+    if (shared === undefined) return this.#startAlike(pool, startup, own);
+    const { name: share, execution } = shared;
+    const key = `${share} ${startup.key}`;
+    this.#note(pool, key);
+    const start = () => this.#startAlike(key, startup, execute(execution), share);
+    const template = this.#templateFor({ key, execution, share, start });
+    if (template === undefined) return own;
+    this.#sharedByPool.set(pool, template);
+    return forkFrom(template, this.#orphans, own);
+  }
+
+  /** @param share what is started is the template of that `opcache.share`, instead of a zygote */
+  #startAlike(user: object | string, startup: Startup, own: StartProcess, share?: string): StartProcess {
+    const { key, template: execution } = startup;
+    this.#note(user, key);
+    if ((this.#userCounts.get(key) ?? 0) < 2) return own;
+    const template = this.#templateFor({ key, execution, share: undefined, start: () => execute(execution) });
+    return template === undefined ? own : forkFrom(template, this.#orphans, own, share);
   }
 
   #mayTry(key: string): boolean {
     return this.#nowMs() >= (this.#triedAgainAtMs.get(key) ?? Number.NEGATIVE_INFINITY);
   }
 
-  #note(pool: object, key: string): void {
-    if (this.#keysByPool.get(pool) === key) return;
-    this.forget(pool);
-    this.#keysByPool.set(pool, key);
-    this.#poolCounts.set(key, (this.#poolCounts.get(key) ?? 0) + 1);
+  #note(user: object | string, key: string): void {
+    if (this.#keysByUser.get(user) === key) return;
+    this.#forget(user);
+    this.#keysByUser.set(user, key);
+    this.#userCounts.set(key, (this.#userCounts.get(key) ?? 0) + 1);
   }
 
-  #templateFor({ key, template: execution }: Startup): Template | undefined {
+  #forget(user: object | string): void {
+    const key = this.#keysByUser.get(user);
+    if (key === undefined) return;
+    this.#keysByUser.delete(user);
+    const count = (this.#userCounts.get(key) ?? 1) - 1;
+    if (count > 0) this.#userCounts.set(key, count);
+    else this.#userCounts.delete(key);
+    const isOfShare = this.#keysByUser.has(key);
+    if (count < (isOfShare ? 1 : 2)) this.#end(key);
+    if (isOfShare && count === 0) this.#forget(key);
+  }
+
+  #templateFor(recipe: Recipe): Template | undefined {
+    const { key, execution } = recipe;
+    if (!this.#mayTry(key)) return undefined;
     const made = this.#made.get(key);
     if (made?.startedFrom !== undefined && made.startedFrom !== filesOf(execution, made.template))
       this.#end(key);
-    return this.#made.get(key)?.template ?? this.#make(key, execution);
+    return this.#made.get(key)?.template ?? this.#make(recipe);
   }
 
-  #make(key: string, execution: Execution): Template | undefined {
+  #make(recipe: Recipe): Template | undefined {
+    const { key, execution, start } = recipe;
     try {
-      const template = new Template(execution, this.#log, {
+      const template = new Template(start(), this.#log, {
         onReady: () => {
           made.startedFrom = filesOf(execution, template);
         },
-        onEnd: () => this.#onEnd(key, execution, made),
+        onEnd: () => this.#onEnd(made),
       });
-      const made: Made = { template, startedFrom: undefined };
+      const made: Made = { template, recipe, startedFrom: undefined };
       this.#made.set(key, made);
+      this.#living.add(template);
       return template;
     } catch (error) {
       const reason = systemFailure(error);
       if (reason === undefined) throw error;
-      this.#onNotStarted(key, execution, reason);
+      this.#onNotStarted(recipe, reason);
       return undefined;
     }
   }
@@ -126,35 +186,41 @@ export class Templates implements ZygoteStarts {
     this.#made.delete(key);
   }
 
-  #onEnd(key: string, execution: Execution, { template, startedFrom }: Made): void {
-    if (this.#made.get(key)?.template !== template) return; // it was asked to end
-    this.#made.delete(key);
+  #onEnd({ template, recipe, startedFrom }: Made): void {
+    this.#living.delete(template);
+    if (this.#made.get(recipe.key)?.template !== template) return; // it was asked to end
+    this.#made.delete(recipe.key);
     const { obstacle, failure, pid } = template;
-    const { binary } = execution;
     if (startedFrom !== undefined) {
+      const { binary } = recipe.execution;
       this.#log.warning(
         `template ${pid} of php-cgi '${binary}' ended: ${failure}; the next zygote starts another`,
       );
     } else if (obstacle === undefined) {
-      this.#onNotStarted(key, execution, failure);
+      this.#onNotStarted(recipe, failure);
     } else {
-      this.#triedAgainAtMs.set(key, Number.POSITIVE_INFINITY);
-      this.#tellObstacle(
-        `php-cgi '${binary}' is started for each pool by itself, not once for all that are alike: ${obstacle}`,
-      );
+      this.#triedAgainAtMs.set(recipe.key, Number.POSITIVE_INFINITY);
+      this.#tellObstacle(recipe, obstacle);
     }
   }
 
-  #onNotStarted(key: string, { binary }: Execution, reason: string): void {
+  #onNotStarted({ key, execution }: Recipe, reason: string): void {
     this.#triedAgainAtMs.set(key, this.#nowMs() + TRY_AGAIN_MS);
     const next = `each pool has a php-cgi of its own until another is tried in ${TRY_AGAIN_MS / 1000} s`;
-    this.#log.warning(`a template of php-cgi '${binary}' cannot be started: ${reason}; ${next}`);
+    this.#log.warning(`a template of php-cgi '${execution.binary}' cannot be started: ${reason}; ${next}`);
   }
 
-  #tellObstacle(line: string): void {
+  /** Once. Of an `opcache.share` as a warning: it was asked for. */
+  #tellObstacle({ share, execution }: Recipe, obstacle: string): void {
+    const consequence = `php-cgi '${execution.binary}' is started for each pool by itself`;
+    const line =
+      share === undefined
+        ? `${consequence}, not once for all that are alike: ${obstacle}`
+        : `'opcache.share = ${share}' has no effect: ${consequence}: ${obstacle}`;
     if (this.#told.has(line)) return;
     this.#told.add(line);
-    this.#log.notice(line);
+    if (share === undefined) this.#log.notice(line);
+    else this.#log.warning(line);
   }
 }
 

@@ -148,6 +148,14 @@ const CASES: readonly [text: string, lines: readonly string[]][] = [
     ["ERROR: [pool www] the chdir path '/usr/log' does not exist or is not a directory", POST],
   ],
   [`${POOL}prefix = /tmp\nchroot = $prefix/in\nchdir = /log\n`, []],
+  [`${POOL}opcache.share = Some-owner_1.example\n`, []],
+  [
+    `${POOL}opcache.share = two owners\n`,
+    [
+      "ERROR: [pool www] opcache.share 'two owners' is no name: up to 64 letters, digits, dots, underscores and hyphens",
+      POST,
+    ],
+  ],
   [
     `${POOL}chroot = /tmp\nchdir = /nope\n`,
     [
