@@ -1,11 +1,9 @@
-import type { ExitStatus } from '../os/process.js';
+import { killGroup } from '../os/child.js';
+import { processState } from '../os/process-life.js';
+import type { Pid } from '../units.js';
 import type { Orphans } from './orphans.js';
-import { openChild } from './parentage.js';
 import type { ForkListener, Template } from './template.js';
 import type { StartProcess } from './zygote-process.js';
-
-/** Where something else has taken the status along, a debugger for one. */
-const UNKNOWN_STATUS: ExitStatus = { kind: 'exited', code: 0 };
 
 /**
  * A zygote, or another template, that is forked from a template. Node knows nothing of such a child: `orphans` sees
@@ -23,24 +21,25 @@ export function forkFrom(
   return (descriptors, listener) => {
     const forkListener: ForkListener = {
       onForked: (pid) => {
-        const handle = openChild(pid);
-        if (handle === undefined) return listener.onFailed('it ended as soon as it was forked');
-        orphans.adopt(handle, (status) => {
-          handle.close();
-          listener.onExit(status ?? UNKNOWN_STATUS);
+        // The kernel's word that the number is a child's; one that has ended is, too, until its status is taken.
+        if (processState(pid)?.parent !== process.pid) {
+          listener.onFailed('it ended as soon as it was forked');
+          return;
+        }
+        let hasEnded = false;
+        orphans.watch(pid, (status) => {
+          hasEnded = true;
+          listener.onExit(status);
         });
-        const kill = () => handle.send('SIGKILL');
         listener.onStarted({
           pid,
-          kill,
+          kill: () => {
+            if (!hasEnded) kill(pid);
+          },
           killGroup: () => {
-            kill();
-            if (!handle.isThere) return; // the number may be another's
-            try {
-              process.kill(-pid, 'SIGKILL');
-            } catch {
-              // ESRCH: it has not begun its session yet, and has started nothing
-            }
+            if (hasEnded) return; // the number may be another's
+            kill(pid); // before it has begun its session there is no such group
+            killGroup(pid);
           },
         });
       },
@@ -48,4 +47,12 @@ export function forkFrom(
     };
     template.fork(descriptors, forkListener, share);
   };
+}
+
+function kill(pid: Pid): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // EPERM is impossible for the master's own child, and ESRCH before its status is taken
+  }
 }

@@ -14,14 +14,20 @@ interface Adopted {
   checksOfDead: Count;
 }
 
+/** Node's own children may stand before ours in the kernel's list for a moment: when that list is read again. */
+const READ_AGAIN_MS: Milliseconds = 20;
+
 /**
- * Processes that became the master's children because their parent ended: workers of a zygote that died, and
- * programs that scripts left behind. The master is a subreaper, so all of them come here, and must be reaped here.
+ * Children of the master that Node knows nothing of: zygotes that were forked from a template, and processes that
+ * became its children because their parent ended, workers of a zygote that died and programs that scripts left
+ * behind. The master is a subreaper, so all of them come here, and must be reaped here.
  */
 export class Orphans {
+  readonly #children = new Map<Pid, (status: ExitStatus) => void>();
   readonly #adopted = new Map<ProcessHandle, Adopted>();
   readonly #isOwnChild: (pid: Pid) => boolean;
   #timer: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
 
   /** @param isOwnChild true for children that Node waits for itself */
   constructor(isOwnChild: (pid: Pid) => boolean) {
@@ -34,6 +40,15 @@ export class Orphans {
     this.#timer ??= setInterval(() => this.reap(), CHECK_EVERY_MS);
   }
 
+  /**
+   * For a child from its start on: its end always comes with SIGCHLD, and until its status was taken its number is its
+   * own. `onEnd` is called once, never before this returns.
+   */
+  watch(child: Pid, onEnd: (status: ExitStatus) => void): void {
+    this.#children.set(child, onEnd);
+    this.#readAgain(); // it may have ended already
+  }
+
   /** On SIGCHLD: takes the status of every child that has ended, except those that Node waits for. */
   reap(): void {
     for (const [orphan, adopted] of [...this.#adopted]) {
@@ -43,11 +58,20 @@ export class Orphans {
     }
     for (let ended = peekEndedChild(); ended !== undefined; ended = peekEndedChild()) {
       // The kernel shows the same one until it is taken; Node takes its own in a moment, and SIGCHLD comes again.
-      if (this.#isOwnChild(ended) || !this.#reap(ended)) break;
+      if (!this.#isOwnChild(ended) && this.#reap(ended)) continue;
+      if (this.#children.size > 0) this.#readAgain();
+      break;
     }
     if (this.#adopted.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  #readAgain(): void {
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      this.reap();
+    }, READ_AGAIN_MS);
   }
 
   /** @returns whether it was one of ours to take */
@@ -57,6 +81,9 @@ export class Orphans {
     const ended = reapChild(pid);
     if (ended === undefined) return false;
     if (orphan !== undefined) this.#tellEnd(orphan, ended.status);
+    const onEnd = this.#children.get(pid);
+    this.#children.delete(pid);
+    onEnd?.(ended.status);
     return true;
   }
 

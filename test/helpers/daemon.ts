@@ -379,9 +379,7 @@ export class Daemon {
       }
       return this.hasEnded || this.#isStopping ? undefined : Math.min(...looks);
     }
-    // One for each worker, and one for each zygote that was forked from a template.
-    const pidfds = () => current() + Object.keys(this.#pools).filter((pool) => this.zygote(pool)).length;
-    const isAsBefore = () => count() === wanted && kinds().filter(isPidfd).length <= pidfds();
+    const isAsBefore = () => count() === wanted && kinds().filter(isPidfd).length <= current();
     return until('the master has as many descriptors as before', isAsBefore, 3000).then(
       () => wanted,
       () => kinds().length,
