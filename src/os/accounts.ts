@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import koffi from 'koffi';
 import { libcFunction, systemError } from './libc.js';
+import { onceATurn } from './once-a-turn.js';
 
 /** A user as the system knows it (passwd, LDAP, whatever nsswitch.conf names). */
 export interface UserAccount {
@@ -81,19 +82,19 @@ export function isRoot(): boolean {
  * @throws SystemError if the user database cannot be asked
  * @see getpwnam(3)
  */
-export function userByName(name: string): UserAccount | undefined {
-  return lookup({ syscall: 'getpwnam_r', call: c.getpwnam_r, key: name, type: passwd, read: readUser });
-}
+export const userByName = onceATurn((name: string): UserAccount | undefined =>
+  lookup({ syscall: 'getpwnam_r', call: c.getpwnam_r, key: name, type: passwd, read: readUser }),
+);
 
 /** {@link userByName}, by number. */
-export function userById(uid: number): UserAccount | undefined {
-  return lookup({ syscall: 'getpwuid_r', call: c.getpwuid_r, key: uid, type: passwd, read: readUser });
-}
+export const userById = onceATurn((uid: number): UserAccount | undefined =>
+  lookup({ syscall: 'getpwuid_r', call: c.getpwuid_r, key: uid, type: passwd, read: readUser }),
+);
 
 /** {@link userByName}, for groups. */
-export function groupByName(name: string): GroupAccount | undefined {
-  return lookup({ syscall: 'getgrnam_r', call: c.getgrnam_r, key: name, type: group, read: readGroup });
-}
+export const groupByName = onceATurn((name: string): GroupAccount | undefined =>
+  lookup({ syscall: 'getgrnam_r', call: c.getgrnam_r, key: name, type: group, read: readGroup }),
+);
 
 /**
  * All groups that a process of this user belongs to: what initgroups(3) would set.
@@ -101,14 +102,14 @@ export function groupByName(name: string): GroupAccount | undefined {
  * @param gid the primary group to start from; it is in the result, and not twice
  * @see getgrouplist(3)
  */
-export function groupIdsOfUser(name: string, gid: number): number[] {
+export const groupIdsOfUser = onceATurn((name: string, gid: number): readonly number[] => {
   for (let room = FIRST_GROUP_COUNT; room <= LARGEST_GROUP_COUNT; room *= 2) {
     const groups = new Uint32Array(room);
     const count = Int32Array.of(room);
     if (c.getgrouplist(name, gid, groups, count) >= 0) return Array.from(groups.subarray(0, count[0] ?? 0));
   }
   throw systemError(constants.errno.ERANGE, { syscall: 'getgrouplist', address: name });
-}
+});
 
 interface Lookup<Key, Found> {
   readonly syscall: string;

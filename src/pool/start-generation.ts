@@ -1,4 +1,5 @@
 import { failureText } from '../os/libc.js';
+import { onceATurn } from '../os/once-a-turn.js';
 import type { Count } from '../units.js';
 import { definedPhpCgi } from '../zygote/php-arguments.js';
 import { checkPhpBinary, findPhpCgi } from '../zygote/php-binary.js';
@@ -73,7 +74,11 @@ export async function prove(generation: Generation): Promise<string | undefined>
 
 /** @throws Error that says why there is none, or why it cannot be used */
 function findBinary({ config, php, environment }: PoolPlan): string {
-  const binary = findPhpCgi(config.phpCgi ?? definedPhpCgi(php), environment.PATH);
+  return usableBinary(config.phpCgi ?? definedPhpCgi(php), environment.PATH);
+}
+
+const usableBinary = onceATurn((name: string | undefined, searchPath: string | undefined) => {
+  const binary = findPhpCgi(name, searchPath);
   checkPhpBinary(binary);
   return binary;
-}
+});
