@@ -776,22 +776,26 @@ export const POOL_DIRECTIVES = [
 /** Every row, global ones first. */
 export const DIRECTIVES: readonly DirectiveRow[] = [...GLOBAL_DIRECTIVES, ...POOL_DIRECTIVES];
 
+const ROWS_BY_NAME: ReadonlyMap<string, DirectiveRow> = new Map(
+  DIRECTIVES.map((row) => [rowKey(row.scope, row.name, row.array !== undefined), row]),
+);
+
+function rowKey(scope: DirectiveRow['scope'], name: string, isArray: boolean): string {
+  return `${scope} ${name}${isArray ? '[]' : ''}`;
+}
+
 /** Scalar names match in any letter case, array names exactly, as in php-fpm. */
 export function findDirective(
   scope: DirectiveRow['scope'],
   name: string,
   isArray: boolean,
 ): DirectiveRow | undefined {
-  const lower = name.toLowerCase();
-  return DIRECTIVES.find(
-    (row) =>
-      row.scope === scope && (row.array !== undefined) === isArray && row.name === (isArray ? name : lower),
-  );
+  return ROWS_BY_NAME.get(rowKey(scope, isArray ? name : name.toLowerCase(), isArray));
 }
 
 /** The row of a directive that is known to exist. */
 export function directive(scope: DirectiveRow['scope'], name: string): DirectiveRow {
-  const row = DIRECTIVES.find((candidate) => candidate.scope === scope && candidate.name === name);
+  const row = ROWS_BY_NAME.get(rowKey(scope, name, false)) ?? ROWS_BY_NAME.get(rowKey(scope, name, true));
   if (row === undefined) {
     throw new Error(`no directive ${name} in the ${scope} table`);
   }

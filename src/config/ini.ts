@@ -11,12 +11,9 @@ export type IniItem = IniStatement & { readonly line: number };
  *
  * @see docs/architecture.md#php-fpms-rules-that-are-kept
  */
-export function readIni(text: string, lookups: IniLookups): IniItem[] {
-  return withoutByteOrderMark(text)
-    .split('\n')
-    .flatMap((line, index) =>
-      readLine(line, lookups).map((statement) => ({ ...statement, line: index + 1 })),
-    );
+export function* readIni(text: string, lookups: IniLookups): Generator<IniItem> {
+  for (const [index, line] of withoutByteOrderMark(text).split('\n').entries())
+    for (const statement of readLine(line, lookups)) yield { ...statement, line: index + 1 };
 }
 
 function readLine(line: string, lookups: IniLookups): IniStatement[] {
