@@ -2,6 +2,7 @@ import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { Arrivals } from '../os/arrivals.js';
 import { listenQueue } from '../os/listen-queue.js';
+import { isReadable } from '../os/poll.js';
 import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import type { Generation } from './generation.js';
@@ -48,6 +49,8 @@ export class Scaler {
   /** The number of idle workers below which the zygote was last asked to tell, and has not told yet; 0: not asked. */
   #armedFor: Count = 0;
   #maxQueue: Count = 0;
+  /** 0: not known yet. */
+  #queueLimit: Count = 0;
   /** Until then workers need not tell just for the queue. */
   #restsUntilMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #maxChildrenReached: Count = 0;
@@ -68,9 +71,17 @@ export class Scaler {
 
   /** The listen queue now, its limit, and the most ever seen; as the kernel tells them. */
   queue(): { readonly length: Count; readonly limit: Count; readonly max: Count } {
+    if (this.#isQueueEmpty() && this.#queueLimit > 0)
+      return { length: 0, limit: this.#queueLimit, max: this.#maxQueue };
     const { length, limit } = this.#hasSocket ? listenQueue(this.#parts.listenFd) : NO_QUEUE;
+    this.#queueLimit = limit;
     this.#maxQueue = Math.max(this.#maxQueue, length);
     return { length, limit, max: this.#maxQueue };
+  }
+
+  /** Known in a tenth of the time that the kernel takes to tell the length; most queues are empty. */
+  #isQueueEmpty(): boolean {
+    return !this.#hasSocket || !isReadable(this.#parts.listenFd);
   }
 
   /** Another generation serves: its workers are counted from 0. */
@@ -200,7 +211,7 @@ export class Scaler {
 
   /** Clients in the queue that want a worker. */
   #queued({ idle, keptAlive, active, starting }: Counts): Count {
-    const queue = this.queue();
+    const queue = this.#isQueueEmpty() ? NO_QUEUE : this.queue();
     if (this.#settings.pm === 'static') return queue.length;
     return this.#silentClients.wanting(queue, {
       free: idle + starting,
