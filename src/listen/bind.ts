@@ -22,6 +22,7 @@ import { ListenError } from './listen-error.js';
 import {
   bindSocketFile,
   isSocketLive,
+  mayBeTaken,
   ownSocketFile,
   removeSocketFile,
   removeStaleFile,
@@ -143,10 +144,11 @@ function bindUnix(request: ListenRequest, path: string, context: BindContext): L
   refuseTaken(request, address, context);
   const inherited = adopt(request, address, context);
   if (inherited !== undefined) return inherited;
-  if (isSocketLive(path)) {
-    throw new ListenError(request.pool, `Another FPM instance seems to already listen on ${path}`);
+  if (mayBeTaken(path)) {
+    if (isSocketLive(path))
+      throw new ListenError(request.pool, `Another FPM instance seems to already listen on ${path}`);
+    removeStaleFile(path);
   }
-  removeStaleFile(path);
   return listening(request, address);
 }
 

@@ -18,6 +18,15 @@ export interface SocketFile {
   readonly inode: bigint;
 }
 
+/** False where there is no file, as for most sockets. */
+export function mayBeTaken(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true; // bind will say what is wrong
+  }
+}
+
 /**
  * Whether a server listens at this path.
  *
