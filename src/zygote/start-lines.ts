@@ -44,9 +44,11 @@ export function extensionNames(list: string): Set<string> {
 export type AskBuiltIn = (binary: string) => Promise<ReadonlySet<string>>;
 
 export function askBuiltIn(environment: Environment): AskBuiltIn {
-  const env = withoutCgiVariables(environment);
-  const options = { env, timeout: PATIENCE_MS, killSignal: 'SIGKILL' } as const;
-  return async (binary) => extensionNames(await outputOf(binary, ['-n', '-m'], options));
+  return async (binary) => {
+    const env = withoutCgiVariables(environment);
+    const options = { env, timeout: PATIENCE_MS, killSignal: 'SIGKILL' } as const;
+    return extensionNames(await outputOf(binary, ['-n', '-m'], options));
+  };
 }
 
 /** Most names that are remembered. A preloaded script may print any number of lines that look like these. */
