@@ -8,6 +8,8 @@ export interface PoolSettings {
   readonly pools?: Count;
   /** More pool directives by name, for the subjects that read a pool file; `{address}` is the subject's. */
   readonly directives?: Readonly<Record<string, string>>;
+  /** Pool directives that php-fpm does not know. */
+  readonly tsfpmDirectives?: Readonly<Record<string, string>>;
 }
 
 /** A process manager under test. One that runs is started anew for each scenario. */

@@ -23,7 +23,7 @@ test('each figure of the full scenario has a target, and --short keeps what does
   assert.deepEqual(manyPools.targets.map(({ metric }) => metric).sort(), keysOf(manyPools.metrics).sort());
   assert.deepEqual(
     manyPools.short?.targets.map(({ metric }) => metric),
-    ['firstAnswerMs'],
+    ['firstAnswerMs', 'sharedAnswerMs'],
   );
 });
 
