@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -138,6 +139,16 @@ static pid_t fork_as_sibling(void)
     return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
+/*
+ * Told by both, since either may be killed before it does. The master must hear of a fork: it gives the descriptors to
+ * another process when the template ends without an answer. It holds the other end until then, so a fork that cannot
+ * tell is one that the master does not want any more.
+ */
+static int tell_forked(int order, pid_t forked)
+{
+    return tsfpm_frame_send(control_fd, TSFPM_FRAME_FORKED, order, forked, NULL, 0);
+}
+
 /* In the fork: its descriptors are its own, and it has a session of its own. */
 static void leave_template(const int fds[PLACES])
 {
@@ -152,6 +163,7 @@ static void leave_template(const int fds[PLACES])
 /* It speaks with the master, and has neither pool nor workers. */
 static void begin_template(void)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* even where it is stopped; no fork inherits this */
     control_fd = tsfpm_descriptor_move_up(TSFPM_FD_CONTROL);
     for (int fd = TSFPM_FD_SCOREBOARD; fd <= TSFPM_FD_LIBRARY; fd++) tsfpm_libc()->close(fd);
     char title[sizeof "tsfpm: template " + TSFPM_SHARE_MAX];
@@ -184,6 +196,7 @@ void tsfpm_template_run(void)
         pid_t forked = fork_as_sibling();
         int error = errno;
         if (forked == 0) {
+            if (tell_forked(order.frame.slot, getpid()) != 0) end();
             leave_template(order.fds);
             if (order.frame.type == TSFPM_FRAME_FORK_ZYGOTE) {
                 if (tsfpm_scoreboard_map(TSFPM_FD_SCOREBOARD) == 0) return;
@@ -197,7 +210,7 @@ void tsfpm_template_run(void)
         close_all(order.fds);
         const struct tsfpm_frame *frame = &order.frame;
         int sent = forked > 0
-            ? tsfpm_frame_send(control_fd, TSFPM_FRAME_FORKED, frame->slot, forked, NULL, 0)
+            ? tell_forked(frame->slot, forked)
             : tsfpm_frame_send(control_fd, TSFPM_FRAME_FORK_FAILED, frame->slot, 0, &error, sizeof error);
         if (sent != 0) end();
     }

@@ -16,6 +16,8 @@ export interface ForkListener {
 
 /** A php-cgi that is not ready by then never will be. */
 const READY_TIMEOUT_MS: Milliseconds = 10_000;
+/** One that has not answered an order by then, or has not ended: fork() takes milliseconds. */
+const ANSWER_TIMEOUT_MS: Milliseconds = 3000;
 /** Orders on their way: a socket's buffer holds some hundred, and the system bounds descriptors on their way, too. */
 const MOST_ORDERS: Count = 16;
 /** Most lines kept of what php-cgi prints at its start, for the log of the first pool that is forked. */
@@ -52,7 +54,9 @@ export class Template {
   #lines: string[] = [];
   #failure = '';
   #obstacle: string | undefined;
-  readonly #timer: NodeJS.Timeout;
+  /** Kills it. */
+  #timer: NodeJS.Timeout | undefined;
+  #isWanted = true;
   #files: readonly string[] = [];
   readonly #listener: TemplateListener;
   #settleEnd: () => void = () => {};
@@ -69,10 +73,7 @@ export class Template {
     });
     this.#standIn = new StandInSocket();
     const { fd } = this.#standIn;
-    this.#timer = setTimeout(() => {
-      this.#failure = `it was not ready after ${READY_TIMEOUT_MS / 1000} s`;
-      this.#process.kill();
-    }, READY_TIMEOUT_MS);
+    this.#killAfter(READY_TIMEOUT_MS, 'it was not ready');
     // It has neither pool nor workers: the places of their descriptors are filled with what it has anyway.
     const descriptors = { standInFd: fd, scoreboardFd: fd, listenFd: fd };
     this.#process = new Zygote(start, descriptors, {
@@ -132,8 +133,10 @@ export class Template {
   /** Ends the template: it is not needed any more. */
   end(): void {
     this.#failure ||= 'it is not needed any more';
+    this.#isWanted = false;
     if (this.#state === 'starting') this.#process.kill();
     else this.#process.hangUp();
+    this.#killAfter(ANSWER_TIMEOUT_MS, 'it did not end');
   }
 
   #sendOrders(): void {
@@ -159,6 +162,7 @@ export class Template {
           : encodeFrame('FORK_TEMPLATE', about, Buffer.from(order.share));
       sendDescriptors(own, frame, fds);
       this.#sent.set(number, order);
+      if (this.#sent.size === 1) this.#awaitAnswer();
     } catch (error) {
       order.listener.onFailed(systemFailure(error) ?? String(error));
     }
@@ -167,7 +171,6 @@ export class Template {
   #onMessage(message: ZygoteMessage): void {
     switch (message.type) {
       case 'ready':
-        clearTimeout(this.#timer);
         this.#files = [...message.php.iniFiles, ...loadedFiles(this.pid)];
         this.#state = 'ready';
         this.#listener.onReady();
@@ -186,12 +189,27 @@ export class Template {
       default: // it runs no code but ours
     }
     this.#sendOrders();
+    this.#awaitAnswer();
   }
 
   #takeOrder(number: number): Order | undefined {
     const order = this.#sent.get(number);
     this.#sent.delete(number);
     return order;
+  }
+
+  #awaitAnswer(): void {
+    if (this.#state !== 'ready' || !this.#isWanted) return; // something else is awaited
+    clearTimeout(this.#timer);
+    if (this.#sent.size > 0) this.#killAfter(ANSWER_TIMEOUT_MS, 'it did not answer');
+  }
+
+  #killAfter(timeoutMs: Milliseconds, failure: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#failure ||= `${failure} within ${timeoutMs / 1000} s`;
+      this.#process.kill();
+    }, timeoutMs);
   }
 
   #onProcessEnd(end: ZygoteEnd): void {

@@ -54,6 +54,11 @@ export function descriptorsOf(pid: Pid): Map<number, string> {
   return found;
 }
 
+/** Where its program is in memory: an execution has an address of its own, and a fork its parent's. */
+export function programAddress(pid: Pid): string {
+  return readFileSync(`/proc/${pid}/maps`, 'latin1').split('-', 1)[0] ?? '';
+}
+
 /** Memory that is in RAM and of this process alone. */
 export function privateBytesOf(pid: Pid): Bytes {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');

@@ -5,6 +5,7 @@ import { LATE_SETTINGS } from '../../src/zygote/late-settings.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import type { Settings } from '../helpers/daemon-folder.js';
 import { PHP_INI } from '../helpers/php-programs.js';
+import { programAddress } from '../helpers/processes.js';
 
 // What a script sees must not tell whether its pool has a php-cgi of its own, or one that was forked from a template.
 
@@ -98,18 +99,17 @@ async function bothWays(
     files: { ...files, ...more },
     pools: { own: { ...BARE, ...settings }, forked: { ...BARE, ...settings } },
   });
-  const parents = ['own', 'forked'].map((pool) => argumentsOf(tsfpm, pool));
-  assert.notEqual(parents[0], parents[1], 'one was executed, the other forked');
+  const [template, executed, fork] = ['template', 'zygote own', 'zygote forked'].map((title) => {
+    const found = tsfpm.family().find((info) => info.title === `tsfpm: ${title}`);
+    return found && programAddress(found.pid);
+  });
+  assert.notEqual(executed, template);
+  assert.equal(fork, template);
   const [own, forked] = [
     await tsfpm.getJson<Answer>('all.php', { pool: 'own' }),
     await tsfpm.getJson<Answer>('all.php', { pool: 'forked' }),
   ];
   return [tsfpm, own, forked];
-}
-
-/** The environment that a zygote's program was executed with: a fork has its template's. */
-function argumentsOf(tsfpm: Daemon, pool: string): string {
-  return readFileSync(`/proc/${tsfpm.zygote(pool)}/environ`, 'latin1');
 }
 
 /** Of a setting that is a number or a switch. */

@@ -39,6 +39,8 @@ const FILES = [
   'slow-requests',
   'status-get-status',
   'status.test',
+  'template-failures',
+  'template-isolation',
   'template-settings',
   'templates',
   'workers',

@@ -3,7 +3,7 @@
  *
  *   node dist/test/soak/soak.js [--seconds N] [--seed N]
  *
- * Reloads, log rotations, ends of workers and zygotes at random moments, on pools of every kind. At the end no request
+ * Reloads, log rotations, ends of workers, zygotes and templates at random moments, on pools of every kind. At the end no request
  * is lost but those that killed workers had in hand, and no descriptor, process, shared memory or file is left.
  */
 import { readFileSync, renameSync } from 'node:fs';
@@ -46,6 +46,8 @@ const NAMES = Object.keys(POOLS);
 const EXPECTED = [
   /child [0-9]+ exited on signal (?:6|7|9|11) /,
   /zygote [0-9]+ exited on signal 9 \(SIGKILL\)/,
+  /template [0-9]+ of php-cgi '.*' ended: it (?:exited on signal 9|did not answer)/,
+  /a template of php-cgi '.*' cannot be started: it (?:exited on signal 9|was not ready)/,
   /php-cgi '.*' exited on signal 9 \(SIGKILL\) before it was ready/,
   /its first worker does not answer: (?:zygote [0-9]+ exited|it exited) on signal/,
   /the new generation has ended before it served; the old one stays/,
@@ -64,13 +66,16 @@ interface Tally {
   /** One may be struck twice. */
   workersKilled: Pid[];
   zygoteKills: Count;
+  templateKills: Count;
 }
 
-const zygotes = (daemon: Daemon): Pid[] =>
+const titled = (daemon: Daemon, start: string): Pid[] =>
   daemon
     .family()
-    .filter(({ title }) => title.startsWith('tsfpm: zygote '))
+    .filter(({ title }) => title.startsWith(start))
     .map(({ pid }) => pid);
+const zygotes = (daemon: Daemon): Pid[] => titled(daemon, 'tsfpm: zygote ');
+const templates = (daemon: Daemon): Pid[] => titled(daemon, 'tsfpm: template');
 
 /** Descriptors, but those that stand for workers: their number changes with the load. */
 const heldFor = (pid: Pid) =>
@@ -95,7 +100,7 @@ function kill(pid: Pid | undefined, signal: NodeJS.Signals): boolean {
 
 /** One thing that happens. */
 function act(daemon: Daemon, random: Random, tally: Tally, rotated: string[]): void {
-  const choice = random.below(20);
+  const choice = random.below(21);
   if (choice < 6) {
     daemon.signal(random.pick(['SIGUSR2', 'SIGHUP'] as const) ?? 'SIGUSR2');
     tally.reloads++;
@@ -109,7 +114,10 @@ function act(daemon: Daemon, random: Random, tally: Tally, rotated: string[]): v
     const victim = random.pick(daemon.workers(random.pick(NAMES)));
     const signal = random.pick(['SIGKILL', 'SIGSEGV', 'SIGBUS', 'SIGABRT'] as const) ?? 'SIGKILL';
     if (victim !== undefined && kill(victim, signal)) tally.workersKilled.push(victim);
-  } else if (kill(random.pick(zygotes(daemon)), 'SIGKILL')) tally.zygoteKills++;
+  } else if (choice < 20) {
+    if (kill(random.pick(zygotes(daemon)), 'SIGKILL')) tally.zygoteKills++;
+  } else if (kill(random.pick(templates(daemon)), random.pick(['SIGKILL', 'SIGSTOP'] as const) ?? 'SIGKILL'))
+    tally.templateKills++;
 }
 
 /** Idle again: one generation of each pool, and no more workers than an idle pool keeps. */
@@ -157,7 +165,7 @@ async function soak(daemon: Daemon): Promise<string[]> {
     memory: sharedMemory(daemon.pid),
     mib: residentMiB(daemon.pid),
   };
-  const tally: Tally = { reloads: 0, rotations: 0, workersKilled: [], zygoteKills: 0 };
+  const tally: Tally = { reloads: 0, rotations: 0, workersKilled: [], zygoteKills: 0, templateKills: 0 };
   const rotated: string[] = [];
   const loads = NAMES.flatMap((pool) => [load(daemon, pool, 0), load(daemon, pool, 1)]);
   const end = performance.now() + seconds * 1000;
@@ -192,7 +200,8 @@ async function soak(daemon: Daemon): Promise<string[]> {
   );
   console.log(
     `seed ${seed}, ${seconds} s: ${sum(({ ok }) => ok)} requests answered, slowest ${slowestMs.toFixed(0)} ms; ` +
-      `${tally.reloads} reloads, ${tally.rotations} rotations, ${tally.workersKilled.length} workers and ${tally.zygoteKills} zygotes killed; ` +
+      `${tally.reloads} reloads, ${tally.rotations} rotations, ` +
+      `${tally.workersKilled.length} workers, ${tally.zygoteKills} zygotes and ${tally.templateKills} templates killed; ` +
       `${failed} requests lost (${kinds}), ${told} told in the log`,
   );
   console.log(
