@@ -18,8 +18,8 @@ export interface HttpRequest {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Set for HEAD too; the server leaves it out then. */
-  readonly body: string;
+  /** Set for HEAD too; the server leaves it out then. In pieces where it may be long; to make one may throw. */
+  readonly body: string | Iterable<string>;
 }
 
 type Route = (source: HttpSource, request: HttpRequest, query: string) => HttpAnswer;
@@ -83,7 +83,7 @@ function ready(source: HttpSource): HttpAnswer {
 }
 
 /** With headers that keep a browser from storing the answer, or from guessing another type. */
-function answerOf(status: number, type: string, body: string): HttpAnswer {
+function answerOf(status: number, type: string, body: HttpAnswer['body']): HttpAnswer {
   const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
   return { status, headers, body };
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { bindListenSocket } from '../listen/bind.js';
 import { ConnectionLimit } from '../listen/connection-limit.js';
 import { removeSocketFile } from '../listen/socket-file.js';
@@ -115,17 +116,19 @@ function boundServer(
   return server;
 }
 
-function serve(
+async function serve(
   { source, log, limits, hosts }: Required<Pick<HttpServerOptions, 'source' | 'log' | 'limits' | 'hosts'>>,
   request: IncomingMessage,
   response: ServerResponse,
-): void {
+): Promise<void> {
   const refusal = hostRefusal(
     { host: request.headers.host, localAddress: request.socket.localAddress },
     hosts,
   );
   const { status, headers, body } =
-    refusal === undefined ? answerOrFailure(source, request, log) : plain(421, refusal);
+    refusal === undefined
+      ? await answerOrFailure(source, request, log)
+      : await wholeAnswer(plain(421, refusal));
   const bytes = Buffer.from(body);
   // A body is not used: instead of reading it to its end, the connection is closed after the answer.
   const hasBody = request.headers['transfer-encoding'] !== undefined || hasLength(request);
@@ -142,14 +145,31 @@ function hasLength(request: IncomingMessage): boolean {
   return (request.headers['content-length'] ?? '0') !== '0';
 }
 
+type WholeAnswer = HttpAnswer & { readonly body: string };
+
+/** Between two pieces of a long body the master deals with signals, workers and other clients. */
+async function wholeAnswer(given: HttpAnswer): Promise<WholeAnswer> {
+  if (typeof given.body === 'string') return { ...given, body: given.body };
+  let body = '';
+  for (const piece of given.body) {
+    body += piece;
+    await nextTurn();
+  }
+  return { ...given, body };
+}
+
 /** A page that cannot be made must not end the master. */
-function answerOrFailure(source: HttpSource, request: IncomingMessage, log: Logger): HttpAnswer {
+async function answerOrFailure(
+  source: HttpSource,
+  request: IncomingMessage,
+  log: Logger,
+): Promise<WholeAnswer> {
   const { method = '', url: target = '', headers } = request;
   try {
-    return answer(source, { method, target, accept: headers.accept });
+    return await wholeAnswer(answer(source, { method, target, accept: headers.accept }));
   } catch (error) {
     log.error(`http.listen: no answer to ${method} ${JSON.stringify(target)}: ${String(error)}`);
-    return plain(500, 'Internal error. Please review log file for errors.');
+    return wholeAnswer(plain(500, 'Internal error. Please review log file for errors.'));
   }
 }
 

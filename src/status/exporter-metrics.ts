@@ -15,23 +15,21 @@ const STATES: readonly WorkerState[] = [
   'Ending',
 ];
 
-export function exporterFamilies(pools: readonly PoolMetrics[]): MetricFamily[] {
-  return [
-    {
-      name: 'phpfpm_up',
-      type: 'gauge',
-      help: 'Could PHP-FPM be reached? Here: can the pool start workers?',
-      samples: pools.map(({ status, isUp }) => ({ labels: { pool: status.name }, value: isUp ? 1 : 0 })),
-    },
-    {
-      name: 'phpfpm_scrape_failures',
-      type: 'legacyCounter',
-      help: 'The number of failures scraping from PHP-FPM. Nothing is scraped here: always 0.',
-      samples: pools.map(({ status }) => ({ labels: { pool: status.name }, value: 0 })),
-    },
-    ...[...POOL_FIELDS, MEMORY_PEAK_FIELD].flatMap((field) => poolFamily(field, pools)),
-    ...workerFamilies(pools),
-  ];
+export function* exporterFamilies(pools: readonly PoolMetrics[]): Generator<MetricFamily> {
+  yield {
+    name: 'phpfpm_up',
+    type: 'gauge',
+    help: 'Could PHP-FPM be reached? Here: can the pool start workers?',
+    samples: pools.map(({ status, isUp }) => ({ labels: { pool: status.name }, value: isUp ? 1 : 0 })),
+  };
+  yield {
+    name: 'phpfpm_scrape_failures',
+    type: 'legacyCounter',
+    help: 'The number of failures scraping from PHP-FPM. Nothing is scraped here: always 0.',
+    samples: pools.map(({ status }) => ({ labels: { pool: status.name }, value: 0 })),
+  };
+  for (const field of [...POOL_FIELDS, MEMORY_PEAK_FIELD]) yield* poolFamily(field, pools);
+  yield* workerFamilies(pools);
 }
 
 function poolFamily({ metric, value }: PoolField, pools: readonly PoolMetrics[]): MetricFamily[] {
@@ -44,46 +42,44 @@ function poolFamily({ metric, value }: PoolField, pools: readonly PoolMetrics[])
   return [{ name: metric.name, type, help: metric.help, samples }];
 }
 
-function workerFamilies(pools: readonly PoolMetrics[]): MetricFamily[] {
-  return [
-    {
-      name: 'phpfpm_process_requests',
-      type: 'legacyCounter',
-      help: 'The number of requests the process has served.',
-      samples: perWorker(pools, ({ requests }) => requests),
-    },
-    {
-      name: 'phpfpm_process_last_request_memory',
-      type: 'gauge',
-      help: 'The max amount of memory the last request consumed.',
-      samples: perWorker(pools, ({ lastRequestMemory }) => lastRequestMemory),
-    },
-    {
-      name: 'phpfpm_process_last_request_cpu',
-      type: 'gauge',
-      help: 'The %cpu the last request consumed.',
-      samples: perWorker(pools, ({ lastRequestCpuPercent }) => lastRequestCpuPercent),
-    },
-    {
-      name: 'phpfpm_process_request_duration',
-      type: 'gauge',
-      help: 'The duration in microseconds of the requests.',
-      samples: perWorker(pools, ({ requestDurationUs }) => requestDurationUs),
-    },
-    {
-      name: 'phpfpm_process_state',
-      type: 'gauge',
-      help: 'The state of the process (Idle, Running, ...).',
-      samples: pools.flatMap(({ status }) =>
-        status.processes.flatMap(({ state }, child) =>
-          STATES.map((known) => ({
-            labels: { pool: status.name, child: String(child), state: known },
-            value: state === known ? 1 : 0,
-          })),
-        ),
+function* workerFamilies(pools: readonly PoolMetrics[]): Generator<MetricFamily> {
+  yield {
+    name: 'phpfpm_process_requests',
+    type: 'legacyCounter',
+    help: 'The number of requests the process has served.',
+    samples: perWorker(pools, ({ requests }) => requests),
+  };
+  yield {
+    name: 'phpfpm_process_last_request_memory',
+    type: 'gauge',
+    help: 'The max amount of memory the last request consumed.',
+    samples: perWorker(pools, ({ lastRequestMemory }) => lastRequestMemory),
+  };
+  yield {
+    name: 'phpfpm_process_last_request_cpu',
+    type: 'gauge',
+    help: 'The %cpu the last request consumed.',
+    samples: perWorker(pools, ({ lastRequestCpuPercent }) => lastRequestCpuPercent),
+  };
+  yield {
+    name: 'phpfpm_process_request_duration',
+    type: 'gauge',
+    help: 'The duration in microseconds of the requests.',
+    samples: perWorker(pools, ({ requestDurationUs }) => requestDurationUs),
+  };
+  yield {
+    name: 'phpfpm_process_state',
+    type: 'gauge',
+    help: 'The state of the process (Idle, Running, ...).',
+    samples: pools.flatMap(({ status }) =>
+      status.processes.flatMap(({ state }, child) =>
+        STATES.map((known) => ({
+          labels: { pool: status.name, child: String(child), state: known },
+          value: state === known ? 1 : 0,
+        })),
       ),
-    },
-  ];
+    ),
+  };
 }
 
 /** The exporter tells workers apart by their place in the list, not by pid: fewer series over time. */

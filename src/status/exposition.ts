@@ -49,15 +49,14 @@ const TYPES = {
   },
 } as const;
 
-/** Families without samples are left out. */
-export function renderFamilies(families: readonly MetricFamily[], format: ExpositionFormat): string {
-  const shown = families.filter(({ samples }) => samples.length > 0);
-  return (
-    shown.map((family) => renderFamily(family, format)).join('') + (format === 'openmetrics' ? '# EOF\n' : '')
-  );
+/** What comes after the last family. */
+export function expositionEnd(format: ExpositionFormat): string {
+  return format === 'openmetrics' ? '# EOF\n' : '';
 }
 
-function renderFamily(family: MetricFamily, format: ExpositionFormat): string {
+/** One family; nothing where it has no samples. */
+export function renderFamily(family: MetricFamily, format: ExpositionFormat): string {
+  if (family.samples.length === 0) return '';
   const sampleName = family.name + SUFFIXES[family.type];
   // In OpenMetrics the family has the name without suffix, in the older format the name of the samples.
   const name = format === 'openmetrics' ? family.name : sampleName;

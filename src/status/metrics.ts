@@ -1,13 +1,14 @@
 import { exporterFamilies } from './exporter-metrics.js';
-import { type ExpositionFormat, renderFamilies } from './exposition.js';
+import { type ExpositionFormat, expositionEnd, renderFamily } from './exposition.js';
 import type { MetricsInput } from './metrics-input.js';
 import { masterFamilies, ownPoolFamilies } from './own-metrics.js';
 
-/** All pools and the master in one text, for /metrics. */
-export function renderMetrics(
+/** All pools and the master in one text, for /metrics; in pieces, since thousands of pools make megabytes. */
+export function* renderMetrics(
   { pools, master }: MetricsInput,
   format: ExpositionFormat = 'openmetrics',
-): string {
-  const families = [...exporterFamilies(pools), ...ownPoolFamilies(pools), ...masterFamilies(master)];
-  return renderFamilies(families, format);
+): Generator<string> {
+  for (const families of [exporterFamilies(pools), ownPoolFamilies(pools), masterFamilies(master)])
+    for (const family of families) yield renderFamily(family, format);
+  yield expositionEnd(format);
 }

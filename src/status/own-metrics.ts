@@ -3,132 +3,126 @@ import type { DurationHistogram, MasterMetrics, PoolMetrics } from './metrics-in
 
 // Metrics that neither php-fpm nor its exporter has, and true counters for what they have as gauges.
 
-export function ownPoolFamilies(pools: readonly PoolMetrics[]): MetricFamily[] {
+export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<MetricFamily> {
   const perPool = (value: (pool: PoolMetrics) => number | bigint): Sample[] =>
     pools.map((pool) => ({ labels: { pool: pool.status.name }, value: value(pool) }));
-  return [
-    {
-      name: 'tsfpm_requests',
-      type: 'counter',
-      help: 'Requests begun.',
-      samples: perPool(({ status }) => status.acceptedConn),
-    },
-    {
-      name: 'tsfpm_request_duration_seconds',
-      type: 'histogram',
-      unit: 'seconds',
-      help: 'Durations of finished requests, from the first byte to the end of the answer.',
-      samples: pools.flatMap(({ status, requestDurations }) =>
-        histogramSamples(status.name, requestDurations),
-      ),
-    },
-    {
-      name: 'tsfpm_slow_requests',
-      type: 'counter',
-      help: 'Requests that ran longer than request_slowlog_timeout.',
-      samples: perPool(({ status }) => status.slowRequests),
-    },
-    {
-      name: 'tsfpm_max_children_reached',
-      type: 'counter',
-      help: 'Times that more workers were needed than pm.max_children allows.',
-      samples: perPool(({ status }) => status.maxChildrenReached),
-    },
-    {
-      name: 'tsfpm_listen_queue',
-      type: 'gauge',
-      help: 'Connections that wait to be accepted.',
-      samples: perPool(({ status }) => status.listenQueue),
-    },
-    {
-      name: 'tsfpm_worker_private_bytes',
-      type: 'gauge',
-      unit: 'bytes',
-      help: 'Memory of a worker that it shares with nobody.',
-      samples: pools.flatMap(workerMemory),
-    },
-    {
-      name: 'tsfpm_zygote_up',
-      type: 'gauge',
-      help: 'Whether the pool has a zygote; an idle ondemand pool has none.',
-      samples: perPool(({ hasZygote }) => (hasZygote ? 1 : 0)),
-    },
-    {
-      name: 'tsfpm_forks',
-      type: 'counter',
-      help: 'Workers forked.',
-      samples: perPool(({ forks }) => forks),
-    },
-    {
-      name: 'tsfpm_worker_deaths',
-      type: 'counter',
-      help: 'Workers that ended, by why.',
-      samples: pools.flatMap(({ status, deaths }) =>
-        [...deaths].map(([reason, value]) => ({ labels: { pool: status.name, reason }, value })),
-      ),
-    },
-  ];
+  yield {
+    name: 'tsfpm_requests',
+    type: 'counter',
+    help: 'Requests begun.',
+    samples: perPool(({ status }) => status.acceptedConn),
+  };
+  yield {
+    name: 'tsfpm_request_duration_seconds',
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'Durations of finished requests, from the first byte to the end of the answer.',
+    samples: pools.flatMap(({ status, requestDurations }) => histogramSamples(status.name, requestDurations)),
+  };
+  yield {
+    name: 'tsfpm_slow_requests',
+    type: 'counter',
+    help: 'Requests that ran longer than request_slowlog_timeout.',
+    samples: perPool(({ status }) => status.slowRequests),
+  };
+  yield {
+    name: 'tsfpm_max_children_reached',
+    type: 'counter',
+    help: 'Times that more workers were needed than pm.max_children allows.',
+    samples: perPool(({ status }) => status.maxChildrenReached),
+  };
+  yield {
+    name: 'tsfpm_listen_queue',
+    type: 'gauge',
+    help: 'Connections that wait to be accepted.',
+    samples: perPool(({ status }) => status.listenQueue),
+  };
+  yield {
+    name: 'tsfpm_worker_private_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Memory of a worker that it shares with nobody.',
+    samples: pools.flatMap(workerMemory),
+  };
+  yield {
+    name: 'tsfpm_zygote_up',
+    type: 'gauge',
+    help: 'Whether the pool has a zygote; an idle ondemand pool has none.',
+    samples: perPool(({ hasZygote }) => (hasZygote ? 1 : 0)),
+  };
+  yield {
+    name: 'tsfpm_forks',
+    type: 'counter',
+    help: 'Workers forked.',
+    samples: perPool(({ forks }) => forks),
+  };
+  yield {
+    name: 'tsfpm_worker_deaths',
+    type: 'counter',
+    help: 'Workers that ended, by why.',
+    samples: pools.flatMap(({ status, deaths }) =>
+      [...deaths].map(([reason, value]) => ({ labels: { pool: status.name, reason }, value })),
+    ),
+  };
 }
 
-export function masterFamilies(master: MasterMetrics): MetricFamily[] {
+export function* masterFamilies(master: MasterMetrics): Generator<MetricFamily> {
   const single = (value: number): Sample[] => [{ labels: {}, value }];
-  return [
-    {
-      name: 'tsfpm_build',
-      type: 'info',
-      help: 'The program.',
-      samples: [{ labels: { version: master.version }, value: 1 }],
-    },
-    {
-      name: 'tsfpm_master_pid',
-      type: 'gauge',
-      help: 'Process id of the master.',
-      samples: single(master.pid),
-    },
-    {
-      name: 'tsfpm_start_time_seconds',
-      type: 'gauge',
-      unit: 'seconds',
-      help: 'When the master started, since 1970.',
-      samples: single(master.startEpochS),
-    },
-    {
-      name: 'tsfpm_master_cpu_seconds',
-      type: 'counter',
-      unit: 'seconds',
-      help: 'Processor time of the master, user and system.',
-      samples: single(master.cpuS),
-    },
-    {
-      name: 'tsfpm_master_resident_bytes',
-      type: 'gauge',
-      unit: 'bytes',
-      help: 'Resident memory of the master.',
-      samples: single(master.residentBytes),
-    },
-    {
-      name: 'tsfpm_reloads',
-      type: 'counter',
-      help: 'Reloads, by how they ended.',
-      samples: [
-        { labels: { result: 'success' }, value: master.reloads.succeeded },
-        { labels: { result: 'failure' }, value: master.reloads.failed },
-      ],
-    },
-    {
-      name: 'tsfpm_config_last_reload_successful',
-      type: 'gauge',
-      help: 'Whether the last attempt to load the configuration succeeded.',
-      samples: single(master.isLastReloadSuccessful ? 1 : 0),
-    },
-    {
-      name: 'tsfpm_config_last_reload_success_timestamp_seconds',
-      type: 'gauge',
-      unit: 'seconds',
-      help: 'When the configuration in force was loaded, since 1970.',
-      samples: single(master.lastReloadEpochS),
-    },
-  ];
+  yield {
+    name: 'tsfpm_build',
+    type: 'info',
+    help: 'The program.',
+    samples: [{ labels: { version: master.version }, value: 1 }],
+  };
+  yield {
+    name: 'tsfpm_master_pid',
+    type: 'gauge',
+    help: 'Process id of the master.',
+    samples: single(master.pid),
+  };
+  yield {
+    name: 'tsfpm_start_time_seconds',
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'When the master started, since 1970.',
+    samples: single(master.startEpochS),
+  };
+  yield {
+    name: 'tsfpm_master_cpu_seconds',
+    type: 'counter',
+    unit: 'seconds',
+    help: 'Processor time of the master, user and system.',
+    samples: single(master.cpuS),
+  };
+  yield {
+    name: 'tsfpm_master_resident_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Resident memory of the master.',
+    samples: single(master.residentBytes),
+  };
+  yield {
+    name: 'tsfpm_reloads',
+    type: 'counter',
+    help: 'Reloads, by how they ended.',
+    samples: [
+      { labels: { result: 'success' }, value: master.reloads.succeeded },
+      { labels: { result: 'failure' }, value: master.reloads.failed },
+    ],
+  };
+  yield {
+    name: 'tsfpm_config_last_reload_successful',
+    type: 'gauge',
+    help: 'Whether the last attempt to load the configuration succeeded.',
+    samples: single(master.isLastReloadSuccessful ? 1 : 0),
+  };
+  yield {
+    name: 'tsfpm_config_last_reload_success_timestamp_seconds',
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'When the configuration in force was loaded, since 1970.',
+    samples: single(master.lastReloadEpochS),
+  };
 }
 
 function workerMemory({ status, privateBytes }: PoolMetrics): Sample[] {

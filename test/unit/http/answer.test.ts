@@ -5,8 +5,10 @@ import { parseOpenMetrics } from '../status/openmetrics-parser.js';
 import { HOSTILE_POOL } from '../status/sample.js';
 import { fakeSource } from './fake-source.js';
 
-const get = (target: string, accept?: string, source = fakeSource()) =>
-  answer(source, { method: 'GET', target, accept });
+const get = (target: string, accept?: string, source = fakeSource()) => {
+  const given = answer(source, { method: 'GET', target, accept });
+  return { ...given, body: typeof given.body === 'string' ? given.body : [...given.body].join('') };
+};
 
 test('/metrics speaks the format that is asked for', () => {
   const openmetrics = get('/metrics');

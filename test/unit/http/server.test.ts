@@ -125,6 +125,27 @@ test('a source that throws is a 500 and a line in the log, and the next request 
   assert.equal((await ask({ port, host: '127.0.0.1', path: '/health' })).status, 200);
 });
 
+test('a long page is made in turns with other work', async () => {
+  const order: string[] = [];
+  const metrics = () => ({
+    get pools() {
+      setImmediate(() => order.push('other work'));
+      return METRICS.pools;
+    },
+    master: {
+      ...METRICS.master,
+      get pid() {
+        order.push('end of the page');
+        return 1;
+      },
+    },
+  });
+  const { port } = await open({ source: { ...fakeSource(), metrics } });
+  const { body } = await ask({ port, host: '127.0.0.1', path: '/metrics' });
+  assert.match(body, /# EOF\n$/);
+  assert.deepEqual(order, ['other work', 'end of the page']);
+});
+
 test('a client that is stuck is closed, whatever it waits for', async () => {
   const limits: HttpServerLimits = { requestTimeoutMs: 300, idleTimeoutMs: 400, answerTimeoutMs: 300 };
   const { port } = await open({ limits });

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { renderMetrics } from '../../../src/status/metrics.js';
+import { renderMetrics as pieces } from '../../../src/status/metrics.js';
 import type { MetricsInput } from '../../../src/status/metrics-input.js';
 import { assertGolden } from './golden.js';
 import { parseOpenMetrics } from './openmetrics-parser.js';
 import { HOSTILE_POOL, METRICS, POOL, poolMetrics } from './sample.js';
+
+const renderMetrics = (...args: Parameters<typeof pieces>) => [...pieces(...args)].join('');
 
 const HOSTILE_METRICS: MetricsInput = {
   ...METRICS,
