@@ -55,19 +55,20 @@ export function askBuiltIn(environment: Environment): AskBuiltIn {
 const MOST_NAMES: Count = 64;
 
 /**
- * Logs what the php-cgi of one pool prints while it starts, as WARNINGs. Only once, as a NOTICE, it logs that an
- * extension is named which php-cgi has anyway: that is no fault, since configurations are written for more than one
- * build of PHP.
+ * Logs what the php-cgi of one pool, or a template, prints while it starts, as WARNINGs. Only once, as a NOTICE, it
+ * logs that an extension is named which php-cgi has anyway: that is no fault, since configurations are written for
+ * more than one build of PHP.
  */
 export class StartLines {
-  readonly #pool: string;
+  readonly #pool: string | undefined;
   readonly #log: MasterLog;
   readonly #askBuiltIn: AskBuiltIn;
   readonly #told = new Set<string>();
   /** By binary and name. */
   readonly #isBuiltIn = new Map<string, Promise<boolean>>();
 
-  constructor(pool: string, log: MasterLog, ask: AskBuiltIn) {
+  /** @param pool undefined for a template */
+  constructor(pool: string | undefined, log: MasterLog, ask: AskBuiltIn) {
     this.#pool = pool;
     this.#log = log;
     this.#askBuiltIn = ask;
@@ -75,6 +76,7 @@ export class StartLines {
 
   /** A line about an extension that was not found may be logged a moment later. */
   tell(line: string, binary: string): void {
+    if (line === '') return;
     const extension = namedExtension(line);
     if (extension === undefined) this.#write('warning', line);
     else if (extension.isLoaded) this.#tellOnce(extension.name, line);
@@ -101,6 +103,7 @@ export class StartLines {
   }
 
   #write(level: 'notice' | 'warning', line: string): void {
-    this.#log[level](`[pool ${this.#pool}] php-cgi: ${line}`, { pool: this.#pool });
+    if (this.#pool === undefined) this.#log[level](`template of php-cgi: ${line}`);
+    else this.#log[level](`[pool ${this.#pool}] php-cgi: ${line}`, { pool: this.#pool });
   }
 }

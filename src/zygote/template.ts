@@ -20,10 +20,10 @@ const READY_TIMEOUT_MS: Milliseconds = 10_000;
 const ANSWER_TIMEOUT_MS: Milliseconds = 3000;
 /** Orders on their way: a socket's buffer holds some hundred, and the system bounds descriptors on their way, too. */
 const MOST_ORDERS: Count = 16;
-/** Most lines kept of what php-cgi prints at its start, for the log of the first pool that is forked. */
-const MOST_LINES: Count = 100;
 
 export interface TemplateListener {
+  /** A line that php-cgi has printed while it started. */
+  onLine(line: string): void;
   onReady(): void;
   /** Called once; what is asked of it afterwards fails. */
   onEnd(): void;
@@ -51,7 +51,6 @@ export class Template {
   readonly #sent = new Map<number, Order>();
   #orderCount: Count = 0;
   #state: State = 'starting';
-  #lines: string[] = [];
   #failure = '';
   #obstacle: string | undefined;
   /** Kills it. */
@@ -79,9 +78,7 @@ export class Template {
     this.#process = new Zygote(start, descriptors, {
       onMessage: (message) => this.#onMessage(message),
       together: (calls) => log.together(calls),
-      onLine: (line) => {
-        if (this.#lines.length < MOST_LINES) this.#lines.push(line);
-      },
+      onLine: (line) => this.#listener.onLine(line),
       onEnd: (end) => this.#onProcessEnd(end),
     });
     this.#standIn.handOver();
@@ -109,11 +106,6 @@ export class Template {
   /** Why it has ended. */
   get failure(): string {
     return this.#failure;
-  }
-
-  /** What php-cgi has printed while it started; told once. */
-  takeLines(): string[] {
-    return this.#lines.splice(0);
   }
 
   /**

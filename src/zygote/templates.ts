@@ -5,6 +5,7 @@ import { type Execution, execute } from './execution.js';
 import { fingerprint } from './fingerprint.js';
 import { forkFrom } from './fork-from-template.js';
 import type { Orphans } from './orphans.js';
+import { askBuiltIn, StartLines, startLineText } from './start-lines.js';
 import type { Startup } from './startup.js';
 import { Template } from './template.js';
 import type { StartProcess } from './zygote-process.js';
@@ -162,8 +163,10 @@ export class Templates implements ZygoteStarts {
 
   #make(recipe: Recipe): Template | undefined {
     const { key, execution, start } = recipe;
+    const startLines = new StartLines(undefined, this.#log, askBuiltIn(execution.environment));
     try {
       const template = new Template(start(), this.#log, {
+        onLine: (line) => startLines.tell(startLineText(line), execution.binary),
         onReady: () => {
           made.startedFrom = filesOf(execution, template);
         },

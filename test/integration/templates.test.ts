@@ -180,6 +180,13 @@ test('a reload takes what php.ini says now, for forked pools too', async (t) => 
   });
 });
 
+test('what PHP warns of while a template starts is logged', async (t) => {
+  const tsfpm = await startPools(t, ['one', 'two'], { 'php_admin_value[extension]': 'no_such_extension' });
+  tsfpm.announce(/WARNING: (?:\[pool one\]|template of) php-cgi: .*no_such_extension/);
+  await tsfpm.expectLog(/WARNING: template of php-cgi: .*no_such_extension/);
+  assert.equal(templates(tsfpm).length, 1);
+});
+
 test('a php-cgi that cannot be forked from is told of once, and its pools are served', async (t) => {
   const tsfpm = await startPools(t, ['one', 'two', 'three'], {
     'php_admin_value[opcache.protect_memory]': '1',
