@@ -63,7 +63,7 @@ for (const [kind, address] of Object.entries(listens))
       const pools = { www: { ...settings, ...FFI, listen: await address() }, other: {} };
       const tsfpm = await startTsfpm(t, { pools, files });
       tsfpm.announce(...USUAL);
-      const [other] = tsfpm.workers('other');
+      const [other] = await tsfpm.untilWorkers(undefined, 'other');
       for (const query of ['how=2', 'how=0', 'how=0&nonblocking']) {
         if ((await attack(t, tsfpm, query)) === false) return;
         const [line] = await tsfpm.expectLog(SHUT_DOWN);
