@@ -67,7 +67,7 @@ const VALUES: Readonly<Record<string, string>> = {
 const ALL_PHP = `<?php
 echo json_encode([
   'ini' => ini_get_all(),
-  'functions' => [function_exists('exec'), is_callable('passthru'), function_exists('popen'), function_exists('system')],
+  'functions' => [function_exists('exec'), function_exists('passthru'), function_exists('popen'), function_exists('system')],
   'zone' => date_default_timezone_get(),
   'realpath' => realpath_cache_size(),
   'language' => function_exists('mb_language') ? mb_language() : '',

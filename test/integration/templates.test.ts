@@ -130,7 +130,7 @@ test('what scripts see of settings is the same, forked or not', async (t) => {
   };
   const script = `<?php
     ini_set('memory_limit', '1G'); ini_set('date.timezone', 'UTC'); ini_restore('date.timezone');
-    echo json_encode([ini_get_all(), function_exists('exec'), is_callable('passthru'), date_default_timezone_get()]);`;
+    echo json_encode([ini_get_all(), function_exists('exec'), function_exists('passthru'), date_default_timezone_get()]);`;
   const tsfpm = await startTsfpm(t, {
     files: { 'all.php': script },
     pools: { own: { ...ALIKE, ...values }, forked: { ...ALIKE, ...values } },
