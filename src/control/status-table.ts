@@ -39,8 +39,13 @@ export function statusTable({ master, pools }: ControlStatus): string[] {
     `${configFile}, ${plural(reloads.succeeded, 'reload')}${failed}${last}`,
     '',
     row(({ head }) => head),
-    ...pools.flatMap((pool) => [row(({ cell }) => cell(pool)), ...remarks(pool)]),
+    ...pools.toSorted(byWork).flatMap((pool) => [row(({ cell }) => cell(pool)), ...remarks(pool)]),
   ].map(terminalText);
+}
+
+/** The busiest first; the others in the order of the configuration. */
+function byWork(a: ControlPoolStatus, b: ControlPoolStatus): number {
+  return b.listenQueue - a.listenQueue || b.active - a.active;
 }
 
 /** Whether an answer has what the table needs: a master of another version may have written it. */

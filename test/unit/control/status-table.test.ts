@@ -22,6 +22,20 @@ test('shows the master and a line for each pool', () => {
   ]);
 });
 
+test('pools where clients wait come first, then the busiest, then the others as they are written', () => {
+  const pools = [
+    { ...WWW, name: 'calm', active: 0 },
+    { ...WWW, name: 'asleep', active: 0 },
+    { ...WWW, name: 'busy', active: 2 },
+    { ...WWW, name: 'late', active: 1, listenQueue: 3 },
+    { ...WWW, name: 'busier', active: 9 },
+  ];
+  const names = statusTable({ ...STATUS, pools })
+    .slice(4)
+    .map((line) => line.split(' ')[0]);
+  assert.deepEqual(names, ['late', 'busier', 'busy', 'calm', 'asleep']);
+});
+
 test('a pool without a zygote has no generation that serves', () => {
   const idle = { ...WWW, name: 'shop', processManager: 'ondemand', zygotePid: null, idle: 0, active: 0 };
   assert.equal(
