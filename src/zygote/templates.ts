@@ -13,6 +13,9 @@ import type { StartProcess } from './zygote-process.js';
 /** After a template that did not start, for want of memory for example. */
 const TRY_AGAIN_MS: Milliseconds = 10_000;
 
+/** How often, at most, a template's files are compared with those that it was made of. */
+const COMPARE_AGAIN_MS: Milliseconds = 1000;
+
 /** How the templates of one key are started. */
 interface Recipe {
   /** Of the startup, and the name of the `opcache.share` where there is one. */
@@ -28,6 +31,8 @@ interface Made {
   readonly recipe: Recipe;
   /** Once it is ready. */
   startedFrom: string | undefined;
+  /** When its files were compared with that. */
+  comparedAtMs: Milliseconds;
 }
 
 /** Who says how zygotes are started. */
@@ -156,9 +161,16 @@ export class Templates implements ZygoteStarts {
     const { key, execution } = recipe;
     if (!this.#mayTry(key)) return undefined;
     const made = this.#made.get(key);
-    if (made?.startedFrom !== undefined && made.startedFrom !== filesOf(execution, made.template))
-      this.#end(key);
+    if (made !== undefined && this.#isOutdated(made, execution)) this.#end(key);
     return this.#made.get(key)?.template ?? this.#make(recipe);
+  }
+
+  /** Dozens of files are looked up for that: not for each of many zygotes that start together. */
+  #isOutdated(made: Made, execution: Execution): boolean {
+    const nowMs = this.#nowMs();
+    if (made.startedFrom === undefined || nowMs - made.comparedAtMs < COMPARE_AGAIN_MS) return false;
+    made.comparedAtMs = nowMs;
+    return made.startedFrom !== filesOf(execution, made.template);
   }
 
   #make(recipe: Recipe): Template | undefined {
@@ -172,7 +184,7 @@ export class Templates implements ZygoteStarts {
         },
         onEnd: () => this.#onEnd(made),
       });
-      const made: Made = { template, recipe, startedFrom: undefined };
+      const made: Made = { template, recipe, startedFrom: undefined, comparedAtMs: Number.NEGATIVE_INFINITY };
       this.#made.set(key, made);
       this.#living.add(template);
       return template;

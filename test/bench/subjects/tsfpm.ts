@@ -18,7 +18,7 @@ export function tsfpm(site: Site): Subject {
       prepare(site, pool, files) {
         const own = { php_cgi: PHP_CGI, php_ini: site.phpIni, ...pool.tsfpmDirectives };
         writeFileSync(files.configFile, poolFile(site, pool, files, own));
-        return { program: process.execPath, args: [launcher, '--config', files.configFile, '-F'] };
+        return { program: launcher, args: ['--config', files.configFile, '-F'] };
       },
     },
     site,
