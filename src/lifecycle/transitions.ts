@@ -51,15 +51,15 @@ export type MasterAction =
   /** once the present reload or start is complete */
   | 'reload again';
 
-interface Cell {
-  readonly next: MasterState;
-  readonly action: MasterAction;
-}
-
-const stay = (next: MasterState): Cell => ({ next, action: 'ignore' });
-
 /** Every state by every signal; a missing pair does not compile. */
-export const TRANSITIONS: Readonly<Record<MasterState, Readonly<Record<MasterSignal, Cell>>>> = {
+export type Transitions<State extends string, Action> = Readonly<
+  Record<State, Readonly<Record<MasterSignal, { readonly next: State; readonly action: Action }>>>
+>;
+
+/** A signal that means nothing in that state. */
+export const stay = <State extends string>(next: State) => ({ next, action: 'ignore' }) as const;
+
+export const TRANSITIONS: Transitions<MasterState, MasterAction> = {
   starting: {
     SIGTERM: { next: 'terminating', action: 'terminate' },
     SIGINT: { next: 'killing', action: 'kill' },

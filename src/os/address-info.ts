@@ -3,8 +3,8 @@ import { SystemError } from '../errors.js';
 import { lastErrno, libcFunction, systemError } from './libc.js';
 import { writeUInt32 } from './native-integers.js';
 import { AF_INET, AF_INET6, decodeSocketAddress, type SocketAddress } from './socket-address.js';
+import { SOCK_STREAM } from './socket-constants.js';
 
-const SOCK_STREAM = 1;
 const EAI_SYSTEM = -11;
 
 /** <netdb.h> of glibc, by the numbers that getaddrinfo(3) returns. */

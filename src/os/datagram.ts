@@ -2,13 +2,8 @@ import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { checked, libcFunction, retryInterrupted, systemError } from './libc.js';
 import { writeUInt16 } from './native-integers.js';
-import { AF_UNIX, encodeSocketAddress } from './socket-address.js';
-
-// <sys/socket.h> on Linux.
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
+import { encodeSocketAddress } from './socket-address.js';
+import { AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_DGRAM } from './socket-constants.js';
 
 const SUN_PATH_OFFSET = 2;
 /** An abstract name fills `sun_path` up to its last byte; its first is the NUL that makes it abstract. */

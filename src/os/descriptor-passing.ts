@@ -2,15 +2,17 @@ import koffi from 'koffi';
 import type { Fd } from '../units.js';
 import { checked, libcFunction, retryInterrupted } from './libc.js';
 import { nativeInt32, writeUInt32 } from './native-integers.js';
+import {
+  AF_UNIX,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from './socket-constants.js';
 
 // <sys/socket.h> on Linux, 64-bit.
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
 /** `struct cmsghdr`: a size_t and two ints. */
 const CONTROL_HEADER_SIZE = 16;
 const CONTROL_ALIGNMENT = 8;

@@ -1,11 +1,10 @@
 import type { Fd } from '../units.js';
 import { readInt32 } from './native-integers.js';
 import { socketOption } from './socket.js';
+import { SOCK_STREAM, SOL_SOCKET } from './socket-constants.js';
 
-const SOL_SOCKET = 1;
 const SO_TYPE = 3;
 const SO_ACCEPTCONN = 30;
-const SOCK_STREAM = 1;
 
 /**
  * Whether connections can be accepted on it.

@@ -2,24 +2,23 @@ import { closeSync } from 'node:fs';
 import type { Bytes, Fd } from '../units.js';
 import { checked, libcFunction } from './libc.js';
 import { readUInt16, readUInt32, writeUInt16, writeUInt32 } from './native-integers.js';
+import { AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC } from './socket-constants.js';
 
 // Questions to the kernel about sockets: sock_diag(7), netlink(7). One socket serves all of them, for the life of the
 // process. Numbers are of <linux/netlink.h>, <linux/sock_diag.h> and <linux/unix_diag.h>.
 
 const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+const SOCK_RAW = 3;
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
 const NLM_F_REQUEST = 1;
 const NLM_F_DUMP = 0x300;
 export const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
-const MSG_DONTWAIT = 0x40;
 const SEQUENCE_OFFSET: Bytes = 8;
 const HEADER_SIZE: Bytes = 16;
 const ATTRIBUTE_HEADER_SIZE: Bytes = 4;
 
-const AF_UNIX = 1;
 const UNIX_DIAG_REQUEST_SIZE: Bytes = 24;
 const UNIX_DIAG_MESSAGE_SIZE: Bytes = 16;
 /** All states, any cookie. */
@@ -150,7 +149,7 @@ export function askAboutSockets(
 
 /** Numbers the question, so that its answer can be told from an older one's. */
 function send(question: Buffer): { fd: Fd; sequence: number } {
-  diagnosis ??= checked(c.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG), {
+  diagnosis ??= checked(c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), {
     syscall: 'socket',
     address: 'netlink',
   });

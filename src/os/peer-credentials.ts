@@ -5,8 +5,8 @@ import type { Fd, Pid } from '../units.js';
 import { asSystemError } from './libc.js';
 import { readInt32, readUInt32 } from './native-integers.js';
 import { openStreamSocket, socketOption } from './socket.js';
+import { SOL_SOCKET } from './socket-constants.js';
 
-const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 /** `struct ucred`: pid, uid, gid. */
 const UCRED_SIZE = 12;

@@ -3,7 +3,7 @@ import type { Bytes, Count, Fd } from '../units.js';
 import { readUInt32, writeUInt32 } from './native-integers.js';
 import { askAboutSocket, askAboutSockets, netlinkMessage, unixAttribute, unixQuestion } from './netlink.js';
 import { socketName } from './socket.js';
-import type { SocketAddress } from './socket-address.js';
+import { AF_INET, AF_INET6, type SocketAddress } from './socket-address.js';
 
 // <linux/unix_diag.h>
 const UDIAG_SHOW_ICONS = 0x08;
@@ -16,8 +16,6 @@ const INET_MESSAGE_SIZE: Bytes = 72;
 const IDIAG_STATE_OFFSET = 1;
 const IDIAG_RQUEUE_OFFSET = 56;
 const IDIAG_INODE_OFFSET = 68;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const IPPROTO_TCP = 6;
 const TCP_ESTABLISHED = 1;
 const TCP_CLOSE_WAIT = 8;

@@ -2,9 +2,9 @@ import { isIPv4, SocketAddress as NodeSocketAddress } from 'node:net';
 import { constants } from 'node:os';
 import { systemError } from './libc.js';
 import { readUInt16, readUInt32, writeUInt16, writeUInt32 } from './native-integers.js';
+import { AF_UNIX } from './socket-constants.js';
 
 /** `<sys/socket.h>`, Linux on every machine type. */
-export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 

@@ -14,7 +14,7 @@ import type { Orphans } from '../zygote/orphans.js';
 import { StandInSocket } from '../zygote/stand-in.js';
 import { startLineText } from '../zygote/start-lines.js';
 import type { ZygoteStarts } from '../zygote/templates.js';
-import { Zygote, type ZygoteEnd } from '../zygote/zygote.js';
+import { READY_TIMEOUT_MS, Zygote, type ZygoteEnd } from '../zygote/zygote.js';
 import type { StartProcess } from '../zygote/zygote-process.js';
 import { requestLogHandle, type ZygoteHandle } from './hand-over.js';
 import { openSharedMemory, type SharedMemory } from './shared-memory.js';
@@ -57,8 +57,6 @@ export interface GenerationListener extends WorkersListener {
   onEnded(): void;
 }
 
-/** A php-cgi that does not become a zygote in this time never will. */
-const READY_TIMEOUT_MS: Milliseconds = 10_000;
 /**
  * Workers that are idle stop accepting within milliseconds after a drain; how long to wait for it, and how often to
  * check.

@@ -1,4 +1,4 @@
-import type { MasterSignal } from '../lifecycle/transitions.js';
+import { stay, type Transitions } from '../lifecycle/transitions.js';
 
 /**
  * States of a process whose upgraded program could not start. A later one is never left for an earlier one.
@@ -12,15 +12,7 @@ export type FallbackState = 'serving' | 'finishing' | 'killing';
 /** What the process does about a signal. */
 export type FallbackAction = 'ignore' | 'try again' | 'finish' | 'kill';
 
-interface Cell {
-  readonly next: FallbackState;
-  readonly action: FallbackAction;
-}
-
-const stay = (next: FallbackState): Cell => ({ next, action: 'ignore' });
-
-/** Every state by every signal; a missing pair does not compile. */
-export const FALLBACK_TRANSITIONS: Readonly<Record<FallbackState, Readonly<Record<MasterSignal, Cell>>>> = {
+export const FALLBACK_TRANSITIONS: Transitions<FallbackState, FallbackAction> = {
   serving: {
     SIGTERM: { next: 'finishing', action: 'finish' },
     SIGINT: { next: 'killing', action: 'kill' },

@@ -1,6 +1,7 @@
+import { constants } from 'node:os';
 import { killGroup } from '../os/child.js';
+import { sendByNumber } from '../os/pidfd.js';
 import { processState } from '../os/process-life.js';
-import type { Pid } from '../units.js';
 import type { Orphans } from './orphans.js';
 import type { ForkListener, Template } from './template.js';
 import type { StartProcess } from './zygote-process.js';
@@ -34,11 +35,11 @@ export function forkFrom(
         listener.onStarted({
           pid,
           kill: () => {
-            if (!hasEnded) kill(pid);
+            if (!hasEnded) sendByNumber(pid, constants.signals.SIGKILL);
           },
           killGroup: () => {
             if (hasEnded) return; // the number may be another's
-            kill(pid); // before it has begun its session there is no such group
+            sendByNumber(pid, constants.signals.SIGKILL); // before it has begun its session there is no such group
             killGroup(pid);
           },
         });
@@ -47,12 +48,4 @@ export function forkFrom(
     };
     template.fork(descriptors, forkListener, share);
   };
-}
-
-function kill(pid: Pid): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // EPERM is impossible for the master's own child, and ESRCH before its status is taken
-  }
 }

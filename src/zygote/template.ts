@@ -6,7 +6,7 @@ import type { Count, Milliseconds, Pid } from '../units.js';
 import { encodeFrame, type ZygoteMessage } from './control-frames.js';
 import { exitText } from './exit-text.js';
 import { StandInSocket } from './stand-in.js';
-import { Zygote, type ZygoteEnd } from './zygote.js';
+import { READY_TIMEOUT_MS, Zygote, type ZygoteEnd } from './zygote.js';
 import type { ProcessDescriptors, StartProcess } from './zygote-process.js';
 
 export interface ForkListener {
@@ -14,8 +14,6 @@ export interface ForkListener {
   onFailed(reason: string): void;
 }
 
-/** A php-cgi that is not ready by then never will be. */
-const READY_TIMEOUT_MS: Milliseconds = 10_000;
 /** One that has not answered an order by then, or has not ended: fork() takes milliseconds. */
 const ANSWER_TIMEOUT_MS: Milliseconds = 3000;
 /** Orders on their way: a socket's buffer holds some hundred, and the system bounds descriptors on their way, too. */
@@ -45,7 +43,6 @@ type State = 'starting' | 'ready' | 'ended';
  */
 export class Template {
   readonly #process: Zygote;
-  readonly #standIn: StandInSocket;
   readonly #waiting: Order[] = [];
   /** By the number that the order was sent with. */
   readonly #sent = new Map<number, Order>();
@@ -70,8 +67,8 @@ export class Template {
     this.ended = new Promise((resolve) => {
       this.#settleEnd = resolve;
     });
-    this.#standIn = new StandInSocket();
-    const { fd } = this.#standIn;
+    const standIn = new StandInSocket();
+    const { fd } = standIn;
     this.#killAfter(READY_TIMEOUT_MS, 'it was not ready');
     // It has neither pool nor workers: the places of their descriptors are filled with what it has anyway.
     const descriptors = { standInFd: fd, scoreboardFd: fd, listenFd: fd };
@@ -81,16 +78,12 @@ export class Template {
       onLine: (line) => this.#listener.onLine(line),
       onEnd: (end) => this.#onProcessEnd(end),
     });
-    this.#standIn.handOver();
-    this.#standIn.remove();
+    standIn.handOver();
+    standIn.remove();
   }
 
   get pid(): Pid | undefined {
     return this.#process.pid;
-  }
-
-  get hasEnded(): boolean {
-    return this.#state === 'ended';
   }
 
   /** Every ini file that it has read, and every program file that it has loaded; none before it is ready. */

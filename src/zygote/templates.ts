@@ -107,10 +107,6 @@ export class Templates implements ZygoteStarts {
     if (key !== undefined && shared !== undefined && this.#made.get(key)?.template === shared) this.#end(key);
   }
 
-  forget(pool: object): void {
-    this.#forget(pool);
-  }
-
   start(pool: object, startup: Startup): StartProcess {
     const own = execute(startup.own);
     const { shared } = startup;
@@ -140,12 +136,12 @@ export class Templates implements ZygoteStarts {
 
   #note(user: object | string, key: string): void {
     if (this.#keysByUser.get(user) === key) return;
-    this.#forget(user);
+    this.forget(user);
     this.#keysByUser.set(user, key);
     this.#userCounts.set(key, (this.#userCounts.get(key) ?? 0) + 1);
   }
 
-  #forget(user: object | string): void {
+  forget(user: object | string): void {
     const key = this.#keysByUser.get(user);
     if (key === undefined) return;
     this.#keysByUser.delete(user);
@@ -154,7 +150,7 @@ export class Templates implements ZygoteStarts {
     else this.#userCounts.delete(key);
     const isOfShare = this.#keysByUser.has(key);
     if (count < (isOfShare ? 1 : 2)) this.#end(key);
-    if (isOfShare && count === 0) this.#forget(key);
+    if (isOfShare && count === 0) this.forget(key);
   }
 
   #templateFor(recipe: Recipe): Template | undefined {

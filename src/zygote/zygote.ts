@@ -15,6 +15,9 @@ import { OutputLines } from './output-lines.js';
 import { Turns } from './turns.js';
 import { type PoolDescriptors, type StartProcess, ZygoteProcess } from './zygote-process.js';
 
+/** A php-cgi that is not ready by then, for commands or as a template, never will be. */
+export const READY_TIMEOUT_MS: Milliseconds = 10_000;
+
 /** How a zygote that ended did so. */
 export type ZygoteEnd =
   | { readonly kind: 'not started'; readonly reason: string }

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { CONTROL_VERSION } from '../../src/zygote/control-frames.js';
 import { startTsfpm } from '../helpers/daemon.js';
 import { unlessRoot, WORKER_USER } from '../helpers/daemon-folder.js';
@@ -152,7 +152,8 @@ async function answerOnKept(connection: FastcgiConnection, file: string): Promis
   return body.toString();
 }
 
-test('what a child flushes when its request is over is in nobody’s answer', async (t) => {
+/** One worker that buffers no output, and a connection that it keeps. */
+async function startKept(t: TestContext) {
   const tsfpm = await startTsfpm(t, {
     pools: { www: { 'pm.max_children': 1, 'php_admin_value[output_buffering]': '0' } },
     files,
@@ -160,6 +161,11 @@ test('what a child flushes when its request is over is in nobody’s answer', as
   const connection = await FastcgiConnection.open(tsfpm.address());
   t.after(() => connection.close());
   const ask = (script: string) => answerOnKept(connection, tsfpm.folder.script(script));
+  return { tsfpm, ask };
+}
+
+test('what a child flushes when its request is over is in nobody’s answer', async (t) => {
+  const { tsfpm, ask } = await startKept(t);
   if ((await ask('late.php')) === 'no pcntl') {
     t.skip('this php-cgi has no pcntl');
     return;
@@ -170,13 +176,7 @@ test('what a child flushes when its request is over is in nobody’s answer', as
 });
 
 test('what a child flushes behind fastcgi_finish_request() is in nobody’s answer', async (t) => {
-  const tsfpm = await startTsfpm(t, {
-    pools: { www: { 'pm.max_children': 1, 'php_admin_value[output_buffering]': '0' } },
-    files,
-  });
-  const connection = await FastcgiConnection.open(tsfpm.address());
-  t.after(() => connection.close());
-  const ask = (script: string) => answerOnKept(connection, tsfpm.folder.script(script));
+  const { ask } = await startKept(t);
   const first = await ask('finished.php');
   if (first === 'no pcntl') {
     t.skip('this php-cgi has no pcntl');

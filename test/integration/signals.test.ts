@@ -149,18 +149,18 @@ for (const [signal, timeout] of [
     assert.deepEqual(tsfpm.family(), []);
   });
 
+const PRELOADS = {
+  'php_admin_value[opcache.enable]': '1',
+  'php_admin_value[opcache.preload]': '{folder}/www/preload.php',
+  'php_admin_value[opcache.preload_user]': WORKER_USER,
+};
+
 test('programs that are started while PHP loads can be told to end', { skip: unlessRoot }, async (t) => {
   // No shell: some of them begin by unblocking all.
   const preload = `<?php $grep = proc_open(['grep', 'Sig', '/proc/self/status'], [1 => ['pipe', 'w']], $pipes);
     file_put_contents(__DIR__ . '/../marks/signals', stream_get_contents($pipes[1]));`;
   const tsfpm = await startTsfpm(t, {
-    pools: {
-      www: {
-        'php_admin_value[opcache.enable]': '1',
-        'php_admin_value[opcache.preload]': '{folder}/www/preload.php',
-        'php_admin_value[opcache.preload_user]': WORKER_USER,
-      },
-    },
+    pools: { www: PRELOADS },
     files: { ...files, 'preload.php': preload },
   });
   const signals = readFileSync(tsfpm.folder.at('marks/signals'), 'utf8');
@@ -173,13 +173,7 @@ test('programs that are started while PHP loads can be told to end', { skip: unl
 test('signals while a zygote loads PHP change nothing', { skip: unlessRoot }, async (t) => {
   const preload = `<?php touch(__DIR__ . '/../marks/loading'); usleep(400000);`;
   const tsfpm = await startTsfpm(t, {
-    pools: {
-      www: {
-        'php_admin_value[opcache.enable]': '1',
-        'php_admin_value[opcache.preload]': '{folder}/www/preload.php',
-        'php_admin_value[opcache.preload_user]': WORKER_USER,
-      },
-    },
+    pools: { www: PRELOADS },
     files: { ...files, 'preload.php': preload },
   });
   const mark = tsfpm.folder.at('marks/loading');
