@@ -10,6 +10,7 @@
 #include "own-slot.h"
 #include "request-body.h"
 #include "signals.h"
+#include "turn.h"
 
 uint64_t tsfpm_request_none(enum tsfpm_stage stage)
 {
@@ -51,6 +52,7 @@ void tsfpm_request_starts(void)
 void tsfpm_request_ends(uint64_t memory_peak)
 {
     uint64_t start_epoch_us, duration_ns = tsfpm_own_slot_request_ends(memory_peak, &start_epoch_us);
+    tsfpm_turn_had_request(duration_ns);
     tsfpm_count_request();
     bool is_answered = tsfpm_phase_is(TSFPM_PHASES_ANSWERED_EARLY);
     tsfpm_enter_phase(is_answered ? TSFPM_PHASE_SHUT_DOWN_ANSWERED : TSFPM_PHASE_SHUT_DOWN);

@@ -26,6 +26,7 @@
 #include "script-child.h"
 #include "signals.h"
 #include "timeout.h"
+#include "turn.h"
 
 static bool was_ready; /* has reached accept */
 
@@ -82,8 +83,9 @@ static int accept_client(struct sockaddr *address, socklen_t *length)
 int tsfpm_worker_accept(struct sockaddr *address, socklen_t *length)
 {
     if (!was_ready) tsfpm_signals_obey();
-    tsfpm_request_none(TSFPM_STAGE_ACCEPTING);
+    uint64_t now_ns = tsfpm_request_none(TSFPM_STAGE_ACCEPTING);
     tsfpm_count_idle();
+    tsfpm_turn_may_end(now_ns);
     if (!was_ready) {
         was_ready = true;
         tsfpm_count_ready();

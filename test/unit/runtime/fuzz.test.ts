@@ -48,6 +48,7 @@ test("the worker follows any client's stream as a naive reader does, and writes 
     'stream.c',
     'request.c',
     'request-phase.c',
+    'turn.c',
     'page-request.c',
   ]);
   assert.equal(status, 0, stderr);
