@@ -13,6 +13,20 @@
 #include "stream.h"
 
 /*
+ * In one call with the messages that wait: between records, since PHP runs no script while it writes one in pieces.
+ * Those are written to the last byte, and then the piece is, too.
+ *
+ * An empty piece is flush() with nothing to send: it may find that the client has gone, but is no piece of the answer.
+ * A message that arrives by itself ends HAProxy 2.6 with a segmentation fault.
+ */
+static ssize_t write_piece(const void *buffer, size_t size)
+{
+    struct iovec pieces[] = {size > 0 ? tsfpm_messages_take() : tsfpm_piece(NULL, 0), tsfpm_piece(buffer, size)};
+    if (pieces[0].iov_len == 0) return tsfpm_libc()->write(tsfpm_connection, buffer, size);
+    return tsfpm_client_write(pieces, 2) ? (ssize_t)size : -1;
+}
+
+/*
  * php-cgi writes END_REQUEST as the last record of an answer, after PHP's request shutdown and after reading what it
  * wants of the body. If it leaves a part of a record unread, older versions would take that for the next record.
  *
@@ -21,13 +35,12 @@
  */
 ssize_t tsfpm_answer_write(const void *buffer, size_t size)
 {
-    tsfpm_messages_send(); /* between records: PHP runs no script while it writes one in pieces */
-    tsfpm_response_has_begun = 1;
+    if (size > 0) tsfpm_response_has_begun = 1;
     bool is_end = tsfpm_phase_is(TSFPM_PHASE_BIT(ENDING)) ||
                   (tsfpm_phase_is(TSFPM_PHASES_SHUT_DOWN) && tsfpm_ends_with_end_request(buffer, size));
     if (is_end) tsfpm_script_children_lose_client();
     bool goes_nowhere = tsfpm_phase_is(TSFPM_PHASES_ANSWERED_EARLY);
-    ssize_t written = goes_nowhere ? (ssize_t)size : tsfpm_libc()->write(tsfpm_connection, buffer, size);
+    ssize_t written = goes_nowhere ? (ssize_t)size : write_piece(buffer, size);
     if (written < 0 && errno != EINTR && tsfpm_client_may_be_gone) written = (ssize_t)size;
     if (!is_end || written <= 0) return written;
     if (written < (ssize_t)size) {
@@ -42,11 +55,12 @@ ssize_t tsfpm_answer_write(const void *buffer, size_t size)
 void tsfpm_answer_early(void)
 {
     if (!tsfpm_phase_is(TSFPM_PHASE_BIT(RUNNING))) return;
-    tsfpm_messages_send();
     tsfpm_script_children_lose_client();
+    tsfpm_response_has_begun = 1;
     uint8_t end[TSFPM_END_REQUEST_LEN];
     tsfpm_make_end_request(end, tsfpm_request_id);
-    tsfpm_client_write(end, sizeof end);
+    struct iovec pieces[] = {tsfpm_messages_take(), tsfpm_piece(end, sizeof end)};
+    tsfpm_client_write(pieces, 2);
     tsfpm_enter_phase(TSFPM_PHASE_RUNNING_ANSWERED);
     /* The client is to see the end, whatever this request goes on with; what it still sends is received. */
     if (!tsfpm_stream_keeps_connection()) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_WR);

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pieces.h"
+
 extern int tsfpm_connection; /* the client that this worker serves, or -1 */
 
 /* A byte of this request's answer was handed to the kernel, or may have been. The handler of the time-out asks, too. */
@@ -19,10 +21,7 @@ extern bool tsfpm_client_may_be_gone;
 extern bool tsfpm_client_is_let_go;
 void tsfpm_client_let_go(void); /* and the client is told that nothing follows */
 
-/* Writes all of it, waiting for the client. Returns false where the client has gone. */
-bool tsfpm_client_write(const uint8_t *bytes, size_t length);
-
-/* A text for the web server's log, behind room for a record's header; nothing outside of a request. */
-void tsfpm_client_write_stderr(uint8_t record[], size_t length);
+/* Writes all of them, waiting for the client. Returns false where the client has gone. The pieces are changed. */
+bool tsfpm_client_write(struct iovec *pieces, size_t count);
 
 #endif

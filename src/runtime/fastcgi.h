@@ -87,6 +87,21 @@ static inline void tsfpm_make_record(uint8_t *header, uint8_t type, uint16_t id,
     memcpy(header, bytes, sizeof bytes);
 }
 
+/* Bytes behind such a content, for the next record to start at a multiple of eight: section 3.3 recommends that. */
+static inline uint8_t tsfpm_padding_of(size_t content)
+{
+    return (uint8_t)(-content & 7);
+}
+
+/*
+ * A header of a record for a web server; its content is followed by tsfpm_padding_of() bytes, as under php-fpm.
+ */
+static inline void tsfpm_make_padded_record(uint8_t *header, uint8_t type, uint16_t id, uint16_t content)
+{
+    tsfpm_make_record(header, type, id, content);
+    header[6] = tsfpm_padding_of(content);
+}
+
 /* The end of a request that was complete: application status 0, FCGI_REQUEST_COMPLETE. TSFPM_END_REQUEST_LEN bytes. */
 static inline void tsfpm_make_end_request(uint8_t *record, uint16_t id)
 {

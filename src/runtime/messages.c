@@ -7,15 +7,15 @@
 #include "messages.h"
 
 #include <dlfcn.h>
-#include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "fastcgi.h"
 #include "libc.h"
 #include "php.h"
+#include "request-phase.h"
 
 static long (*ini_long)(const char *, size_t, int);
 static void (*log_elsewhere)(const char *, int);
@@ -26,9 +26,9 @@ static bool has_told_client; /* something, in this request */
 /* Sent with the next piece of the answer, as under php-fpm: nginx makes one line of what comes at once. */
 static struct {
     uint8_t header[FCGI_HEADER_LEN]; /* room for the record's */
-    char text[8192];
+    char text[8192];                 /* and for its padding: a multiple of eight */
 } waiting;
-static size_t waiting_length;
+static volatile size_t waiting_length; /* the handler of the time-out asks at any moment */
 
 void tsfpm_messages_request_starts(void)
 {
@@ -36,11 +36,24 @@ void tsfpm_messages_request_starts(void)
     waiting_length = 0;
 }
 
-void tsfpm_messages_send(void)
+struct iovec tsfpm_messages_take(void)
 {
-    size_t length = waiting_length;
-    waiting_length = 0; /* before the sending, which may come here again */
-    if (length > 0) tsfpm_client_write_stderr(waiting.header, length);
+    size_t length = waiting_length, padding = tsfpm_padding_of(length);
+    waiting_length = 0;
+    if (length == 0 || !tsfpm_phase_is(TSFPM_PHASES_UNANSWERED) || tsfpm_role != TSFPM_ROLE_WORKER)
+        return tsfpm_piece(NULL, 0);
+    tsfpm_make_padded_record(waiting.header, FCGI_STDERR, tsfpm_request_id, (uint16_t)length);
+    memset(waiting.text + length, 0, padding);
+    return tsfpm_piece(waiting.header, FCGI_HEADER_LEN + length + padding);
+}
+
+/* No more can wait. Once a message is whole, it is no part of the answer. */
+static void send_alone(void)
+{
+    sig_atomic_t has_begun = tsfpm_response_has_begun;
+    tsfpm_response_has_begun = 1;
+    struct iovec record = tsfpm_messages_take();
+    if (tsfpm_client_write(&record, 1)) tsfpm_response_has_begun = has_begun;
 }
 
 static void wait_to_be_sent(const char *text)
@@ -48,10 +61,11 @@ static void wait_to_be_sent(const char *text)
     for (size_t left = strlen(text); left > 0;) {
         size_t step = left < sizeof waiting.text - waiting_length ? left : sizeof waiting.text - waiting_length;
         memcpy(waiting.text + waiting_length, text, step);
+        atomic_signal_fence(memory_order_release); /* who finds the length finds the text */
         waiting_length += step;
         text += step;
         left -= step;
-        if (waiting_length == sizeof waiting.text) tsfpm_messages_send();
+        if (waiting_length == sizeof waiting.text) send_alone();
     }
 }
 
@@ -66,21 +80,7 @@ static void tell_client(const char *front, const char *text)
 
 static struct iovec piece(const char *text)
 {
-    return (struct iovec){.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
-}
-
-/* A signal may end a call in the middle of a long line. */
-static void write_line(struct iovec *pieces, size_t count)
-{
-    while (count > 0) {
-        ssize_t written = writev(STDERR_FILENO, pieces, (int)count);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return; /* nobody is left to tell */
-        for (; count > 0 && (size_t)written >= pieces->iov_len; pieces++, count--) written -= (ssize_t)pieces->iov_len;
-        if (count == 0) return;
-        pieces->iov_base = (char *)pieces->iov_base + written;
-        pieces->iov_len -= (size_t)written;
-    }
+    return tsfpm_piece(text, strlen(text));
 }
 
 void tsfpm_messages_configure(enum tsfpm_level lowest)
@@ -98,7 +98,7 @@ void tsfpm_message_from(enum tsfpm_level level, const char *function, const char
     bool with_place = log_level == TSFPM_LEVEL_DEBUG;
     struct iovec pieces[] = {piece(words[level]), piece(with_place ? function : ""), piece(with_place ? line : ""),
                              piece(front), piece(text), piece("\n")};
-    if (level >= log_level) write_line(pieces, sizeof pieces / sizeof *pieces);
+    if (level >= log_level) tsfpm_write_pieces(STDERR_FILENO, pieces, sizeof pieces / sizeof *pieces);
     tell_client(front, text);
 }
 
@@ -112,7 +112,7 @@ static void on_log(const char *message, int syslog_priority)
     if (log_level <= TSFPM_LEVEL_NOTICE) return;
     /* php-fpm hides the level then, and nothing else. */
     struct iovec pieces[] = {piece(PHP_MESSAGE), piece(message), piece("\n")};
-    write_line(pieces, sizeof pieces / sizeof *pieces);
+    tsfpm_write_pieces(STDERR_FILENO, pieces, sizeof pieces / sizeof *pieces);
 }
 
 void tsfpm_messages_prepare(void)

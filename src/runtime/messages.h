@@ -2,6 +2,8 @@
 #ifndef TSFPM_MESSAGES_H
 #define TSFPM_MESSAGES_H
 
+#include "pieces.h"
+
 /* The master's log levels, in rising order, as the setting of that name counts them. */
 enum tsfpm_level {
     TSFPM_LEVEL_DEBUG = 1,
@@ -14,7 +16,12 @@ enum tsfpm_level {
 void tsfpm_messages_prepare(void); /* once PHP is there: what PHP logs is handled here from then on */
 void tsfpm_messages_configure(enum tsfpm_level lowest); /* log_level; not called: NOTICE */
 void tsfpm_messages_request_starts(void);
-void tsfpm_messages_send(void); /* those that wait: a piece of the answer is about to be written */
+
+/*
+ * Those that wait for the next piece of the answer, as a whole record, which is to be written right before it: they
+ * wait no more. Nothing where none does, and outside of a request. Async-signal-safe.
+ */
+struct iovec tsfpm_messages_take(void);
 
 /*
  * Writes `front` and `text`, one message, to the web server, and from log_level up to the worker's stderr: there its

@@ -15,10 +15,13 @@ static bool pass_on(void *context, const uint8_t *bytes, size_t length)
 {
     const struct tsfpm_page_request *request = context;
     uint8_t header[FCGI_HEADER_LEN];
+    static const uint8_t padding[8];
     if (length == 0) return true;
     tsfpm_access_log_page_answer(bytes, length);
-    tsfpm_make_record(header, FCGI_STDOUT, request->id, (uint16_t)length);
-    return tsfpm_client_write(header, sizeof header) && tsfpm_client_write(bytes, length);
+    tsfpm_make_padded_record(header, FCGI_STDOUT, request->id, (uint16_t)length);
+    struct iovec pieces[] = {tsfpm_piece(header, sizeof header), tsfpm_piece(bytes, length),
+                             tsfpm_piece(padding, tsfpm_padding_of(length))};
+    return tsfpm_client_write(pieces, 3);
 }
 
 void tsfpm_answer_page(const uint8_t *bytes, const struct tsfpm_page_request *request)
@@ -37,7 +40,8 @@ void tsfpm_answer_page(const uint8_t *bytes, const struct tsfpm_page_request *re
     uint8_t end[TSFPM_END_REQUEST_LEN];
     tsfpm_make_end_request(end, request->id);
     tsfpm_request_ends(0);
-    tsfpm_client_write(end, sizeof end);
+    struct iovec piece = tsfpm_piece(end, sizeof end);
+    tsfpm_client_write(&piece, 1);
     tsfpm_request_is_answered(TSFPM_PHASE_PAGE_ANSWERED);
     if (!request->keeps_connection || tsfpm_is_time_to_part()) tsfpm_client_let_go();
 }

@@ -21,6 +21,7 @@
 #include "fastcgi.h"
 #include "input.h"
 #include "libc.h"
+#include "messages.h"
 #include "request-phase.h"
 
 /* How long a client may go on sending its request, so that it sees the answer; the master waits 1 s. */
@@ -32,17 +33,20 @@ static const char page[] = "Status: 504 Gateway Timeout\r\n"
                            "Cache-Control: no-store\r\n\r\n"
                            "504 Gateway Timeout: the request took too long and was ended.\n";
 
-/* One STDOUT record, its empty end, END_REQUEST: in one call, so that none of them is cut. */
+/* What the script has said so far, one STDOUT record, its empty end, END_REQUEST: in one call, so that none is cut. */
 static void answer(uint16_t id)
 {
-    const size_t length = sizeof page - 1;
-    uint8_t bytes[FCGI_HEADER_LEN + sizeof page - 1 + FCGI_HEADER_LEN + TSFPM_END_REQUEST_LEN];
+    const size_t length = sizeof page - 1, padded = length + tsfpm_padding_of(length);
+    uint8_t bytes[FCGI_HEADER_LEN + sizeof page - 1 + 7 + FCGI_HEADER_LEN + TSFPM_END_REQUEST_LEN] = {0};
     uint8_t *at = bytes;
-    tsfpm_make_record(at, FCGI_STDOUT, id, (uint16_t)length);
+    tsfpm_make_padded_record(at, FCGI_STDOUT, id, (uint16_t)length);
     memcpy(at += FCGI_HEADER_LEN, page, length);
-    tsfpm_make_record(at += length, FCGI_STDOUT, id, 0);
-    tsfpm_make_end_request(at + FCGI_HEADER_LEN, id);
-    send(tsfpm_connection, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    tsfpm_make_record(at += padded, FCGI_STDOUT, id, 0);
+    tsfpm_make_end_request(at += FCGI_HEADER_LEN, id);
+    struct iovec pieces[] = {tsfpm_messages_take(),
+                             tsfpm_piece(bytes, (size_t)(at - bytes) + TSFPM_END_REQUEST_LEN)};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    sendmsg(tsfpm_connection, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void on_time_out(int signal_number, siginfo_t *info, void *context)

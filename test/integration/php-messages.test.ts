@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { FCGI_END_REQUEST, FCGI_HEADER_LEN, FCGI_STDERR } from '../../src/fastcgi/constants.js';
 import { LOG_LEVELS } from '../../src/log/levels.js';
 import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { type Daemon, prepareFolder, startTsfpm } from '../helpers/daemon.js';
 import { isRoot } from '../helpers/daemon-folder.js';
 import { scriptParams } from '../helpers/fastcgi-client.js';
+import { requestBytes } from '../helpers/request-bytes.js';
 import { until } from '../helpers/wait.js';
 import { RealPhpFpm } from '../unit/status/real-php-fpm.js';
 
@@ -144,4 +147,56 @@ test('a reload with another log_level reaches workers of unchanged pools, too', 
   });
   await tsfpm.get('log.php');
   await untilLogged(tsfpm, /said into stderr: "PHP message: one"\n/);
+});
+
+/** @returns the records of an answer that follow one another in `bytes`, each with the size that its padding is part of */
+function recordsIn(bytes: Buffer): { readonly type: number; readonly size: number; readonly text: string }[] {
+  const records: { type: number; size: number; text: string }[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const content = bytes.readUInt16BE(at + 4);
+    const size = FCGI_HEADER_LEN + content + bytes.readUInt8(at + 6);
+    const start = at + FCGI_HEADER_LEN;
+    records.push({
+      type: bytes.readUInt8(at + 1),
+      size,
+      text: bytes.toString('latin1', start, start + content),
+    });
+    at += size;
+  }
+  return records;
+}
+
+async function bytesOf(tsfpm: Daemon, params: Readonly<Record<string, string>>): Promise<Buffer> {
+  const address = tsfpm.address();
+  const socket = connect(typeof address === 'string' ? { path: address } : address);
+  socket.write(requestBytes({ params }));
+  const pieces: Buffer[] = [];
+  for await (const piece of socket) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces);
+}
+
+test('what a web server receives is padded to eight bytes: messages, pages, and the end of what takes too long, with what it has said', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { ...POOL, 'pm.status_path': '/status', request_terminate_timeout: '0.5s' } },
+    files: { ...LOG_FILES, 'late.php': '<?php error_log("odd"); while (true) usleep(100000);' },
+  });
+  tsfpm.announce(/said into|execution timed out|exited on signal|child \d+ was at/);
+  const answers: [string, Readonly<Record<string, string>>, RegExp?][] = [
+    ['log.php', {}, /^PHP message: one; PHP message: two\nlines; .*four in/],
+    ['fatal.php', {}, /^PHP message: before; PHP message: PHP Fatal error/],
+    ['denied.txt', {}, /^Access to the script .* has been denied/],
+    ['status', { SCRIPT_NAME: '/status' }],
+    ['late.php', {}, /^PHP message: odd$/],
+  ];
+  for (const [name, params, message] of answers) {
+    const records = recordsIn(await bytesOf(tsfpm, scriptParams(tsfpm.folder.script(name), params)));
+    assert.deepEqual(
+      records.filter(({ size }) => size % 8 !== 0),
+      [],
+      name,
+    );
+    assert.equal(records.at(-1)?.type, FCGI_END_REQUEST, name);
+    const said = records.filter(({ type }) => type === FCGI_STDERR).map(({ text }) => text);
+    assert.match(said.join('|'), message ?? /^$/, name);
+  }
 });
