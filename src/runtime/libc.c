@@ -25,6 +25,10 @@ const struct tsfpm_libc *tsfpm_libc(void)
         *(void **)&libc.fork = dlsym(RTLD_NEXT, "fork");
         *(void **)&libc.setsid = dlsym(RTLD_NEXT, "setsid");
         *(void **)&libc.open = dlsym(RTLD_NEXT, "open");
+        *(void **)&libc.sigaction = dlsym(RTLD_NEXT, "sigaction");
+        *(void **)&libc.signal = dlsym(RTLD_NEXT, "signal");
+        *(void **)&libc.sigprocmask = dlsym(RTLD_NEXT, "sigprocmask");
+        *(void **)&libc.pthread_sigmask = dlsym(RTLD_NEXT, "pthread_sigmask");
         __atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
     }
     return &libc;

@@ -12,6 +12,7 @@
 #define TSFPM_LIBC_H
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -60,6 +61,10 @@ struct tsfpm_libc {
     pid_t (*fork)(void);
     pid_t (*setsid)(void);
     int (*open)(const char *, int, ...);
+    int (*sigaction)(int, const struct sigaction *, struct sigaction *);
+    void (*(*signal)(int, void (*)(int)))(int);
+    int (*sigprocmask)(int, const sigset_t *, sigset_t *);
+    int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
 };
 const struct tsfpm_libc *tsfpm_libc(void);
 

@@ -20,6 +20,7 @@
 #include "main-script.h"
 #include "messages.h"
 #include "php.h"
+#include "php-start.h"
 #include "request-body.h"
 #include "request-ini.h"
 #include "request.h"
@@ -65,6 +66,7 @@ static int request_startup(int type, int module_number)
     (void)module_number;
     if (tsfpm_role != TSFPM_ROLE_WORKER) return 0;
     tsfpm_locked_values_set();
+    tsfpm_php_start_ends();
     tsfpm_signals_watch(tsfpm_finish_request);
     tsfpm_request_starts();
     tsfpm_access_log_request_starts();

@@ -9,6 +9,8 @@
  *   write                 an answer that is complete is recognised here
  *   open                  the worker's stdout and stderr, by the names that PHP makes of /dev/stdout and /dev/stderr
  *   shutdown, recv, close php-cgi waits until the client has closed; needless once everything is read
+ *   sigaction, signal     PHP asks at each request what is the same as ever; who changes it is noted (known-signals.c)
+ *   sigprocmask, pthread_sigmask
  *
  * Each of them is there also under the name that _FORTIFY_SOURCE gives it (__read_chk ...): some builds of PHP call
  * that.
@@ -17,6 +19,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +31,9 @@
 #include "control.h"
 #include "descriptors.h"
 #include "foreign-fork.h"
+#include "imports.h"
 #include "input.h"
+#include "known-signals.h"
 #include "leave.h"
 #include "libc.h"
 #include "output.h"
@@ -38,6 +43,7 @@
 #include "signals.h"
 #include "template.h"
 #include "title.h"
+#include "unseen-calls.h"
 #include "worker.h"
 #include "zygote.h"
 
@@ -101,9 +107,23 @@ __attribute__((destructor)) static void finish(void)
 
 /* ---- hooks ---- */
 
+/* What is known without asking the kernel is known from these. */
+static void see_all_calls(void)
+{
+    const struct tsfpm_libc *libc = tsfpm_libc();
+    const struct tsfpm_import hooks[] = {
+        {"sigaction", (void *)libc->sigaction, (void *)sigaction},
+        {"signal", (void *)libc->signal, (void *)signal},
+        {"sigprocmask", (void *)libc->sigprocmask, (void *)sigprocmask},
+        {"pthread_sigmask", (void *)libc->pthread_sigmask, (void *)pthread_sigmask},
+    };
+    tsfpm_unseen_calls_prepare(hooks, sizeof hooks / sizeof *hooks);
+}
+
 TSFPM_EXPORT pid_t setsid(void)
 {
     if (tsfpm_role == TSFPM_ROLE_STARTING) {
+        see_all_calls(); /* extensions are loaded by now */
         tsfpm_signals_chain();
         tsfpm_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
         tsfpm_role = TSFPM_ROLE_ARMED;
@@ -213,4 +233,24 @@ TSFPM_EXPORT int close(int fd)
 {
     if (is_client(fd)) return is_script_child() ? tsfpm_script_child_close() : tsfpm_worker_close();
     return tsfpm_libc()->close(fd);
+}
+
+TSFPM_EXPORT int sigaction(int signal_number, const struct sigaction *wanted, struct sigaction *old)
+{
+    return tsfpm_known_sigaction(signal_number, wanted, old);
+}
+
+TSFPM_EXPORT sighandler_t signal(int signal_number, sighandler_t handler)
+{
+    return tsfpm_known_signal(signal_number, handler);
+}
+
+TSFPM_EXPORT int sigprocmask(int how, const sigset_t *signals, sigset_t *old)
+{
+    return tsfpm_known_sigprocmask(how, signals, old);
+}
+
+TSFPM_EXPORT int pthread_sigmask(int how, const sigset_t *signals, sigset_t *old)
+{
+    return tsfpm_known_pthread_sigmask(how, signals, old);
 }

@@ -8,6 +8,7 @@
 #include "messages.h"
 #include "output.h"
 #include "own-slot.h"
+#include "php-start.h"
 #include "request-body.h"
 #include "signals.h"
 #include "turn.h"
@@ -36,6 +37,7 @@ void tsfpm_request_begins(uint16_t id)
     /* A request that is pipelined behind another was not waited for. */
     if (tsfpm_signals_are_changed) tsfpm_signals_restore();
     if (!tsfpm_phase_is(TSFPM_PHASES_ARRIVED)) tsfpm_request_arrives();
+    tsfpm_php_start_begins();
     tsfpm_request_id = id;
     tsfpm_response_has_begun = 0;
     tsfpm_enter_phase(TSFPM_PHASE_RUNNING);

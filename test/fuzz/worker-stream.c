@@ -28,6 +28,9 @@ void tsfpm_signals_restore(void)
 {
     abort();
 }
+void tsfpm_php_start_begins(void)
+{
+}
 void tsfpm_messages_request_starts(void)
 {
 }

@@ -1,40 +1,10 @@
 /*
  * A PHP extension that does nothing but speak when its module starts and ends, in each way that an extension has: a
- * warning of PHP's, a text for the page, and stderr. Made without PHP's headers, as src/runtime/module.c is.
+ * warning of PHP's, a text for the page, and stderr.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stddef.h>
+#include "test-extension.h"
+
 #include <stdio.h>
-
-/* Like in src/runtime/libc.h: a php-cgi may bring an older glibc along. */
-#if defined(__x86_64__)
-__asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
-#endif
-
-struct module_entry {
-    unsigned short size;
-    unsigned int zend_api;
-    unsigned char zend_debug, zts;
-    const void *ini_entry, *deps;
-    const char *name;
-    const void *functions;
-    int (*module_startup)(int type, int module_number);
-    int (*module_shutdown)(int type, int module_number);
-    int (*request_startup)(int type, int module_number);
-    int (*request_shutdown)(int type, int module_number);
-    void (*info)(struct module_entry *);
-    const char *version;
-    size_t globals_size;
-    void *globals;
-    void (*globals_ctor)(void *), (*globals_dtor)(void *);
-    int (*post_deactivate)(void);
-    int module_started;
-    unsigned char type;
-    void *handle;
-    int module_number;
-    const char *build_id;
-};
 
 #define E_WARNING 2
 
@@ -72,15 +42,3 @@ static struct module_entry module = {
     .module_startup = start,
     .module_shutdown = end,
 };
-
-__attribute__((visibility("default"))) struct module_entry *get_module(void)
-{
-    struct { struct module_entry *entry; } *(*find)(const void *, const char *, size_t);
-    *(void **)&find = dlsym(RTLD_DEFAULT, "zend_hash_str_find");
-    const struct module_entry *standard = find(dlsym(RTLD_DEFAULT, "module_registry"), "standard", 8)->entry;
-    module.zend_api = standard->zend_api;
-    module.zend_debug = standard->zend_debug;
-    module.zts = standard->zts;
-    module.build_id = standard->build_id;
-    return &module;
-}

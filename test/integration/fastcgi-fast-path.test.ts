@@ -1,19 +1,11 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { type TestContext, test } from 'node:test';
-import type { Pid } from '../../src/units.js';
+import { test } from 'node:test';
 import { fcgiRequest } from '../helpers/fastcgi-client.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { requestBytes } from '../helpers/request-bytes.js';
+import { nameOf, STRACE_IS_MISSING, startTrace } from '../helpers/strace.js';
 import { getParams, openConnection, postParams, SOCKET_KINDS, startTwoPools } from '../helpers/two-pools.js';
-import { sleep, until } from '../helpers/wait.js';
-
-const STRACE_IS_MISSING =
-  spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0
-    ? false
-    : 'strace is missing or may not trace';
+import { sleep } from '../helpers/wait.js';
 
 test('a request costs accept4, one recvfrom, one write and close; nothing lingers', {
   skip: STRACE_IS_MISSING,
@@ -115,7 +107,6 @@ for (const kind of SOCKET_KINDS) {
   });
 }
 
-const nameOf = (call: string) => call.slice(0, call.indexOf('('));
 const isOn = (call: string, fd: string | undefined) =>
   fd !== undefined && call.startsWith(`${nameOf(call)}(${fd},`);
 
@@ -141,27 +132,4 @@ function callsByConnection(calls: readonly string[]): string[][] {
     if (nameOf(call) === 'close') fd = undefined;
   }
   return connections;
-}
-
-/** The system calls of a process from now on, one a line. */
-async function startTrace(t: TestContext, pid: Pid, file: string) {
-  const strace: ChildProcess = spawn('strace', ['-p', String(pid), '-o', file], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  t.after(() => strace.kill('SIGKILL'));
-  let said = '';
-  strace.stderr?.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  await until('strace is attached', () => /attached/.test(said));
-  return {
-    async stop(): Promise<string[]> {
-      await sleep(100);
-      strace.kill('SIGINT');
-      await once(strace, 'exit');
-      return readFileSync(file, 'latin1')
-        .split('\n')
-        .map((line) => line.replace(/^<\.\.\. (\w+) resumed>/, '$1('));
-    },
-  };
 }

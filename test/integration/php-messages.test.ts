@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { FCGI_END_REQUEST, FCGI_HEADER_LEN, FCGI_STDERR } from '../../src/fastcgi/constants.js';
 import { LOG_LEVELS } from '../../src/log/levels.js';
 import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { type Daemon, prepareFolder, startTsfpm } from '../helpers/daemon.js';
-import { isRoot } from '../helpers/daemon-folder.js';
 import { scriptParams } from '../helpers/fastcgi-client.js';
 import { requestBytes } from '../helpers/request-bytes.js';
+import { compileExtension } from '../helpers/test-extension.js';
 import { until } from '../helpers/wait.js';
 import { RealPhpFpm } from '../unit/status/real-php-fpm.js';
 
@@ -82,18 +80,9 @@ for (const decorate of ['yes', 'no'])
       );
     });
 
-/** @returns the compiled extension, where the pool's user may read it */
-function talkingExtension(tsfpm: { at(name: string): string }): string {
-  const source = fileURLToPath(new URL('../../../test/helpers/talking-extension.c', import.meta.url));
-  const library = tsfpm.at('talking.so');
-  execFileSync('cc', ['-std=c11', '-Wall', '-Wextra', '-shared', '-fPIC', '-o', library, source]);
-  if (isRoot) chmodSync(library, 0o755);
-  return library;
-}
-
 for (const decorate of ['yes', 'no'])
   test(`what an extension of php_admin_value says at its start and end is in the log, decorate_workers_output = ${decorate}`, async (t) => {
-    const library = talkingExtension(prepareFolder(t));
+    const library = compileExtension('talking', prepareFolder(t));
     const tsfpm = await startTsfpm(t, {
       pools: {
         www: {

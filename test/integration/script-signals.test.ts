@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import type { Pid } from '../../src/units.js';
-import { startTsfpm } from '../helpers/daemon.js';
+import { prepareFolder, startTsfpm } from '../helpers/daemon.js';
 import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { isAlive } from '../helpers/processes.js';
+import { compileExtension } from '../helpers/test-extension.js';
 import { sleep, until } from '../helpers/wait.js';
 
 // What a script does to the signals of its process ends with its request: the worker obeys, and the next script finds
@@ -80,3 +81,36 @@ for (const [index, name] of Object.keys(LEFT).entries())
       await tsfpm.expectLog(new RegExp(`child ${worker} exited with code 0`));
     }
   });
+
+// PHP looks at each request's start whether its handlers are in place. The runtime answers that from what it has seen: what
+// it does not see it must not answer.
+
+/** What of this process's signals is blocked, ignored and handled while a script runs. */
+const SIGNALS_NOW_PHP = `<?php preg_match_all('/^Sig(?:Blk|Ign|Cgt):.*$/m', file_get_contents('/proc/self/status'), $found);
+  echo json_encode($found[0]);`;
+
+test('what an extension makes of the signals is seen at the next request, as PHP sees it', async (t) => {
+  const library = compileExtension('meddling', prepareFolder(t));
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'pm.max_children': 1, 'php_admin_value[extension]': library } },
+    files: { 'now.php': SIGNALS_NOW_PHP },
+  });
+  const first = await tsfpm.getJson('now.php');
+  for (let i = 0; i < 12; i++) assert.deepEqual(await tsfpm.getJson('now.php'), first);
+});
+
+test('what a script makes of the signals through FFI is seen at the next request, as PHP sees it', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: { 'pm.max_children': 1, 'php_admin_value[ffi.enable]': '1' } },
+    files: {
+      'now.php': SIGNALS_NOW_PHP,
+      'ignore.php': `<?php if (!class_exists('FFI')) die('none');
+        $libc = FFI::cdef('void *signal(int number, void *handler);', 'libc.so.6');
+        $libc->signal(SIGUSR2, FFI::cast('void *', 1));`,
+    },
+  });
+  const first = await tsfpm.getJson('now.php');
+  for (let i = 0; i < 3; i++) assert.deepEqual(await tsfpm.getJson('now.php'), first);
+  if ((await tsfpm.get('ignore.php')) === 'none') t.skip('this php-cgi has no FFI');
+  else assert.deepEqual(await tsfpm.getJson('now.php'), first);
+});

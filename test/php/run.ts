@@ -39,6 +39,7 @@ const FILES = [
   'slow-requests',
   'status-get-status',
   'status.test',
+  'system-calls',
   'template-failures',
   'template-isolation',
   'template-settings',
