@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/types.h>
 
 /* For what is found by its name: the hooks, by whoever calls libc, and get_module(), by PHP. All else is hidden. */
@@ -65,6 +66,8 @@ struct tsfpm_libc {
     void (*(*signal)(int, void (*)(int)))(int);
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
+    int (*getitimer)(int, struct itimerval *);
+    int (*setitimer)(int, const struct itimerval *, struct itimerval *);
 };
 const struct tsfpm_libc *tsfpm_libc(void);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cpu-clock.h"
 
 /* Upper bounds of slot->duration_buckets: ns. src/scoreboard/layout.ts has them in seconds. */
 static const uint64_t duration_bounds[TSFPM_DURATION_BUCKETS - 1] = {
@@ -30,7 +31,7 @@ void tsfpm_own_slot_start(uint32_t index)
     slot->start_ns = tsfpm_clock_ns(CLOCK_MONOTONIC);
     slot->start_epoch_us = tsfpm_clock_ns(CLOCK_REALTIME) / 1000;
     tsfpm_slot_end(slot);
-    cpu_ns_at_last_end = tsfpm_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    cpu_ns_at_last_end = tsfpm_cpu_clock_read();
 }
 
 bool tsfpm_own_slot_says_leave(void)
@@ -47,6 +48,7 @@ void tsfpm_own_slot_stage(enum tsfpm_stage stage)
 
 void tsfpm_own_slot_idle(enum tsfpm_stage stage, uint64_t since_ns)
 {
+    tsfpm_cpu_clock_waits(since_ns);
     tsfpm_slot_begin(slot);
     slot->stage = stage;
     slot->idle_since_ns = since_ns;
@@ -57,6 +59,7 @@ void tsfpm_own_slot_idle(enum tsfpm_stage stage, uint64_t since_ns)
 
 void tsfpm_own_slot_request_arrives(uint64_t now_ns)
 {
+    tsfpm_cpu_clock_works(now_ns);
     tsfpm_slot_begin(slot);
     slot->stage = TSFPM_STAGE_READING_HEADERS;
     slot->request_start_ns = now_ns;
@@ -96,7 +99,7 @@ void tsfpm_own_slot_has_no_script(void)
 
 uint64_t tsfpm_own_slot_request_ends(uint64_t memory_peak, uint64_t *start_epoch_us)
 {
-    uint64_t cpu_ns = tsfpm_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t cpu_ns = tsfpm_cpu_clock_read();
     tsfpm_slot_begin(slot);
     slot->stage = TSFPM_STAGE_FINISHED;
     slot->finished++;

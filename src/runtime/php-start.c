@@ -6,15 +6,19 @@
 #include "php-start.h"
 
 #include "known-signals.h"
+#include "time-limit.h"
 #include "unseen-calls.h"
 
 void tsfpm_php_start_begins(void)
 {
     tsfpm_known_signals_request_begins();
+    tsfpm_time_limit_request_begins();
 }
 
 void tsfpm_php_start_ends(void)
 {
+    bool may_be_unseen = tsfpm_calls_may_be_unseen();
     tsfpm_known_signals_request_starts();
-    if (tsfpm_calls_may_be_unseen()) tsfpm_known_signals_forget();
+    if (may_be_unseen) tsfpm_known_signals_forget();
+    tsfpm_time_limit_request_starts(may_be_unseen);
 }

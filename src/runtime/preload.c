@@ -11,6 +11,7 @@
  *   shutdown, recv, close php-cgi waits until the client has closed; needless once everything is read
  *   sigaction, signal     PHP asks at each request what is the same as ever; who changes it is noted (known-signals.c)
  *   sigprocmask, pthread_sigmask
+ *   getitimer, setitimer  PHP's limits of processor time, which hardly ever run out (time-limit.c)
  *
  * Each of them is there also under the name that _FORTIFY_SOURCE gives it (__read_chk ...): some builds of PHP call
  * that.
@@ -42,6 +43,7 @@
 #include "script-child.h"
 #include "signals.h"
 #include "template.h"
+#include "time-limit.h"
 #include "title.h"
 #include "unseen-calls.h"
 #include "worker.h"
@@ -116,6 +118,8 @@ static void see_all_calls(void)
         {"signal", (void *)libc->signal, (void *)signal},
         {"sigprocmask", (void *)libc->sigprocmask, (void *)sigprocmask},
         {"pthread_sigmask", (void *)libc->pthread_sigmask, (void *)pthread_sigmask},
+        {"getitimer", (void *)libc->getitimer, (void *)getitimer},
+        {"setitimer", (void *)libc->setitimer, (void *)setitimer},
     };
     tsfpm_unseen_calls_prepare(hooks, sizeof hooks / sizeof *hooks);
 }
@@ -237,6 +241,7 @@ TSFPM_EXPORT int close(int fd)
 
 TSFPM_EXPORT int sigaction(int signal_number, const struct sigaction *wanted, struct sigaction *old)
 {
+    if (wanted != NULL && signal_number == TSFPM_TIME_OUT_SIGNAL) tsfpm_time_limit_hand_over();
     return tsfpm_known_sigaction(signal_number, wanted, old);
 }
 
@@ -245,12 +250,31 @@ TSFPM_EXPORT sighandler_t signal(int signal_number, sighandler_t handler)
     return tsfpm_known_signal(signal_number, handler);
 }
 
+/* The signal by which the end of a time limit is noticed is about to be blocked. */
+static bool blocks_time_out(int how, const sigset_t *signals)
+{
+    return signals != NULL && how != SIG_UNBLOCK && sigismember(signals, TSFPM_TIME_OUT_SIGNAL) == 1;
+}
+
 TSFPM_EXPORT int sigprocmask(int how, const sigset_t *signals, sigset_t *old)
 {
+    if (blocks_time_out(how, signals)) tsfpm_time_limit_hand_over();
     return tsfpm_known_sigprocmask(how, signals, old);
 }
 
 TSFPM_EXPORT int pthread_sigmask(int how, const sigset_t *signals, sigset_t *old)
 {
+    if (blocks_time_out(how, signals)) tsfpm_time_limit_hand_over();
     return tsfpm_known_pthread_sigmask(how, signals, old);
+}
+
+TSFPM_EXPORT int getitimer(__itimer_which_t which, struct itimerval *now)
+{
+    if (which == ITIMER_PROF) tsfpm_time_limit_hand_over();
+    return tsfpm_libc()->getitimer((int)which, now);
+}
+
+TSFPM_EXPORT int setitimer(__itimer_which_t which, const struct itimerval *wanted, struct itimerval *old)
+{
+    return tsfpm_time_limit_setitimer((int)which, wanted, old);
 }

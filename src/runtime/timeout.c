@@ -4,7 +4,7 @@
  * The master watches the scoreboard. It tells the worker by a signal, whose value is the start time of the request
  * that is to end; the worker obeys only while it has that very request in hand. Then it answers 504 where it can, and
  * ends itself by SIGTERM, as php-fpm's workers end. Only async-signal-safe calls are made here: the signal may
- * interrupt PHP anywhere.
+ * interrupt PHP anywhere. The watch over PHP's own limits of time sends the same signal (time-limit.c).
  */
 #define _GNU_SOURCE
 #include "timeout.h"
@@ -23,6 +23,7 @@
 #include "libc.h"
 #include "messages.h"
 #include "request-phase.h"
+#include "time-limit.h"
 
 /* How long a client may go on sending its request, so that it sees the answer; the master waits 1 s. */
 #define LISTEN_MS 300
@@ -53,6 +54,12 @@ static void on_time_out(int signal_number, siginfo_t *info, void *context)
 {
     (void)signal_number;
     (void)context;
+    if (info->si_code == SI_TIMER) {
+        int saved_errno = errno;
+        tsfpm_time_limit_fires();
+        errno = saved_errno;
+        return;
+    }
     uint64_t start_ns = (uint64_t)(uintptr_t)info->si_value.sival_ptr;
     if (tsfpm_role != TSFPM_ROLE_WORKER || start_ns == 0 || start_ns != tsfpm_request_start_ns) return;
     if (tsfpm_connection >= 0) {
@@ -82,4 +89,5 @@ void tsfpm_timeout_begin(void)
     struct sigaction ours = {.sa_sigaction = on_time_out, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigfillset(&ours.sa_mask);
     sigaction(TSFPM_TIME_OUT_SIGNAL, &ours, NULL);
+    tsfpm_time_limit_begin();
 }

@@ -44,6 +44,7 @@ const FILES = [
   'template-isolation',
   'template-settings',
   'templates',
+  'time-limits',
   'workers',
 ];
 

@@ -50,6 +50,7 @@ test("the worker follows any client's stream as a naive reader does, and writes 
     'request-phase.c',
     'turn.c',
     'page-request.c',
+    'cpu-clock.c',
   ]);
   assert.equal(status, 0, stderr);
 });
