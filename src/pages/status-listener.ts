@@ -1,19 +1,17 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { ProtocolError } from '../errors.js';
-import { FCGI_BEGIN_REQUEST, FCGI_PARAMS, FCGI_STDOUT } from '../fastcgi/constants.js';
-import { decodeBeginRequest, type FcgiRecord, RecordDecoder } from '../fastcgi/decode.js';
+import { FCGI_STDOUT } from '../fastcgi/constants.js';
 import { encodeEndRequest, encodeStream } from '../fastcgi/encode.js';
-import { decodeParams, paramsByName } from '../fastcgi/params.js';
+import { type RequestHead, RequestReader } from '../fastcgi/request-reader.js';
 import type { ListenSocket } from '../listen/bind.js';
 import { ConnectionLimit } from '../listen/connection-limit.js';
 import { duplicateDescriptor } from '../os/descriptor.js';
 import type { Pool } from '../pool/pool.js';
 import { encodeCgiPage, type Page, pingPage } from '../status/page.js';
-import type { Bytes, Count, Milliseconds } from '../units.js';
+import type { Count, Milliseconds } from '../units.js';
 import { pageSettings } from './answers.js';
 import { statusAnswer } from './status-answer.js';
 
-const MOST_PARAMS: Bytes = 64 * 1024;
 /** Where one more connects, the connection that has been silent for longest is closed. */
 const MOST_CONNECTIONS: Count = 256;
 /** For a client that sends nothing: connections kept by a web server outlive the time between two scrapes. */
@@ -67,56 +65,7 @@ export class StatusListener {
   }
 }
 
-interface StatusRequest {
-  readonly id: number;
-  readonly keepsConnection: boolean;
-  readonly params: ReadonlyMap<string, string>;
-}
-
-/** Cuts a client's stream into requests; their bodies are of no interest. */
-class RequestReader {
-  readonly #decoder = new RecordDecoder();
-  readonly #onRequest: (request: StatusRequest) => void;
-  #id: number | undefined;
-  #keepsConnection = false;
-  #params: Buffer[] = [];
-  #paramsLength: Bytes = 0;
-
-  constructor(onRequest: (request: StatusRequest) => void) {
-    this.#onRequest = onRequest;
-  }
-
-  /** @throws ProtocolError */
-  push(chunk: Buffer): void {
-    for (const record of this.#decoder.push(chunk)) this.#onRecord(record);
-  }
-
-  #onRecord({ type, requestId, content }: FcgiRecord): void {
-    if (type === FCGI_BEGIN_REQUEST) {
-      this.#id = requestId;
-      this.#keepsConnection = decodeBeginRequest(content).keepsConnection;
-      this.#params = [];
-      this.#paramsLength = 0;
-    } else if (type === FCGI_PARAMS && this.#id === requestId) {
-      this.#onParams(requestId, content);
-    }
-  }
-
-  #onParams(id: number, content: Buffer): void {
-    if (content.length > 0) {
-      this.#paramsLength += content.length;
-      if (this.#paramsLength > MOST_PARAMS)
-        throw new ProtocolError(`more than ${MOST_PARAMS} bytes of parameters`);
-      this.#params.push(Buffer.from(content));
-      return;
-    }
-    this.#id = undefined;
-    const params = paramsByName(decodeParams(Buffer.concat(this.#params)), 'latin1');
-    this.#onRequest({ id, keepsConnection: this.#keepsConnection, params });
-  }
-}
-
-function answer(client: Socket, { id, keepsConnection, params }: StatusRequest, pool: Pool): void {
+function answer(client: Socket, { id, keepsConnection, params }: RequestHead, pool: Pool): void {
   const page = encodeCgiPage(pageFor(params, pool));
   client.cork();
   for (const piece of encodeStream(FCGI_STDOUT, id, page)) client.write(piece);
