@@ -771,6 +771,34 @@ export const POOL_DIRECTIVES = [
     details: ['For a request that would take the memory of the whole machine. The log names it.'],
     example: '1G',
   },
+  {
+    name: 'queue.timeout',
+    scope: 'pool',
+    type: 'fineTime',
+    default: 0,
+    range: { min: 0, refusal: 'queue.timeout(%ds) must not be less than 0s', level: 'alert' },
+    unit: 'seconds',
+    summary: "Time after which a client in the listen queue gets '503 Service Unavailable'; 0 is never.",
+    details: [
+      'For a pool that is asked more than it can bear: its workers then serve those who still wait, and not those',
+      'who have given up. Less than the time after which the web server gives up. The answer has a Retry-After,',
+      'and comes from the master. Fractions are allowed: 1500ms, 1.5s.',
+    ],
+    example: '10s',
+  },
+  {
+    name: 'queue.max',
+    scope: 'pool',
+    type: 'integer',
+    default: 0,
+    range: { min: 0, refusal: 'queue.max(%d) must not be less than 0', level: 'alert' },
+    summary:
+      'Clients that may wait in the listen queue; of more, the oldest get the same answer; 0 is any number.',
+    details: [
+      'Looked at ten times a second. Well below listen.backlog, beyond which the system refuses clients.',
+    ],
+    example: '100',
+  },
 ] as const satisfies readonly DirectiveRow[];
 
 /** Every row, global ones first. */

@@ -14,6 +14,11 @@ export function checkMemoryLimits(pool: UncheckedPool): Problem[] {
   return [refuse(pool, 'pm.max_memory_hard', text)];
 }
 
+/** `queue.timeout` and `queue.max`. */
+export function checkQueueLimits(pool: UncheckedPool): Problem[] {
+  return present(range(pool, 'queue.timeout', pool.queueTimeout), range(pool, 'queue.max', pool.queueMax));
+}
+
 /** Checks `pm` and the numbers that it needs; those of the other process managers are not checked. */
 export function checkProcessManager(pool: UncheckedPool, context: PoolContext): Problem[] {
   const missing =

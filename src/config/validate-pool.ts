@@ -2,7 +2,7 @@ import type { UncheckedPool } from './config.js';
 import { checkChdir, checkChroot, checkPrefix, resolvePhpPaths } from './directory-rules.js';
 import type { PoolDraft } from './draft.js';
 import { checkSlowlog, resolveLogs } from './log-rules.js';
-import { checkMemoryLimits, checkProcessManager } from './manager-rules.js';
+import { checkMemoryLimits, checkProcessManager, checkQueueLimits } from './manager-rules.js';
 import { checkPing, checkStatusListen, checkStatusPath } from './page-rules.js';
 import { isSet, type PoolContext, type PoolRule, poolBase, present, range, refuse } from './pool-rule.js';
 import { absolutePath, isUnixAddress } from './prefix.js';
@@ -17,6 +17,7 @@ const RULES: readonly PoolRule[] = [
   checkPriority,
   checkProcessManager,
   checkMemoryLimits,
+  checkQueueLimits,
   checkStatusListen,
   checkStatusPath,
   checkPing,

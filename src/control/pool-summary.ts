@@ -25,5 +25,7 @@ export function poolSummary(status: PoolStatus, facts: PoolFacts): ControlPoolSt
     listenQueue: status.listenQueue,
     requests: status.acceptedConn,
     slowRequests: status.slowRequests,
+    refused: status.refused.timeout + status.refused.max,
+    gone: status.gone,
   };
 }

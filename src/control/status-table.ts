@@ -87,8 +87,11 @@ function fit(text: string, { width, isText }: Column): string {
   return text.padStart(width);
 }
 
-function remarks({ trouble, draining }: ControlPoolStatus): string[] {
+function remarks({ trouble, draining, refused = 0, gone = 0 }: ControlPoolStatus): string[] {
   return [
+    ...(refused > 0 || Number(gone) > 0
+      ? [`  overload so far: ${plural(refused, 'client')} got 503 from the queue, ${gone} had left it`]
+      : []),
     ...(draining > 0 ? [`  ${plural(draining, 'worker')} of older generations still finish`] : []),
     ...(trouble ? [`  ${trouble}`] : []),
   ];

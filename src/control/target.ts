@@ -94,6 +94,9 @@ export interface ControlPoolStatus {
   readonly listenQueue: Count;
   readonly requests: bigint | number | string;
   readonly slowRequests: bigint | number | string;
+  /** Clients that got 503 from the listen queue, and those that had left it. undefined: as above. */
+  readonly refused?: Count | undefined;
+  readonly gone?: bigint | number | string | undefined;
   /** Why it cannot start workers. */
   readonly trouble?: string | undefined;
 }

@@ -7,6 +7,7 @@ import { listenQueueFailure } from '../os/listen-queue.js';
 import { peerCredentialsFailure } from '../os/peer-credentials.js';
 import { pidfdFailure } from '../os/pidfd.js';
 import { becomeSubreaper, resourceLimit } from '../os/process.js';
+import { queuedClientsFailure } from '../os/queued-clients.js';
 
 /** Something that Linux has and not every machine grants: old kernels, seccomp filters, containers. */
 interface Facility {
@@ -40,6 +41,13 @@ const FACILITIES: readonly Facility[] = [
     failure: () => listenQueueFailure('ipv4'),
     ...UNKNOWN_QUEUE,
   },
+  ...(['unix', 'tcp'] as const).map((kind) => ({
+    name: 'sock_diag',
+    isUsed: (config: Config) => hasQueueTimeout(config, kind),
+    failure: () => queuedClientsFailure(kind === 'unix' ? 'unix' : 'ipv4'),
+    without: `who waits at a ${kind} socket is unknown`,
+    therefore: 'queue.timeout has no effect there',
+  })),
   {
     name: 'pidfd',
     failure: pidfdFailure,
@@ -109,8 +117,12 @@ function reasonOf(error: Error): string {
   return error instanceof SystemError ? `${error.code}, ${error.reason}` : error.message;
 }
 
-function hasListenSocket({ pools }: Config, kind: 'unix' | 'tcp'): boolean {
+function hasListenSocket({ pools }: Pick<Config, 'pools'>, kind: 'unix' | 'tcp'): boolean {
   return pools.some(({ listen }) => parseListenAddress(listen).kind === kind);
+}
+
+function hasQueueTimeout({ pools }: Config, kind: 'unix' | 'tcp'): boolean {
+  return hasListenSocket({ pools: pools.filter(({ queueTimeout }) => queueTimeout > 0) }, kind);
 }
 
 function failureOf(call: () => unknown): SystemError | undefined {

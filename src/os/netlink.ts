@@ -24,7 +24,7 @@ const UNIX_DIAG_MESSAGE_SIZE: Bytes = 16;
 /** All states, any cookie. */
 const ANY = 0xffffffff;
 
-/** A listening unix socket with some 16,000 clients in its queue is described whole. */
+/** The kernel describes at most 32 KiB at a time. */
 const ANSWER_ROOM: Bytes = 65536;
 
 const c = {
@@ -64,23 +64,35 @@ export function netlinkMessage(bytes: Buffer): NetlinkMessage | undefined {
 /** The question about one unix socket by its inode: `nlmsghdr` and `unix_diag_req`. */
 export function unixQuestion(inode: number, show: number): Buffer {
   const question = emptyQuestion(UNIX_DIAG_REQUEST_SIZE, NLM_F_REQUEST);
-  question[HEADER_SIZE] = AF_UNIX;
-  writeUInt32(question, ANY, HEADER_SIZE + 4);
-  writeUInt32(question, inode, HEADER_SIZE + 8);
-  writeUInt32(question, show, HEADER_SIZE + 12);
-  writeUInt32(question, ANY, HEADER_SIZE + 16);
-  writeUInt32(question, ANY, HEADER_SIZE + 20);
+  unixRequest({ states: ANY, inode, show }).copy(question, HEADER_SIZE);
   return question;
+}
+
+/** `struct unix_diag_req`; for {@link askAboutSockets} the inode is 0, and `states` are bits by number of the state. */
+export function unixRequest(wanted: { states: number; inode: number; show: number }): Buffer {
+  const request = Buffer.alloc(UNIX_DIAG_REQUEST_SIZE);
+  request[0] = AF_UNIX;
+  writeUInt32(request, wanted.states, 4);
+  writeUInt32(request, wanted.inode, 8);
+  writeUInt32(request, wanted.show, 12);
+  writeUInt32(request, ANY, 16);
+  writeUInt32(request, ANY, 20);
+  return request;
 }
 
 /** @returns undefined where the answer is no description of a unix socket, or lacks that attribute */
 export function unixAttribute({ type, body }: NetlinkMessage, wanted: number): Buffer | undefined {
-  if (type !== SOCK_DIAG_BY_FAMILY) return undefined;
+  return type === SOCK_DIAG_BY_FAMILY ? attributeOfUnix(body, wanted) : undefined;
+}
+
+/** @param description of a unix socket: `unix_diag_msg` and what follows it */
+export function attributeOfUnix(description: Buffer, wanted: number): Buffer | undefined {
   let at = UNIX_DIAG_MESSAGE_SIZE;
-  while (at + ATTRIBUTE_HEADER_SIZE <= body.length) {
-    const length = readUInt16(body, at);
-    if (length < ATTRIBUTE_HEADER_SIZE || at + length > body.length) return undefined;
-    if (readUInt16(body, at + 2) === wanted) return body.subarray(at + ATTRIBUTE_HEADER_SIZE, at + length);
+  while (at + ATTRIBUTE_HEADER_SIZE <= description.length) {
+    const length = readUInt16(description, at);
+    if (length < ATTRIBUTE_HEADER_SIZE || at + length > description.length) return undefined;
+    if (readUInt16(description, at + 2) === wanted)
+      return description.subarray(at + ATTRIBUTE_HEADER_SIZE, at + length);
     at += aligned(length);
   }
   return undefined;

@@ -7,6 +7,7 @@ const POLLFD_SIZE = 8;
 const EVENTS_OFFSET = 4;
 const REVENTS_OFFSET = 6;
 const POLLIN = 1;
+const POLLERR = 0x8;
 const POLLHUP = 0x10;
 const POLLRDHUP = 0x2000;
 
@@ -59,4 +60,16 @@ export function isReadable(fd: Fd): boolean {
 export function hungUp(fds: readonly Fd[]): Fd[] {
   const found = pollNow(fds, POLLRDHUP);
   return fds.filter((_fd, index) => ((found[index] ?? 0) & (POLLHUP | POLLRDHUP)) !== 0);
+}
+
+/**
+ * Whether the client at the other end of an accepted connection has closed it. By TCP one that has only stopped sending
+ * looks the same, and counts as gone: no web server does that.
+ *
+ * @param isUnix the connection is of a unix socket, where the kernel tells both apart
+ * @throws SystemError as {@link pollNow}
+ */
+export function hasClientLeft(fd: Fd, isUnix: boolean): boolean {
+  const signs = isUnix ? POLLHUP : POLLHUP | POLLERR | POLLRDHUP;
+  return pollNow([fd], POLLRDHUP).some((events) => (events & signs) !== 0);
 }

@@ -37,6 +37,8 @@ function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Mil
     maxActive: Math.max(history.maxActive, header?.maxActive ?? 0),
     maxChildrenReached: scaler.maxChildrenReached,
     slowRequests: history.slowRequests,
+    refused: history.refused,
+    gone: history.gone,
     memoryPeak: larger(larger(history.memoryPeak, header?.pastMemoryPeak ?? 0n), peak),
     processes: workers.map(({ worker, snapshot }) => workerStatus(worker, snapshot, nowMs)),
   };

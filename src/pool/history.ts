@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import type { ExitStatus } from '../os/process.js';
+import type { Reason } from '../overload/episode.js';
 import { DURATION_BUCKETS } from '../scoreboard/layout.js';
 import type { Durations, Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Count, Milliseconds } from '../units.js';
@@ -16,6 +17,10 @@ export class PoolHistory {
   forks: Count = 0;
   /** Requests that took longer than request_slowlog_timeout. */
   slowRequests = 0n;
+  /** Clients that got 503 instead of a worker, for `queue.timeout` or `queue.max`. */
+  readonly refused: Record<Reason, Count> = { timeout: 0, max: 0 };
+  /** Clients that had left the queue before they were served. */
+  gone = 0n;
   /** Deaths by reason: `retired`, `max_memory`, `timed out`, `exit 0`, `signal SEGV`. */
   readonly deaths = new Map<string, Count>();
   /** Like the other numbers below, counted over the generations that have ended. */

@@ -3,6 +3,8 @@ import type { PoolConfig } from '../config/config.js';
 import type { MasterLog } from '../log/master-log.js';
 import type { Arrivals } from '../os/arrivals.js';
 import { failureText } from '../os/libc.js';
+import type { PageQuestion } from '../overload/page-question.js';
+import { QueueGuard } from '../overload/queue-guard.js';
 import type { Count, Fd, Milliseconds, Pid } from '../units.js';
 import { MemoryWatch } from '../watch/memory-watch.js';
 import { lostRequestText } from '../watch/request-words.js';
@@ -55,6 +57,7 @@ export class Pool {
   #generationCount: Count = 0;
   readonly #emergency: EmergencyRestart;
   readonly #memoryWatch: MemoryWatch;
+  readonly #queueGuard: QueueGuard;
   readonly #startLines: StartLines;
   /** What the master does not see of the workers, as it was told. */
   readonly #blindLines = new Set<string>();
@@ -73,6 +76,15 @@ export class Pool {
     this.#tools = tools;
     this.#log = tools.log;
     this.#history = new PoolHistory(Date.now());
+    this.#queueGuard = new QueueGuard({
+      pool: parts.config.name,
+      log: tools.log,
+      nowMs: tools.nowMs,
+      page: (question) => this.#page(question),
+      onRefused: (reason) => this.#history.refused[reason]++,
+      onGone: () => this.#history.gone++,
+    });
+    this.#queueGuard.adopt(parts.config, parts.listenFd);
     this.#scaler = this.#newScaler();
     this.#retries = new Retries({
       tell: (level, text) => this.#tell(level, text),
@@ -274,6 +286,7 @@ export class Pool {
     if (this.#state !== 'ended') this.#state = 'stopping';
     this.#retries.stop();
     this.#scaler.stop();
+    this.#queueGuard.stop();
     this.#firstWorker.check(); // nobody will be ready
   }
 
@@ -293,7 +306,14 @@ export class Pool {
       mayFork: () => this.#mayFork,
       startZygote: () => void this.#retries.startFirstZygote(),
       endZygote: () => this.#endIdleZygote(),
+      queueGuard: this.#queueGuard,
     });
+  }
+
+  /** A page for a client whom no worker has served in time. */
+  #page(question: PageQuestion): Buffer | undefined {
+    const generation = this.#current;
+    return generation && this.#parts.answer({ ...question, id: 0 }, this, generation);
   }
 
   /** Goes over from one generation to the next: the old one drains once a worker of the new one serves. */
@@ -312,6 +332,7 @@ export class Pool {
     this.#history = new PoolHistory(Date.now());
     this.#counted.clear();
     this.#emergency.restart(parts.emergency);
+    this.#queueGuard.adopt(parts.config, parts.listenFd);
     this.#current = next;
     if (next !== undefined) this.#counted.add(next);
     this.#scaler = this.#newScaler();

@@ -3,6 +3,7 @@ import type { MasterLog } from '../log/master-log.js';
 import type { Arrivals } from '../os/arrivals.js';
 import { listenQueue } from '../os/listen-queue.js';
 import { isReadable } from '../os/poll.js';
+import type { QueueGuard } from '../overload/queue-guard.js';
 import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import type { Generation } from './generation.js';
@@ -28,6 +29,8 @@ export interface ScalerParts {
   readonly startZygote: () => void;
   /** It has had no worker for `pm.zygote_idle_timeout`. */
   readonly endZygote: () => void;
+  /** Told while somebody waits in the queue. */
+  readonly queueGuard: Pick<QueueGuard, 'pollEveryMs' | 'onWaiting'>;
 }
 
 /**
@@ -76,6 +79,7 @@ export class Scaler {
     const { length, limit } = this.#hasSocket ? listenQueue(this.#parts.listenFd) : NO_QUEUE;
     this.#queueLimit = limit;
     this.#maxQueue = Math.max(this.#maxQueue, length);
+    if (length > 0 && !this.#isStopped) this.#parts.queueGuard.onWaiting();
     return { length, limit, max: this.#maxQueue };
   }
 
@@ -166,6 +170,8 @@ export class Scaler {
       decision.callAgainInMs,
       isUnwatched && wakeBelowIdle === 0 ? QUEUE_POLL_MS : undefined,
       this.#silentClients.pollAgainInMs,
+      // Where nothing is to be decided, no event tells that somebody waits; idle workers and the watch do.
+      snapshot.idle === 0 && !decision.watchQueue ? this.#parts.queueGuard.pollEveryMs : undefined,
     );
   }
 

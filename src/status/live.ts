@@ -28,6 +28,9 @@ export interface LivePool {
   /** Requests begun. */
   readonly requests: Count;
   readonly slowRequests: Count;
+  /** Clients that got 503 from the listen queue, and those that had left it. */
+  readonly refused: Count;
+  readonly gone: Count;
   /** Requests ended, by how long they took. */
   readonly durations: {
     /** Upper bounds, without the last, which is infinite. */
@@ -99,6 +102,8 @@ export function livePool(
     listenQueueLen: status.listenQueueLen,
     requests: Number(status.acceptedConn),
     slowRequests: Number(status.slowRequests),
+    refused: status.refused.timeout + status.refused.max,
+    gone: Number(status.gone),
     durations: { boundsS: upperBoundsS, counts: counts.map(Number), sumS },
     deaths: Object.fromEntries([...deaths].map(([reason, count]) => [lineText(reason), Number(count)])),
     hasZygote,

@@ -38,6 +38,20 @@ export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<Metri
     samples: perPool(({ status }) => status.listenQueue),
   };
   yield {
+    name: 'tsfpm_queue_refused',
+    type: 'counter',
+    help: 'Clients that got 503 from the listen queue, by the limit: queue.timeout or queue.max.',
+    samples: pools.flatMap(({ status: { name, refused } }) =>
+      Object.entries(refused).map(([limit, value]) => ({ labels: { pool: name, limit }, value })),
+    ),
+  };
+  yield {
+    name: 'tsfpm_queue_gone',
+    type: 'counter',
+    help: 'Clients that had left the listen queue before they were served; counted with a limit of the queue.',
+    samples: perPool(({ status }) => status.gone),
+  };
+  yield {
     name: 'tsfpm_worker_private_bytes',
     type: 'gauge',
     unit: 'bytes',

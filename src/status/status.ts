@@ -65,6 +65,10 @@ export interface PoolStatus {
   readonly maxActive: Count;
   readonly maxChildrenReached: Count;
   readonly slowRequests: bigint;
+  /** Clients that got 503 from the listen queue, for `queue.timeout` and for `queue.max`. php-fpm has neither. */
+  readonly refused: { readonly timeout: Count; readonly max: Count };
+  /** Clients that had left the listen queue before they were served; counted where the pool limits its queue. */
+  readonly gone: bigint;
   /** Bytes, the largest peak of any request; a field of php-fpm 8.4. */
   readonly memoryPeak: bigint;
   /** Workers alive, in the order of their slots. */

@@ -88,6 +88,8 @@ const POOL_DUMP = `[www]
 	pm.zygote_idle_timeout = 300s
 	pm.max_memory = 0
 	pm.max_memory_hard = 0
+	queue.timeout = 0s
+	queue.max = 0
  `;
 
 test('-tt shows every setting in the order of php-fpm, ours last, lists newest first', () => {

@@ -118,6 +118,8 @@ test('a pool is told from what its status pages show', () => {
     listenQueue: 3,
     requests: 4711n,
     slowRequests: 5n,
+    refused: 9,
+    gone: 3n,
   };
   const summary = poolSummary(POOL, facts);
   assert.deepEqual(summary, expected);

@@ -13,6 +13,7 @@ import { ProcessBudget } from '../../../src/pool/process-budget.js';
 import { HEADER_FIELDS } from '../../../src/scoreboard/layout.js';
 import { poolAccount } from '../../../src/zygote/identity.js';
 import { FakeLog } from '../../helpers/fake-log.js';
+import { requestBytes } from '../../helpers/request-bytes.js';
 import { configOf } from '../config/memory-disk.js';
 import { type FakeGeneration, FakeGenerations, fakeTools, settle } from './fake-generations.js';
 
@@ -371,4 +372,45 @@ test('what a worker asks is answered by the function that the pool was handed', 
   const question = { kind: 'ping', id: 1, isHead: false, text: Buffer.alloc(0) } as const;
   assert.equal(String(generation.ask(question)), 'pong');
   assert.deepEqual([asked[0], asked[1] === pool, asked[2] === pool.generation], [question, true, true]);
+});
+
+test('a client whom nobody serves gets 503 after queue.timeout, however often the pool is reloaded meanwhile', async (t) => {
+  const { pool, log, source, pass, start, path } = scene(
+    t,
+    'pm = static\npm.max_children = 3\nqueue.timeout = 2s\nping.path = /ping',
+  );
+  await start();
+  const answers = ['/x.php', '/ping'].map((script) => {
+    const client = connect(path);
+    t.after(() => client.destroy());
+    client.write(requestBytes({ params: { SCRIPT_NAME: script } }));
+    let answer = '';
+    client.on('data', (chunk: Buffer) => {
+      answer += chunk;
+    });
+    return () => answer;
+  });
+  for (let i = 0; i < 20; i++) await setImmediate(); // they are in the queue
+  await pass(100);
+  for (let i = 0; i < 3; i++) {
+    await pass(600);
+    const prepared = await pool.prepare(pool.plan);
+    assert.ok(typeof prepared !== 'string');
+    const done = prepared.commit();
+    source.last.allReady();
+    await done;
+  }
+  assert.deepEqual(pool.history.refused, { timeout: 0, max: 0 });
+  await pass(600);
+  for (let i = 0; i < 500 && answers.some((answer) => answer() === ''); i++) await setImmediate();
+  const [refused, page] = answers.map((answer) => answer());
+  assert.match(refused ?? '', /Status: 503 Service Unavailable\r\nRetry-After: 2\r\n/);
+  assert.match(page ?? '', /an answer/);
+  assert.deepEqual(pool.history.refused, { timeout: 1, max: 0 });
+  assert.match(
+    log.lines.join('\n'),
+    /\[pool www\] overloaded: clients have waited for queue\.timeout \(2 s\)/,
+  );
+  for (let i = 0; i < 10; i++) await pass(300);
+  assert.match(log.lines.at(-1) ?? '', /overloaded no more: in 1 s 1 client\(s\) got 503/);
 });

@@ -61,6 +61,8 @@ export function readPage(format: StatusFormat, body: string): PoolStatus {
     maxActive: number(11),
     maxChildrenReached: number(12),
     slowRequests: BigInt(pool[13] ?? 0),
+    refused: { timeout: 0, max: 0 },
+    gone: 0n,
     memoryPeak: 0n,
     processes: workers.map(worker),
   };

@@ -82,6 +82,8 @@ export const POOL: PoolStatus = {
   maxActive: 2,
   maxChildrenReached: 1,
   slowRequests: 5n,
+  refused: { timeout: 7, max: 2 },
+  gone: 3n,
   memoryPeak: 4194304n,
   processes: [IDLE_WORKER, RUNNING_WORKER, NEW_WORKER],
 };
