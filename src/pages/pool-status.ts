@@ -38,7 +38,7 @@ function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Mil
     maxChildrenReached: scaler.maxChildrenReached,
     slowRequests: history.slowRequests,
     refused: history.refused,
-    gone: history.gone,
+    gone: history.gone + (header?.gone ?? 0n),
     memoryPeak: larger(larger(history.memoryPeak, header?.pastMemoryPeak ?? 0n), peak),
     processes: workers.map(({ worker, snapshot }) => workerStatus(worker, snapshot, nowMs)),
   };

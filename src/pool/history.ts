@@ -52,6 +52,7 @@ export class PoolHistory {
   addGeneration(scoreboard: Scoreboard): void {
     const header = scoreboard.header();
     this.accepted += header.pastAccepted;
+    this.gone += header.gone;
     this.memoryPeak = larger(this.memoryPeak, header.pastMemoryPeak);
     this.maxActive = Math.max(this.maxActive, header.maxActive);
     this.durations = addDurations(this.durations, header.pastDurations);

@@ -135,6 +135,7 @@ enum tsfpm_setting_key {
     TSFPM_SETTING_LOG_LEVEL = 43,        /* int32, enum tsfpm_level */
     TSFPM_SETTING_APPARMOR_HAT = 40,     /* name */
     TSFPM_SETTING_TIME_ZONES = 42,       /* uint32 n, n times where a name and where its data starts, names and data */
+    TSFPM_SETTING_DROP_GONE = 50,        /* int32, 1: clients that have left the listen queue are not served */
     TSFPM_SETTING_SOFT_FILES = 41,       /* int64, soft limit of descriptors for workers; absent: as the zygote's */
 };
 

@@ -175,3 +175,8 @@ bool tsfpm_count_nobody_is_idle(void)
 {
     return __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_RELAXED) <= 0;
 }
+
+void tsfpm_count_gone(void)
+{
+    __atomic_add_fetch(&tsfpm_scoreboard->gone, 1, __ATOMIC_RELAXED);
+}

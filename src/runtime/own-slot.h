@@ -30,5 +30,6 @@ bool tsfpm_count_not_idle(bool has_client);
 void tsfpm_count_waiting(void);
 void tsfpm_count_not_waiting(bool has_request);
 bool tsfpm_count_nobody_is_idle(void);
+void tsfpm_count_gone(void); /* a client had left the listen queue */
 
 #endif

@@ -76,6 +76,7 @@ struct tsfpm_scoreboard_header {
     int32_t max_active; /* the most of them that were neither idle nor waiting */
     int32_t lowest_idle; /* the fewest idle since the master last set this to the number of slots */
     uint32_t armed;
+    uint64_t gone; /* clients that had left the listen queue before a worker took them */
 };
 
 struct tsfpm_slot {

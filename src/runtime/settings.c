@@ -9,6 +9,7 @@
 #include "allowed-clients.h"
 #include "control.h"
 #include "environment.h"
+#include "gone-client.h"
 #include "ini-values.h"
 #include "jail.h"
 #include "leave.h"
@@ -152,6 +153,9 @@ static void take_one(struct tsfpm_settings *settings, struct given *given, enum 
     case TSFPM_SETTING_LIMIT_EXTENSIONS: given->limit_extensions = copy_text(bytes, length); break;
     case TSFPM_SETTING_ALLOWED_CLIENTS: given->allowed_clients = copy_text(bytes, length); break;
     case TSFPM_SETTING_CATCH_OUTPUT: settings->catches_output = read_integer(bytes, length) != 0; break;
+    case TSFPM_SETTING_DROP_GONE:
+        if (read_integer(bytes, length) != 0) tsfpm_gone_clients_drop();
+        break;
     case TSFPM_SETTING_LOG_FIELD:
         if (!tsfpm_access_log_add_field(bytes, length)) tsfpm_die("the access log needs too many fields");
         break;

@@ -17,6 +17,7 @@
 #include "allowed-clients.h"
 #include "ask.h"
 #include "client.h"
+#include "gone-client.h"
 #include "input.h"
 #include "kept-connection.h"
 #include "leave.h"
@@ -56,14 +57,18 @@ static int accept_client(struct sockaddr *address, socklen_t *length)
     while (!tsfpm_must_leave()) {
         struct sockaddr_storage client = {0};
         socklen_t client_length = sizeof client;
+        uint64_t from_ns = tsfpm_gone_client_clock();
         int fd = accept4(tsfpm_listen_fd, (struct sockaddr *)&client, &client_length, SOCK_CLOEXEC);
-        if (fd >= 0 && tsfpm_allowed_clients_permit(&client)) {
+        bool is_permitted = fd >= 0 && tsfpm_allowed_clients_permit(&client);
+        if (is_permitted && tsfpm_gone_client_is(fd, &client, from_ns)) {
+            tsfpm_libc()->close(fd);
+            tsfpm_count_gone();
+        } else if (is_permitted) {
             tsfpm_access_log_client(&client);
             memcpy(address, &client, client_length < *length ? client_length : *length);
             *length = client_length;
             return fd;
-        }
-        if (fd >= 0) {
+        } else if (fd >= 0) {
             tsfpm_allowed_clients_tell(&client);
             tsfpm_libc()->close(fd);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {

@@ -51,6 +51,7 @@ export const HEADER_FIELDS = {
   max_active: i32(268),
   lowest_idle: i32(272),
   armed: u32(276),
+  gone: u64(280),
 } as const satisfies Record<string, Field>;
 
 /** `struct tsfpm_slot` */

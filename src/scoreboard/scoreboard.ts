@@ -76,6 +76,8 @@ export interface HeaderSnapshot {
   readonly maxActive: Count;
   /** The fewest idle workers since {@link Scoreboard.restartLowestIdle}. */
   readonly lowestIdle: Count;
+  /** Clients that had left the listen queue before a worker took them. */
+  readonly gone: bigint;
 }
 
 /** How often a slot is read again while its owner is writing, before it is given up for this time. */
@@ -86,7 +88,7 @@ export class Scoreboard {
   readonly fd: Fd;
   readonly slotCount: Count;
   readonly #slot = Buffer.alloc(SLOT_SIZE);
-  readonly #header = Buffer.alloc(HEADER_FIELDS.armed.offset + 4);
+  readonly #header = Buffer.alloc(HEADER_FIELDS.gone.offset + 8);
   readonly #glance = Buffer.alloc(SLOT_FIELDS.params_length.offset);
   readonly #again = Buffer.alloc(SLOT_FIELDS.stage.offset);
 
@@ -168,6 +170,7 @@ export class Scoreboard {
       ready: count(HEADER_FIELDS.ready),
       maxActive: count(HEADER_FIELDS.max_active),
       lowestIdle: count(HEADER_FIELDS.lowest_idle),
+      gone: readUInt64(bytes, HEADER_FIELDS.gone.offset),
     };
   }
 

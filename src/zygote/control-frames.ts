@@ -75,6 +75,7 @@ export const SETTING_KEYS = {
   LOG_LEVEL: 43,
   VALUE: 44,
   MAX_REQUESTS: 45,
+  DROP_GONE: 50,
 } as const;
 
 /** `enum tsfpm_question_kind` */

@@ -67,6 +67,7 @@ export function workerSettings({
   if (pool.securityLimitExtensions) settings.push(text('LIMIT_EXTENSIONS', pool.securityLimitExtensions));
   if (pool.listenAllowedClients !== undefined)
     settings.push(text('ALLOWED_CLIENTS', pool.listenAllowedClients));
+  if (pool.queueTimeout > 0 || pool.queueMax > 0) settings.push(int32('DROP_GONE', 1));
   if (pool.catchWorkersOutput) settings.push(int32('CATCH_OUTPUT', 1));
   settings.push(...logFieldSettings(accessFormatOf(pool)?.fields ?? []));
   for (const variable of workerEnvironment(pool, master, account.home)) settings.push(text('ENV', variable));

@@ -110,6 +110,10 @@ void tsfpm_allowed_clients_tell_mistakes(void)
 {
 }
 
+void tsfpm_gone_clients_drop(void)
+{
+}
+
 void tsfpm_jail_prepare(const char *root)
 {
     (void)root;
