@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly requests?: Count;
   readonly seconds?: Seconds;
   readonly keepAlive?: boolean;
+  /** Requests per second, whatever becomes of them: an open loop of `connections` at most, a new connection each. */
+  readonly rate?: number;
   /** For one request, from its connect on; default 10 s. */
   readonly timeoutMs?: Milliseconds;
 }
@@ -39,7 +41,7 @@ export interface LoadResult {
   readonly ok: Count;
   readonly failed: Count;
   readonly failures: Readonly<Record<string, Count>>;
-  /** Connects that found the listen queue full and were tried again. */
+  /** Connects that found the listen queue full and were tried again; in an open loop each is a failed request. */
   readonly backlogFull: Count;
   /** Kept connections that the server closed between two requests. */
   readonly reconnects: Count;
@@ -58,8 +60,8 @@ export interface LoadResult {
 }
 
 function argumentsFor(options: LoadOptions): string[] {
-  const { params = {}, connections, requests, seconds, keepAlive, timeoutMs } = options;
-  const numbers = { connections, requests, seconds, 'timeout-ms': timeoutMs };
+  const { params = {}, connections, requests, seconds, keepAlive, timeoutMs, rate } = options;
+  const numbers = { connections, requests, seconds, 'timeout-ms': timeoutMs, rate };
   return [
     ...['--address', options.address, '--script', options.script],
     ...Object.entries(params).flatMap(([name, value]) => ['--param', `${name}=${value}`]),

@@ -18,6 +18,7 @@ import { idleMemory } from './scenarios/idle-memory.js';
 import { manyIncludes } from './scenarios/many-includes.js';
 import { manyPools } from './scenarios/many-pools.js';
 import { busyMaster, idleMaster } from './scenarios/master.js';
+import { overload } from './scenarios/overload.js';
 import { reaction } from './scenarios/reaction.js';
 import { reloadUnderLoad } from './scenarios/reload-under-load.js';
 import { statusLatency } from './scenarios/status-latency.js';
@@ -43,6 +44,7 @@ const SCENARIOS: readonly Scenario[] = [
   reloadUnderLoad,
   crashUnderLoad,
   upload,
+  overload,
   manyPools,
 ];
 const SUBJECTS: Readonly<Record<string, (site: Site) => Subject>> = {

@@ -3,7 +3,8 @@
  *
  * One thread, a closed loop of N connections: each sends the next request when its last one was answered. Without
  * --keep-alive each request has a connection of its own, which this side closes as soon as it has seen END_REQUEST, as
- * nginx does. Ends after --requests or --seconds or at SIGINT or SIGTERM, waits for what is under way, and prints one
+ * nginx does. With --rate it is an open loop instead: requests come at that rate whatever becomes of the others, N under
+ * way at most, and a full listen queue fails one at once, as nginx answers 502 then. Ends after --requests or --seconds or at SIGINT or SIGTERM, waits for what is under way, and prints one
  * line of JSON.
  */
 #define _GNU_SOURCE
@@ -54,6 +55,7 @@ struct options {
 	uint64_t requests;
 	uint64_t duration_ns;
 	uint64_t timeout_ns;
+	double rate; /* requests per second; 0: a closed loop */
 	bool keep_alive;
 	bool print;
 };
@@ -81,8 +83,12 @@ static struct histogram latencies;
 static unsigned char input[65536];
 static int epoll_fd;
 
+/* Open loop: the connections that are DONE. */
+static struct connection **spare;
+static uint64_t spare_count;
+
 static volatile sig_atomic_t stopping;
-static uint64_t deadline_ns;
+static uint64_t start_ns, deadline_ns;
 static uint64_t begun, answered, failed, failures[FAILURES];
 static uint64_t backlog_full, reconnects, stdout_bytes, stderr_bytes, paused, live;
 
@@ -105,6 +111,8 @@ static void set_phase(struct connection *connection, enum phase phase)
 	paused -= connection->phase == PAUSED;
 	live += phase != DONE;
 	live -= connection->phase != DONE;
+	if (options.rate > 0 && phase == DONE && connection->phase != DONE)
+		spare[spare_count++] = connection;
 	connection->phase = phase;
 }
 
@@ -135,12 +143,12 @@ static void fail(struct connection *connection, enum failure kind)
 	failures[kind]++;
 	disconnect(connection);
 	connection->has_request = false;
-	set_phase(connection, PAUSED);
+	set_phase(connection, options.rate > 0 ? DONE : PAUSED);
 }
 
 static void fail_errno(struct connection *connection, int code)
 {
-	if (code == ECONNREFUSED || code == ENOENT)
+	if (code == ECONNREFUSED || code == ENOENT || code == EAGAIN)
 		fail(connection, REFUSED);
 	else if (code == ECONNRESET || code == EPIPE)
 		fail(connection, RESET);
@@ -209,11 +217,12 @@ static void begin(struct connection *connection, uint64_t now)
 	response_reset(&connection->response);
 	if (connection->fd < 0 && open_connection(connection)) {
 		int code = errno;
-		if (code != EAGAIN) {
+		if (code == EAGAIN)
+			backlog_full++;
+		if (code != EAGAIN || options.rate > 0) {
 			fail_errno(connection, code);
 			return;
 		}
-		backlog_full++;
 		disconnect(connection);
 		set_phase(connection, PAUSED);
 		return;
@@ -238,7 +247,12 @@ static void finish(struct connection *connection)
 	else
 		disconnect(connection);
 	connection->has_request = false;
-	begin(connection, now);
+	if (options.rate > 0) {
+		disconnect(connection);
+		set_phase(connection, DONE);
+	} else {
+		begin(connection, now);
+	}
 }
 
 static void receive(struct connection *connection)
@@ -288,16 +302,31 @@ static void tick(void)
 	}
 }
 
+/* Open loop: begins what is due by now. Where no connection is left, the generator itself cannot keep up. */
+static void arrive(uint64_t now)
+{
+	uint64_t due = (uint64_t)((double)(now - start_ns) / 1e9 * options.rate) + 1;
+
+	while (begun < due && spare_count > 0 && may_begin(now)) {
+		struct connection *connection = spare[--spare_count];
+		set_phase(connection, PAUSED);
+		begin(connection, now);
+	}
+}
+
 static void run(void)
 {
 	struct epoll_event events[EVENTS];
 	uint64_t next_tick_ns = 0;
 
-	while (live > 0) {
-		int count = epoll_wait(epoll_fd, events, EVENTS, paused > 0 ? RETRY_MS : TICK_MS);
+	while (live > 0 || (options.rate > 0 && may_begin(now_ns()))) {
+		bool is_hasty = paused > 0 || options.rate > 0;
+		int count = epoll_wait(epoll_fd, events, EVENTS, is_hasty ? RETRY_MS : TICK_MS);
 		for (int i = 0; i < count; i++)
 			handle(&events[i]);
 		uint64_t now = now_ns();
+		if (options.rate > 0)
+			arrive(now);
 		if (now >= next_tick_ns || count <= 0) {
 			tick();
 			next_tick_ns = now + (paused > 0 ? RETRY_MS : TICK_MS) * NS_PER_MS;
@@ -341,7 +370,7 @@ static _Noreturn void usage(const char *problem)
 	fprintf(stderr,
 	        "load: %s\n"
 	        "usage: load --address PATH|HOST:PORT --script FILE [--param NAME=VALUE]... [--connections N]\n"
-	        "            [--requests N] [--seconds S] [--keep-alive] [--timeout-ms N] [--print]\n"
+	        "            [--requests N] [--seconds S] [--rate N | --keep-alive] [--timeout-ms N] [--print]\n"
 	        "Without --requests and --seconds: one request. --print writes the answer before the JSON line.\n",
 	        problem);
 	exit(64);
@@ -398,7 +427,8 @@ static void read_options(int argc, char **argv)
 		{ "param", required_argument, NULL, 'p' },    { "connections", required_argument, NULL, 'c' },
 		{ "requests", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 'd' },
 		{ "keep-alive", no_argument, NULL, 'k' },     { "timeout-ms", required_argument, NULL, 't' },
-		{ "print", no_argument, NULL, 'b' },          { NULL, 0, NULL, 0 },
+		{ "print", no_argument, NULL, 'b' },          { "rate", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
 	};
 
 	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -412,11 +442,14 @@ static void read_options(int argc, char **argv)
 		case 'k': options.keep_alive = true; break;
 		case 't': options.timeout_ns = (uint64_t)(number(optarg, 1, 3600e3) * 1e6); break;
 		case 'b': options.print = true; break;
+		case 'r': options.rate = number(optarg, 0.1, 1e6); break;
 		default: usage("unknown option");
 		}
 	}
 	if (optind < argc || options.address_len == 0 || !options.script)
 		usage("--address and --script are needed");
+	if (options.rate > 0 && options.keep_alive)
+		usage("--rate needs a new connection for each request");
 	if (options.requests == 0 && options.duration_ns == 0)
 		options.requests = 1;
 }
@@ -438,7 +471,8 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	connections = calloc(options.connections, sizeof(*connections));
-	if (epoll_fd < 0 || !connections) {
+	spare = calloc(options.connections, sizeof(*spare));
+	if (epoll_fd < 0 || !connections || !spare) {
 		perror("load");
 		return 71;
 	}
@@ -449,13 +483,17 @@ int main(int argc, char **argv)
 	 */
 	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ .sched_priority = 0 });
 
-	uint64_t start = now_ns();
-	deadline_ns = options.duration_ns ? start + options.duration_ns : 0;
+	start_ns = now_ns();
+	deadline_ns = options.duration_ns ? start_ns + options.duration_ns : 0;
 	for (uint64_t i = 0; i < options.connections; i++)
 		connections[i].fd = -1;
-	for (uint64_t i = 0; i < options.connections; i++)
-		begin(&connections[i], start);
+	for (uint64_t i = 0; i < options.connections; i++) {
+		if (options.rate > 0)
+			spare[spare_count++] = &connections[i];
+		else
+			begin(&connections[i], start_ns);
+	}
 	run();
-	report(now_ns() - start);
+	report(now_ns() - start_ns);
 	return 0;
 }

@@ -12,7 +12,7 @@ const NAP_MS: Milliseconds = 20;
 /** Shorter measurements hold too few of the events that matter. */
 const SHORTEST_SECONDS: Seconds = 3;
 
-const napScript = (site: Site) => join(site.pages, 'nap.php');
+export const napScript = (site: Site) => join(site.pages, 'nap.php');
 
 export function writeNapPage(site: Site): void {
   writeFileSync(napScript(site), `<?php usleep(${NAP_MS * 1000}); echo 'awake';\n`);
