@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import type { PoolConfig } from '../config/config.js';
 import { ProtocolError, unreachable } from '../errors.js';
 import type { AccessLogs } from '../log/access-logs.js';
@@ -11,7 +12,7 @@ import { lastWords, zygoteEndText } from '../zygote/end-text.js';
 import { fingerprint } from '../zygote/fingerprint.js';
 import { Heartbeat } from '../zygote/heartbeat.js';
 import type { Orphans } from '../zygote/orphans.js';
-import { StandInSocket } from '../zygote/stand-in.js';
+import { openUnreachableSocket, StandInSocket } from '../zygote/stand-in.js';
 import { startLineText } from '../zygote/start-lines.js';
 import type { ZygoteStarts } from '../zygote/templates.js';
 import { READY_TIMEOUT_MS, Zygote, type ZygoteEnd } from '../zygote/zygote.js';
@@ -180,11 +181,11 @@ export class Generation {
   }
 
   #startZygote(): void {
-    const { start, listenFd } = this.plan;
-    const standIn = new StandInSocket();
-    this.#standIn = standIn;
+    const { start, listenFd, isToProve } = this.plan;
+    if (isToProve) this.#standIn = new StandInSocket();
+    const standInFd = this.#standIn?.fd ?? openUnreachableSocket();
     try {
-      const descriptors = { standInFd: standIn.fd, scoreboardFd: this.scoreboard.fd, listenFd };
+      const descriptors = { standInFd, scoreboardFd: this.scoreboard.fd, listenFd };
       this.#zygote = new Zygote(start, descriptors, {
         onMessage: (message) => this.#onMessage(message),
         together: (calls) => this.#tools.log.together(calls),
@@ -192,7 +193,8 @@ export class Generation {
         onEnd: (end) => this.#onZygoteEnd(end),
       });
     } finally {
-      standIn.handOver();
+      if (this.#standIn === undefined) closeSync(standInFd);
+      else this.#standIn.handOver();
     }
   }
 
@@ -331,7 +333,6 @@ export class Generation {
     this.#zygote?.configure(this.plan.settings);
     this.#state = 'running';
     this.#heartbeat.start();
-    if (!this.plan.isToProve) this.#standIn?.remove();
     this.#settleStart?.();
   }
 

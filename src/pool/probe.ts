@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Milliseconds } from '../units.js';
 import { proveWorker } from '../zygote/proof.js';
 import type { StandInSocket } from '../zygote/stand-in.js';
@@ -9,20 +8,18 @@ export interface ProbeParts {
   /** Asks the zygote for a worker that accepts on the stand-in socket. */
   readonly fork: (slot: number) => void;
   readonly kill: (worker: RunningWorker) => void;
-  /** Monotonic. */
-  readonly nowMs: () => Milliseconds;
   /** Sends that worker a request; returns undefined, or why there was no answer. */
   readonly ask?: typeof proveWorker;
 }
 
-/** A process that is killed is gone within milliseconds; how long to wait for that, and how often to check. */
+/** A process that is killed is gone within milliseconds; how long to wait for that. */
 const END_PATIENCE_MS: Milliseconds = 2000;
-const CHECK_EVERY_MS: Milliseconds = 2;
 
 /** A worker that only the master can reach, forked before any other to prove that workers of its generation answer. */
 export class Probe {
   readonly #parts: ProbeParts;
   #settle: ((failure: string) => void) | undefined;
+  #check: () => void = () => {};
 
   constructor(parts: ProbeParts) {
     this.#parts = parts;
@@ -31,6 +28,12 @@ export class Probe {
   /** It will not answer: it could not be forked, or it or its zygote has ended. Without effect where none is asked. */
   fail(failure: string): void {
     this.#settle?.(failure);
+    this.#check();
+  }
+
+  /** Its fork was reported. */
+  onForked(): void {
+    this.#check();
   }
 
   /**
@@ -56,12 +59,21 @@ export class Probe {
    * before the zygote's report of its fork, so there may be nothing to kill yet. Where the zygote is gone the kernel
    * has told it to end.
    */
-  async #end(): Promise<void> {
-    const { workers, kill, nowMs } = this.#parts;
-    const deadlineMs = nowMs() + END_PATIENCE_MS;
-    for (let { probe } = workers; probe !== undefined && nowMs() <= deadlineMs; { probe } = workers) {
-      if (probe !== 'forking' && !probe.isKilled) kill(probe);
-      await sleep(CHECK_EVERY_MS);
-    }
+  #end(): Promise<void> {
+    const { workers, kill } = this.#parts;
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#check = () => {};
+        resolve();
+      };
+      const timer = setTimeout(end, END_PATIENCE_MS);
+      this.#check = () => {
+        const { probe } = workers;
+        if (probe === undefined) end();
+        else if (probe !== 'forking' && !probe.isKilled) kill(probe);
+      };
+      this.#check();
+    });
   }
 }

@@ -80,7 +80,7 @@ export class Workers {
   constructor(parts: WorkersParts, listener: WorkersListener) {
     this.#parts = parts;
     this.#listener = listener;
-    const { pool, log, listenFd, nowMs, zygote } = parts;
+    const { pool, log, listenFd, zygote } = parts;
     const { scoreboard } = parts.memory;
     const workers = new WorkerTable(scoreboard.slotCount);
     const glance = (slot: number) => scoreboard.glance(slot);
@@ -101,7 +101,7 @@ export class Workers {
     });
     this.#openLines = new OpenLines({ workers: () => workers.running(), glance });
     const kill = (worker: RunningWorker) => signals.send(worker, 'SIGKILL');
-    this.#probe = new Probe({ workers, fork: zygote.forkProbe, kill, nowMs });
+    this.#probe = new Probe({ workers, fork: zygote.forkProbe, kill });
   }
 
   /** Workers alive, and forks on their way; the probe is none. */
@@ -210,8 +210,8 @@ export class Workers {
 
   /** The zygote has ended: forks on their way come no more, and the probe will not answer. */
   dropForks(reason: string): void {
-    this.#probe.fail(reason);
     this.#table.dropForks();
+    this.#probe.fail(reason);
   }
 
   /**
@@ -259,7 +259,10 @@ export class Workers {
     this.#table.add(worker);
     if (this.#areKilled) this.#signals.send(worker, 'SIGKILL');
     if (this.#table.areAllLeaving) this.#watches.onLeaving(); // its fork was on its way
-    if (isProbe) return;
+    if (isProbe) {
+      this.#probe.onForked();
+      return;
+    }
     this.#watches.onWorker();
     memory.requestLog?.open(slot, { pid, zygotePid });
     this.#listener.onWorkerStarted(pid);

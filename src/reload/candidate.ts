@@ -28,8 +28,11 @@ export interface ReadyCandidate extends Candidate {
   readonly prepared: PreparedPool;
 }
 
-/** New zygotes started at the same time: each loads all of PHP. */
-const PREPARED_AT_ONCE: Count = 4;
+/**
+ * New generations on their way at the same time. A php-cgi that loads all of PHP has one core to itself; those that are
+ * forked from a template wait for the master's next step most of the time.
+ */
+const PREPARED_AT_ONCE: Count = 8;
 
 export function nameOf({ plan }: Candidate): string {
   return plan.config.name;
@@ -74,16 +77,17 @@ export async function prepareAll(
   onMistake: (error: unknown) => void,
 ): Promise<PreparedCandidate[]> {
   const prepared: PreparedCandidate[] = [];
-  for (let at = 0; at < candidates.length; at += PREPARED_AT_ONCE) {
-    const batch = candidates.slice(at, at + PREPARED_AT_ONCE).map(async (candidate) => ({
-      candidate,
-      result: await candidate.pool.prepare(candidate.plan).catch((error: unknown) => {
+  const toDo = candidates.entries();
+  const prepareNext = async () => {
+    for (const [at, candidate] of toDo) {
+      const result = await candidate.pool.prepare(candidate.plan).catch((error: unknown) => {
         onMistake(error);
         return 'internal error';
-      }),
-    }));
-    prepared.push(...(await Promise.all(batch)));
-  }
+      });
+      prepared[at] = { candidate, result };
+    }
+  };
+  await Promise.all(Array.from({ length: PREPARED_AT_ONCE }, prepareNext));
   return prepared;
 }
 

@@ -2,26 +2,40 @@ import { closeSync, mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bindSocket, listenOnSocket, openStreamSocket } from '../os/socket.js';
-import type { Fd } from '../units.js';
+import type { Count, Fd } from '../units.js';
 
 /** Connections that may wait: only the master connects, one at a time. */
-const BACKLOG = 8;
+const BACKLOG: Count = 8;
+
+/** A folder that others cannot enter. */
+interface PrivateFolder {
+  readonly path: string;
+  /** Sockets that were made in it. */
+  made: Count;
+  /** Those that are still there. */
+  left: Count;
+}
+
+/** Of all stand-in sockets that are there at the same time: making a folder takes longer than making a socket. */
+let folder: PrivateFolder | undefined;
 
 /**
- * A listening socket of one zygote that only the master can reach: it is in a folder that others cannot enter. It is
- * php-cgi's descriptor 0, where php-cgi looks for a listening socket to choose FastCGI; without the runtime php-cgi
- * would accept on it. The probe, which proves that workers serve, does accept on it.
+ * A listening socket of one zygote that only the master can reach. It is php-cgi's descriptor 0, where php-cgi looks
+ * for a socket without a peer to choose FastCGI. The probe, which proves that workers serve, accepts on it.
  */
 export class StandInSocket {
   readonly fd: Fd;
   readonly path: string;
-  readonly #folder: string;
+  readonly #folder: PrivateFolder;
   #isOpen = true;
+  #isThere = true;
 
   /** @throws SystemError, or Node's own when there is no temporary folder */
   constructor() {
-    this.#folder = mkdtempSync(join(tmpdir(), 'tsfpm-'));
-    this.path = join(this.#folder, 's');
+    folder ??= { path: mkdtempSync(join(tmpdir(), 'tsfpm-')), made: 0, left: 0 };
+    this.#folder = folder;
+    folder.left++;
+    this.path = join(folder.path, `${folder.made++}`);
     let fd: Fd | undefined;
     try {
       fd = openStreamSocket('unix');
@@ -31,6 +45,7 @@ export class StandInSocket {
     } catch (error) {
       if (fd !== undefined) closeSync(fd);
       this.remove();
+      folder = undefined; // whoever cleans /tmp may have removed it
       throw error;
     }
   }
@@ -43,15 +58,29 @@ export class StandInSocket {
 
   /** Nobody can connect any more. Works without a free descriptor. */
   remove(): void {
+    if (!this.#isThere) return;
+    this.#isThere = false;
     try {
       unlinkSync(this.path);
     } catch {
-      // ENOENT: it was never bound, or is removed already
+      // ENOENT: it was never bound
     }
+    if (--this.#folder.left > 0) return;
+    if (folder === this.#folder) folder = undefined;
     try {
-      rmdirSync(this.#folder);
+      rmdirSync(this.#folder.path);
     } catch {
-      // ENOENT; and where the system refuses it is left for whoever cleans /tmp
+      // where the system refuses it is left for whoever cleans /tmp
     }
   }
+}
+
+/**
+ * In place of a {@link StandInSocket} for one that nobody is to reach: it has no address, which costs no file. Without
+ * the runtime php-cgi would fail to accept on it, and end.
+ *
+ * @throws SystemError EMFILE, ENFILE
+ */
+export function openUnreachableSocket(): Fd {
+  return openStreamSocket('unix');
 }

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import type { MasterLog } from '../log/master-log.js';
 import { sendDescriptors } from '../os/descriptor-passing.js';
 import { errorReason, systemFailure } from '../os/libc.js';
@@ -5,7 +6,7 @@ import { processMaps } from '../os/traced-memory.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
 import { encodeFrame, type ZygoteMessage } from './control-frames.js';
 import { exitText } from './exit-text.js';
-import { StandInSocket } from './stand-in.js';
+import { openUnreachableSocket } from './stand-in.js';
 import { READY_TIMEOUT_MS, Zygote, type ZygoteEnd } from './zygote.js';
 import type { ProcessDescriptors, StartProcess } from './zygote-process.js';
 
@@ -67,8 +68,7 @@ export class Template {
     this.ended = new Promise((resolve) => {
       this.#settleEnd = resolve;
     });
-    const standIn = new StandInSocket();
-    const { fd } = standIn;
+    const fd = openUnreachableSocket();
     this.#killAfter(READY_TIMEOUT_MS, 'it was not ready');
     // It has neither pool nor workers: the places of their descriptors are filled with what it has anyway.
     const descriptors = { standInFd: fd, scoreboardFd: fd, listenFd: fd };
@@ -78,8 +78,7 @@ export class Template {
       onLine: (line) => this.#listener.onLine(line),
       onEnd: (end) => this.#onProcessEnd(end),
     });
-    standIn.handOver();
-    standIn.remove();
+    closeSync(fd);
   }
 
   get pid(): Pid | undefined {

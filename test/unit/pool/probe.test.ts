@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { Probe } from '../../../src/pool/probe.js';
 import { WorkerTable } from '../../../src/pool/worker-table.js';
 import { fakeWorker } from './workers.js';
@@ -11,7 +12,6 @@ function open() {
   const workers = new WorkerTable(1);
   const acts: string[] = [];
   let answer: Answer = () => {};
-  let nowMs = 0;
   const probe = new Probe({
     workers,
     fork: (slot) => void acts.push(`fork ${slot}`),
@@ -19,7 +19,6 @@ function open() {
       worker.isKilled = true;
       acts.push(`kill ${worker.pid}`);
     },
-    nowMs: () => nowMs,
     ask: (path) => {
       acts.push(`ask ${path}`);
       return new Promise((resolve) => {
@@ -34,16 +33,11 @@ function open() {
     probe,
     run: () => probe.run(0, standIn),
     answer: (failure?: string) => answer(failure),
-    wait: (ms: number) => {
-      nowMs += ms;
-    },
   };
 }
 
-const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
-
 test('a probe that answers is killed, and the proof is whole once it has ended', async () => {
-  const { workers, acts, run, answer } = open();
+  const { workers, acts, probe, run, answer } = open();
   let outcome: string | undefined = 'pending';
   const done = run().then((failure) => {
     outcome = failure;
@@ -51,25 +45,27 @@ test('a probe that answers is killed, and the proof is whole once it has ended',
   const worker = fakeWorker({ slot: 0, pid: 100, isProbe: true });
   workers.add(worker);
   answer();
-  await turn();
+  await setImmediate();
   assert.equal(outcome, 'pending');
   workers.remove(worker);
+  probe.fail('it exited on signal 9');
   await done;
   assert.equal(outcome, undefined);
   assert.deepEqual(acts, ['fork 0', 'ask /s', 'remove', 'kill 100']);
 });
 
 test('an answer may come before the report of the fork: the probe is killed when that is here', async () => {
-  const { workers, acts, run, answer } = open();
+  const { workers, acts, probe, run, answer } = open();
   const done = run();
   answer();
-  await turn();
+  await setImmediate();
   assert.deepEqual(acts, ['fork 0', 'ask /s', 'remove']);
   const worker = fakeWorker({ slot: 0, pid: 100, isProbe: true });
   workers.add(worker);
-  await turn();
+  probe.onForked();
   assert.equal(acts.at(-1), 'kill 100');
   workers.remove(worker);
+  probe.fail('it exited on signal 9');
   assert.equal(await done, undefined);
 });
 
@@ -90,13 +86,14 @@ test('a wrong answer is told', async () => {
   assert.equal(await done, 'it closed the connection without an answer');
 });
 
-test('a probe that does not end is waited for no longer than two seconds', async () => {
-  const { workers, run, answer, wait } = open();
+test('a probe that does not end is waited for no longer than two seconds', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { workers, run, answer } = open();
   const done = run();
   workers.add(fakeWorker({ slot: 0, pid: 100, isProbe: true }));
   answer();
-  await turn();
-  wait(2001);
+  await setImmediate();
+  t.mock.timers.tick(2000);
   assert.equal(await done, undefined);
   assert.notEqual(workers.probe, undefined);
 });
