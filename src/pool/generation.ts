@@ -9,7 +9,7 @@ import type { Trace } from '../slowlog/tracer.js';
 import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
 import type { PhpFacts, Question, Setting, ZygoteMessage } from '../zygote/control-frames.js';
 import { lastWords, zygoteEndText } from '../zygote/end-text.js';
-import { fingerprint } from '../zygote/fingerprint.js';
+import { Fingerprint } from '../zygote/fingerprint.js';
 import { Heartbeat } from '../zygote/heartbeat.js';
 import type { Orphans } from '../zygote/orphans.js';
 import { openUnreachableSocket, StandInSocket } from '../zygote/stand-in.js';
@@ -88,8 +88,8 @@ export class Generation {
   #zygote: Zygote | undefined;
   #standIn: StandInSocket | undefined;
   #settleStart: ((failure?: string) => void) | undefined;
-  /** State of the binary and the ini files when the zygote had read them. */
-  #startedFrom: string | undefined;
+  /** The binary and the ini files, as they were when PHP had read them. */
+  #startedFrom: Fingerprint | undefined;
   #lastLine = '';
 
   /**
@@ -124,7 +124,7 @@ export class Generation {
 
   /** Binary and ini files are still what this generation was started from. */
   get isUpToDate(): boolean {
-    return this.#startedFrom !== undefined && this.#startedFrom === this.#fingerprint();
+    return this.#startedFrom?.isUpToDate ?? false;
   }
 
   get zygotePid(): Pid | undefined {
@@ -287,10 +287,6 @@ export class Generation {
     this.#zygote?.kill();
   }
 
-  #fingerprint(): string {
-    return fingerprint([this.plan.binary, ...(this.php?.iniFiles ?? [])]);
-  }
-
   #onMessage(message: ZygoteMessage): void {
     switch (message.type) {
       case 'ready':
@@ -328,7 +324,7 @@ export class Generation {
   #onReady(php: PhpFacts): void {
     if (this.php !== undefined) throw new ProtocolError('READY twice');
     this.php = php;
-    this.#startedFrom = this.#fingerprint();
+    this.#startedFrom = this.#zygote?.startedFrom ?? new Fingerprint([this.plan.binary, ...php.iniFiles]);
     if (this.#state !== 'starting') return;
     this.#zygote?.configure(this.plan.settings);
     this.#state = 'running';

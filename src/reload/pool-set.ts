@@ -130,7 +130,6 @@ export class PoolSet {
    */
   async reload(config: Config): Promise<ReloadReport> {
     this.#mender.pause();
-    this.#parts.tools.zygoteStarts.renew();
     try {
       return await this.#goOver(config);
     } finally {
@@ -188,6 +187,7 @@ export class PoolSet {
     this.#budget.max = config.global.processMax;
     const candidates = config.pools.flatMap((pool) => this.#candidate(pool, config, fail));
     const { unchanged, toPrepare } = splitUnchanged(candidates, config);
+    this.#parts.tools.zygoteStarts.renew(toPrepare.map(({ pool }) => pool));
     for (const { plan, pool } of unchanged) pool.adopt(plan);
     for (const { pool, isNew } of toPrepare) if (isNew) this.#coming.add(pool);
     const prepared = await prepareAll(toPrepare, this.#parts.onMistake);

@@ -34,6 +34,7 @@ export function forkFrom(
         });
         listener.onStarted({
           pid,
+          startedFrom: template.startedFrom,
           kill: () => {
             if (!hasEnded) sendByNumber(pid, constants.signals.SIGKILL);
           },

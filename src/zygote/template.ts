@@ -6,6 +6,7 @@ import { processMaps } from '../os/traced-memory.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
 import { encodeFrame, type ZygoteMessage } from './control-frames.js';
 import { exitText } from './exit-text.js';
+import { Fingerprint } from './fingerprint.js';
 import { openUnreachableSocket } from './stand-in.js';
 import { READY_TIMEOUT_MS, Zygote, type ZygoteEnd } from './zygote.js';
 import type { ProcessDescriptors, StartProcess } from './zygote-process.js';
@@ -23,9 +24,15 @@ const MOST_ORDERS: Count = 16;
 export interface TemplateListener {
   /** A line that php-cgi has printed while it started. */
   onLine(line: string): void;
-  onReady(): void;
   /** Called once; what is asked of it afterwards fails. */
   onEnd(): void;
+}
+
+export interface TemplateParts {
+  /** Path of the php-cgi. */
+  readonly binary: string;
+  readonly start: StartProcess;
+  readonly log: MasterLog;
 }
 
 interface Order {
@@ -54,7 +61,8 @@ export class Template {
   /** Kills it. */
   #timer: NodeJS.Timeout | undefined;
   #isWanted = true;
-  #files: readonly string[] = [];
+  #startedFrom: Fingerprint | undefined;
+  readonly #binary: string;
   readonly #listener: TemplateListener;
   #settleEnd: () => void = () => {};
   /** When its process is gone. */
@@ -63,7 +71,8 @@ export class Template {
   /**
    * @throws SystemError where not even its socket can be made
    */
-  constructor(start: StartProcess, log: MasterLog, listener: TemplateListener) {
+  constructor({ binary, start, log }: TemplateParts, listener: TemplateListener) {
+    this.#binary = binary;
     this.#listener = listener;
     this.ended = new Promise((resolve) => {
       this.#settleEnd = resolve;
@@ -85,9 +94,9 @@ export class Template {
     return this.#process.pid;
   }
 
-  /** Every ini file that it has read, and every program file that it has loaded; none before it is ready. */
-  get files(): readonly string[] {
-    return this.#files;
+  /** Every ini file that it has read, and every program file that it has loaded; undefined before it is ready. */
+  get startedFrom(): Fingerprint | undefined {
+    return this.#startedFrom;
   }
 
   /** What of it its forks would share; undefined where that was not the reason of its end. */
@@ -155,9 +164,12 @@ export class Template {
   #onMessage(message: ZygoteMessage): void {
     switch (message.type) {
       case 'ready':
-        this.#files = [...message.php.iniFiles, ...loadedFiles(this.pid)];
+        this.#startedFrom = new Fingerprint([
+          this.#binary,
+          ...message.php.iniFiles,
+          ...loadedFiles(this.pid),
+        ]);
         this.#state = 'ready';
-        this.#listener.onReady();
         break;
       case 'cannot fork':
         this.#obstacle = message.reason;

@@ -2,7 +2,6 @@ import type { MasterLog } from '../log/master-log.js';
 import { systemFailure } from '../os/libc.js';
 import type { Count, Milliseconds } from '../units.js';
 import { type Execution, execute } from './execution.js';
-import { fingerprint } from './fingerprint.js';
 import { forkFrom } from './fork-from-template.js';
 import type { Orphans } from './orphans.js';
 import { askBuiltIn, StartLines, startLineText } from './start-lines.js';
@@ -25,13 +24,10 @@ interface Recipe {
   readonly start: () => StartProcess;
 }
 
-/** A template, and what it was made of: files that differ now would make another one. */
 interface Made {
   readonly template: Template;
   readonly recipe: Recipe;
-  /** Once it is ready. */
-  startedFrom: string | undefined;
-  /** When its files were compared with that. */
+  /** When its files were compared with those that it was made of: others would make another one. */
   comparedAtMs: Milliseconds;
 }
 
@@ -43,8 +39,8 @@ export interface ZygoteStarts {
   distrust(pool: object): void;
   /** The pool is gone. */
   forget(pool: object): void;
-  /** At a reload: PHP may find other files from now on. */
-  renew(): void;
+  /** At a reload by which these get other generations: PHP may find other files from now on. */
+  renew(pools: readonly object[]): void;
   /** When nothing is left of what was started for several pools, after all of them were forgotten. */
   ended(): Promise<void>;
 }
@@ -90,10 +86,15 @@ export class Templates implements ZygoteStarts {
     this.#orphans = orphans;
   }
 
-  /** What is forked later is forked from new templates. */
-  renew(): void {
+  renew(pools: readonly object[]): void {
     this.#triedAgainAtMs.clear();
-    for (const key of [...this.#made.keys()]) this.#end(key);
+    for (const pool of pools) {
+      const key = this.#keysByUser.get(pool);
+      if (key === undefined) continue;
+      this.#end(key);
+      const keyOfShare = this.#keysByUser.get(key);
+      if (keyOfShare !== undefined) this.#end(keyOfShare);
+    }
   }
 
   async ended(): Promise<void> {
@@ -154,33 +155,35 @@ export class Templates implements ZygoteStarts {
   }
 
   #templateFor(recipe: Recipe): Template | undefined {
-    const { key, execution } = recipe;
+    const { key } = recipe;
     if (!this.#mayTry(key)) return undefined;
     const made = this.#made.get(key);
-    if (made !== undefined && this.#isOutdated(made, execution)) this.#end(key);
+    if (made !== undefined && this.#isOutdated(made)) this.#end(key);
     return this.#made.get(key)?.template ?? this.#make(recipe);
   }
 
   /** Dozens of files are looked up for that: not for each of many zygotes that start together. */
-  #isOutdated(made: Made, execution: Execution): boolean {
+  #isOutdated(made: Made): boolean {
+    const { startedFrom } = made.template;
     const nowMs = this.#nowMs();
-    if (made.startedFrom === undefined || nowMs - made.comparedAtMs < COMPARE_AGAIN_MS) return false;
+    if (startedFrom === undefined || nowMs - made.comparedAtMs < COMPARE_AGAIN_MS) return false;
     made.comparedAtMs = nowMs;
-    return made.startedFrom !== filesOf(execution, made.template);
+    return !startedFrom.isUpToDate;
   }
 
   #make(recipe: Recipe): Template | undefined {
     const { key, execution, start } = recipe;
     const startLines = new StartLines(undefined, this.#log, askBuiltIn(execution.environment));
     try {
-      const template = new Template(start(), this.#log, {
-        onLine: (line) => startLines.tell(startLineText(line), execution.binary),
-        onReady: () => {
-          made.startedFrom = filesOf(execution, template);
+      const { binary } = execution;
+      const template = new Template(
+        { binary, start: start(), log: this.#log },
+        {
+          onLine: (line) => startLines.tell(startLineText(line), binary),
+          onEnd: () => this.#onEnd(made),
         },
-        onEnd: () => this.#onEnd(made),
-      });
-      const made: Made = { template, recipe, startedFrom: undefined, comparedAtMs: Number.NEGATIVE_INFINITY };
+      );
+      const made: Made = { template, recipe, comparedAtMs: Number.NEGATIVE_INFINITY };
       this.#made.set(key, made);
       this.#living.add(template);
       return template;
@@ -197,11 +200,11 @@ export class Templates implements ZygoteStarts {
     this.#made.delete(key);
   }
 
-  #onEnd({ template, recipe, startedFrom }: Made): void {
+  #onEnd({ template, recipe }: Made): void {
     this.#living.delete(template);
     if (this.#made.get(recipe.key)?.template !== template) return; // it was asked to end
     this.#made.delete(recipe.key);
-    const { obstacle, failure, pid } = template;
+    const { obstacle, failure, pid, startedFrom } = template;
     if (startedFrom !== undefined) {
       const { binary } = recipe.execution;
       this.#log.warning(
@@ -233,8 +236,4 @@ export class Templates implements ZygoteStarts {
     if (share === undefined) this.#log.notice(line);
     else this.#log.warning(line);
   }
-}
-
-function filesOf({ binary }: Execution, template: Template): string {
-  return fingerprint([binary, ...template.files]);
 }

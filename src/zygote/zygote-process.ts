@@ -5,6 +5,7 @@ import { openSocketPair } from '../os/descriptor-passing.js';
 import { asSystemError } from '../os/libc.js';
 import type { ExitStatus } from '../os/process.js';
 import type { Count, Fd, Pid } from '../units.js';
+import type { Fingerprint } from './fingerprint.js';
 
 /** What each zygote has of its pool. */
 export interface PoolDescriptors {
@@ -24,6 +25,8 @@ export interface ProcessDescriptors extends PoolDescriptors {
 /** A process that has started, whether Node or the master reaps it. */
 export interface StartedProcess {
   readonly pid: Pid;
+  /** The files of the template that it was forked from; undefined: it has read its own. */
+  readonly startedFrom?: Fingerprint | undefined;
   /** KILL; nothing happens to one that has ended. */
   kill(): void;
   /** KILL for all of the session that it leads: what it has started, workers included. */
@@ -95,6 +98,10 @@ export class ZygoteProcess {
   /** undefined while it is being started, and where it cannot be. */
   get pid(): Pid | undefined {
     return this.#process?.pid;
+  }
+
+  get startedFrom(): Fingerprint | undefined {
+    return this.#process?.startedFrom;
   }
 
   /** Its control channel; undefined where descriptors are short. */

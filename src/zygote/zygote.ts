@@ -11,6 +11,7 @@ import {
   type ZygoteMessage,
   ZygoteMessageDecoder,
 } from './control-frames.js';
+import type { Fingerprint } from './fingerprint.js';
 import { OutputLines } from './output-lines.js';
 import { Turns } from './turns.js';
 import { type PoolDescriptors, type StartProcess, ZygoteProcess } from './zygote-process.js';
@@ -77,6 +78,11 @@ export class Zygote {
   /** undefined while it is being started, and where it could not be. */
   get pid(): Pid | undefined {
     return this.#process.pid;
+  }
+
+  /** See `StartedProcess`. */
+  get startedFrom(): Fingerprint | undefined {
+    return this.#process.startedFrom;
   }
 
   /** Closes its channel: it ends as if the master had gone. */

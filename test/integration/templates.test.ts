@@ -180,6 +180,26 @@ test('a reload takes what php.ini says now, for forked pools too', async (t) => 
   });
 });
 
+test('reload_unchanged = no keeps the template of pools that keep their zygotes', async (t) => {
+  const others = { php_ini: '{folder}/www/php.ini' };
+  const tsfpm = await startTsfpm(t, {
+    global: { reload_unchanged: 'no' },
+    files: { ...FILES, 'php.ini': 'memory_limit = 55M\n' },
+    pools: { one: ALIKE, two: ALIKE, three: others, four: others },
+  });
+  const before = templates(tsfpm);
+  assert.equal(before.length, 2);
+  const zygotes = () => ['one', 'two'].map((pool) => zygoteOf(tsfpm, pool));
+  const kept = zygotes();
+  writeFileSync(tsfpm.folder.script('php.ini'), 'memory_limit = 66M\n');
+  tsfpm.signal('SIGUSR2');
+  await until('one template is new', () => {
+    const now = templates(tsfpm);
+    return now.length === 2 && now.filter((pid) => before.includes(pid)).length === 1;
+  });
+  assert.deepEqual(zygotes(), kept);
+});
+
 test('what PHP warns of while a template starts is logged', async (t) => {
   const tsfpm = await startPools(t, ['one', 'two'], { 'php_admin_value[extension]': 'no_such_extension' });
   tsfpm.announce(/WARNING: (?:\[pool one\]|template of) php-cgi: .*no_such_extension/);
