@@ -41,6 +41,8 @@ export interface LoadResult {
   readonly ok: Count;
   readonly failed: Count;
   readonly failures: Readonly<Record<string, Count>>;
+  /** Answered before `seconds` were over; afterwards only what was under way is waited for. */
+  readonly okBeforeEnd: Count;
   /** Connects that found the listen queue full and were tried again; in an open loop each is a failed request. */
   readonly backlogFull: Count;
   /** Kept connections that the server closed between two requests. */

@@ -12,7 +12,14 @@ import { reload } from '../helpers/reload.js';
 import { requestBytes } from '../helpers/request-bytes.js';
 import { SLEEP_PHP } from '../helpers/scaling-pools.js';
 import { readAnswer, statusJson, statusRequest } from '../helpers/status-page.js';
-import { freePort, getParams, openConnection, postParams, SOCKET_KINDS } from '../helpers/two-pools.js';
+import {
+  freePort,
+  getParams,
+  openConnection,
+  postParams,
+  SOCKET_KINDS,
+  type SocketKind,
+} from '../helpers/two-pools.js';
 import { sleep, until } from '../helpers/wait.js';
 
 const BEGINS = /WARNING: \[pool \w+\] overloaded: /;
@@ -64,6 +71,11 @@ async function occupy(t: TestContext, tsfpm: Daemon, pool: string): Promise<() =
   };
 }
 
+/** At the same time, each with its own pool. */
+async function onEachSocket(act: (pool: SocketKind) => Promise<void>): Promise<void> {
+  await Promise.all(SOCKET_KINDS.map(act));
+}
+
 interface TimedResponse extends DaemonResponse {
   readonly tookMs: number;
   readonly endedAtMs: number;
@@ -106,7 +118,7 @@ async function assertCounts(tsfpm: Daemon, pool: string, expected: [refused: num
 
 test('who has waited for queue.timeout gets 503 with Retry-After, the oldest first, and the others are served', async (t) => {
   const tsfpm = await startPools(t, { 'queue.timeout': '1s' });
-  for (const pool of SOCKET_KINDS) {
+  await onEachSocket(async (pool) => {
     const release = await occupy(t, tsfpm, pool);
     const first = timed(tsfpm, pool);
     await sleep(200);
@@ -125,20 +137,20 @@ test('who has waited for queue.timeout gets 503 with Retry-After, the oldest fir
     }
     assert.ok((refused[0]?.endedAtMs ?? 0) <= (refused[1]?.endedAtMs ?? 0));
     await assertCounts(tsfpm, pool, [2, 0]);
-  }
+  });
   for (let i = 0; i < 2; i++) assert.deepEqual((await tsfpm.expectLog(ENDS)).slice(2), ['2', '0']);
   assert.equal(tsfpm.log.lines.filter((line) => BEGINS.test(line)).length, 2, 'told once an episode');
 });
 
 test('a client that has left the queue is dropped without running its script, by workers and by the master', async (t) => {
-  const tsfpm = await startPools(t, { 'queue.timeout': '2s' });
+  const tsfpm = await startPools(t, { 'queue.timeout': '1s' });
   const leave = async (pool: string, name: string) => {
     const client = await FastcgiConnection.open(tsfpm.address(pool));
     client.send(requestBytes({ params: getParams(tsfpm, 'mark.php', `name=${pool}-${name}`) }));
     await untilStatus(tsfpm, pool, { queue: 1 });
     client.close();
   };
-  for (const pool of SOCKET_KINDS) {
+  await onEachSocket(async (pool) => {
     const release = await occupy(t, tsfpm, pool);
     await leave(pool, 'worker');
     const next = timed(tsfpm, pool, 'mark.php', `name=${pool}-next`);
@@ -155,12 +167,12 @@ test('a client that has left the queue is dropped without running its script, by
 
     const hasRun = (name: string) => existsSync(tsfpm.folder.at(`marks/${pool}-${name}`));
     assert.deepEqual(['worker', 'next', 'master'].map(hasRun), [false, true, false]);
-  }
+  });
 });
 
 test('of more clients than queue.max the oldest get 503, soon', async (t) => {
   const tsfpm = await startPools(t, { 'queue.max': 2 });
-  for (const pool of SOCKET_KINDS) {
+  await onEachSocket(async (pool) => {
     const release = await occupy(t, tsfpm, pool);
     const clients: Promise<TimedResponse>[] = [];
     for (let i = 0; i < 5; i++) {
@@ -177,7 +189,7 @@ test('of more clients than queue.max the oldest get 503, soon', async (t) => {
     );
     assert.equal(oldest[0]?.headers.get('retry-after'), '5');
     await assertCounts(tsfpm, pool, [3, 0]);
-  }
+  });
 });
 
 test('ping and status answer under overload, also on the socket of the pool', async (t) => {
@@ -194,7 +206,7 @@ test('ping and status answer under overload, also on the socket of the pool', as
 
 test('clients that send nothing, half a head or a long body keep nobody from an answer', async (t) => {
   const tsfpm = await startPools(t, { 'queue.timeout': '300ms', 'listen.backlog': 1000 });
-  for (const pool of SOCKET_KINDS) {
+  await onEachSocket(async (pool) => {
     const release = await occupy(t, tsfpm, pool);
     const head = requestBytes({ params: getParams(tsfpm, 'sleep.php', 'ms=1') });
     for (let i = 0; i < 400; i++) {
@@ -209,7 +221,7 @@ test('clients that send nothing, half a head or a long body keep nobody from an 
     assert.deepEqual([(await upload).status, (await plain).status], [503, 503]);
     assert.ok((await plain).tookMs < 5000, `after ${(await plain).tookMs} ms`);
     await release();
-  }
+  });
 });
 
 test('a kept connection is closed after the answer, whose request has the number that was asked', async (t) => {
@@ -251,18 +263,18 @@ test('a reload during overload loses nobody, and does not begin to count anew ho
       address: String(tsfpm.address()),
       script: tsfpm.folder.script('sleep.php'),
       params: { QUERY_STRING: 'ms=20' },
-      ...{ rate: 400, seconds: 4, connections: 2000, timeoutMs: 10_000 },
+      ...{ rate: 400, seconds: 2, connections: 2000, timeoutMs: 10_000 },
     },
     new AbortController().signal,
   );
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 2; i++) {
     await sleep(300); // less than queue.timeout
     await reload(tsfpm, pieces);
   }
   const { ok, failures, latencyUs } = await load;
   const { status: refused = 0, ...lost } = failures;
   assert.deepEqual(Object.values(lost).filter(Boolean), [], JSON.stringify(failures));
-  assert.ok(refused > 300, `${refused} were refused`);
-  assert.ok(ok > 200, `${ok} were served`);
+  assert.ok(refused > 100, `${refused} were refused`);
+  assert.ok(ok > 100, `${ok} were served`);
   assert.ok(latencyUs.max < 3e6, `${latencyUs.max} us`);
 });

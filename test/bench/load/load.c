@@ -89,7 +89,7 @@ static uint64_t spare_count;
 
 static volatile sig_atomic_t stopping;
 static uint64_t start_ns, deadline_ns;
-static uint64_t begun, answered, failed, failures[FAILURES];
+static uint64_t begun, answered, answered_early, failed, failures[FAILURES];
 static uint64_t backlog_full, reconnects, stdout_bytes, stderr_bytes, paused, live;
 
 static uint64_t now_ns(void)
@@ -239,6 +239,7 @@ static void finish(struct connection *connection)
 	}
 	uint64_t now = now_ns();
 	answered++;
+	answered_early += deadline_ns == 0 || now < deadline_ns;
 	stdout_bytes += connection->response.stdout_bytes;
 	stderr_bytes += connection->response.stderr_bytes;
 	histogram_add(&latencies, now - connection->started_ns);
@@ -355,8 +356,8 @@ static void report(uint64_t elapsed_ns)
 	printf("{\"ok\":%llu,\"failed\":%llu,\"failures\":{", (unsigned long long)answered, (unsigned long long)failed);
 	for (int kind = 0; kind < FAILURES; kind++)
 		printf("%s\"%s\":%llu", kind ? "," : "", failure_names[kind], (unsigned long long)failures[kind]);
-	printf("},\"backlogFull\":%llu,\"reconnects\":%llu,\"stdoutBytes\":%llu,\"stderrBytes\":%llu",
-	       (unsigned long long)backlog_full, (unsigned long long)reconnects, (unsigned long long)stdout_bytes,
+	printf("},\"okBeforeEnd\":%llu,\"backlogFull\":%llu,\"reconnects\":%llu,\"stdoutBytes\":%llu,\"stderrBytes\":%llu",
+	       (unsigned long long)answered_early, (unsigned long long)backlog_full, (unsigned long long)reconnects, (unsigned long long)stdout_bytes,
 	       (unsigned long long)stderr_bytes);
 	printf(",\"requestBytes\":%zu,\"elapsedSeconds\":%.6f,\"requestsPerSecond\":%.2f", request.len, elapsed_s,
 	       elapsed_s > 0 ? (double)answered / elapsed_s : 0);

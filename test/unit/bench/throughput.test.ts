@@ -28,6 +28,7 @@ test('every failure is told, and a clean run tells nothing', () => {
     ok: 9,
     failed: 0,
     failures: { refused: 0, reset: 0 },
+    okBeforeEnd: 1,
     backlogFull: 0,
     reconnects: 0,
     stdoutBytes: 90,

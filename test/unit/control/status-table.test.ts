@@ -75,6 +75,21 @@ test('large pools fit in 80 columns', () => {
   assert.ok(line.startsWith('a-very-long-name-o~ ondemand 9999 99999 '));
 });
 
+test('clients that an overloaded pool has turned away are told below it', () => {
+  const remark = (pool: Partial<ControlPoolStatus>) =>
+    statusTable({ ...STATUS, pools: [{ ...WWW, trouble: undefined, draining: 0, ...pool }] })[5];
+  assert.equal(remark({}), undefined, 'a master of an older version does not tell');
+  assert.equal(remark({ refused: 0, gone: 0n }), undefined);
+  assert.equal(
+    remark({ refused: 1, gone: 0n }),
+    '  overload so far: 1 client got 503 from the queue, 0 had left it',
+  );
+  assert.equal(
+    remark({ refused: 0, gone: 7 }),
+    '  overload so far: 0 clients got 503 from the queue, 7 had left it',
+  );
+});
+
 test('a name cannot command the terminal', () => {
   const evil = { ...WWW, name: '\u001b[2J\r\n', trouble: 'a\u202eb' };
   const text = statusTable({ ...STATUS, pools: [evil] }).join('\n');
