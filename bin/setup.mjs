@@ -36,6 +36,15 @@ const APPS = [
     dokuwiki: ['dokuwiki'],
   }).map(([name, packages]) => ({ name, has: () => existsSync(`/usr/share/${name}/index.php`), packages })),
 ];
+/** Left out, with the reason, where they cannot be installed: what needs them is skipped. */
+const optional = (needs) => needs.map((need) => ({ ...need, isOptional: true }));
+const SERVERS = Object.entries({
+  haproxy: 'haproxy',
+  lighttpd: 'lighttpd',
+  apache2: 'apache2',
+  caddy: 'caddy',
+  h2o: 'h2o',
+}).map(([name, debianPackage]) => ({ name, has: () => onPath(name), packages: [debianPackage] }));
 const PATCHELF = { name: 'patchelf', has: () => onPath('patchelf'), packages: ['patchelf'] };
 const BROWSER = {
   name: 'chromium',
@@ -48,6 +57,7 @@ const NEEDS = {
   apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
   php: [...BUILD, ...PHP, PATCHELF],
   page: [...BUILD, ...PHP, NGINX, BROWSER],
+  servers: [...BUILD, ...PHP, ...optional(SERVERS)],
   bench: [...BUILD, ...PHP, FPM, SPAWN, NGINX],
 };
 
@@ -87,23 +97,49 @@ function isExecutable(path) {
 }
 
 function installSystemPackages(wanted) {
-  const missing = wanted.filter(({ has }) => !has());
-  if (missing.length === 0) return;
-  const packages = [...new Set(missing.flatMap((need) => need.packages))];
-  const names = missing.map(({ name }) => name).join(', ');
+  const missing = (isOptional) =>
+    wanted.filter((need) => (need.isOptional ?? false) === isOptional && !need.has());
   const isRoot = process.geteuid?.() === 0;
-  if (!isRoot || !onPath('apt-get'))
+  const canInstall = isRoot && onPath('apt-get');
+  const [required, extra] = [missing(false), missing(true)];
+  if (required.length > 0 && !canInstall) {
+    const packages = packagesOf(required).join(' ');
+    const sudo = isRoot ? '' : 'sudo ';
     fail(
-      `tsfpm: missing: ${names}. Install with:\n\n  ${isRoot ? '' : 'sudo '}apt-get update && ${isRoot ? '' : 'sudo '}apt-get install -y --no-install-recommends ${packages.join(' ')}\n`,
+      `tsfpm: missing: ${namesOf(required)}. Install with:\n\n  ${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends ${packages}\n`,
     );
-  console.error(`tsfpm: installing ${packages.join(' ')} (for ${names})`);
+  }
+  if (canInstall && required.length + extra.length > 0) {
+    apt(['update', '-qq']);
+    if (required.length > 0) install(required);
+    // One by one: a release may lack one of them.
+    for (const need of extra) install([need]);
+  }
+  const still = missing(false);
+  if (still.length > 0) fail(`tsfpm: still missing after the installation: ${namesOf(still)}`);
+  const without = missing(true);
+  if (without.length > 0)
+    console.error(
+      `tsfpm: goes without ${namesOf(without)} (apt-get install ${packagesOf(without).join(' ')})`,
+    );
+}
+
+const namesOf = (needs) => needs.map(({ name }) => name).join(', ');
+const packagesOf = (needs) => [...new Set(needs.flatMap((need) => need.packages))];
+
+function install(needs) {
+  const packages = packagesOf(needs);
+  console.error(`tsfpm: installing ${packages.join(' ')} (for ${namesOf(needs)})`);
+  apt(
+    ['install', '-y', '-qq', '--no-install-recommends', ...packages],
+    needs.every(({ isOptional }) => isOptional),
+  );
+}
+
+function apt(args, mayFail = false) {
   // Services that packages bring must not start: policy-rc.d is asked first, and their ports may be in use.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  run('apt-get', ['update', '-qq'], { env });
-  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env });
-  const still = missing.filter(({ has }) => !has());
-  if (still.length > 0)
-    fail(`tsfpm: still missing after the installation: ${still.map(({ name }) => name).join(', ')}`);
+  run('apt-get', args, { env }, mayFail);
 }
 
 /** npm's own record of what it installed tells whether package-lock.json has changed since. */
@@ -121,11 +157,11 @@ function build() {
   run('npm', ['run', '--silent', purpose === 'start' ? 'build' : 'build:test']);
 }
 
-function run(command, args, options = {}) {
+function run(command, args, options = {}, mayFail = false) {
   // What these tools print is for people: stdout stays free for the program that is set up.
   const { status, error } = spawnSync(command, args, { stdio: ['ignore', 2, 2], ...options });
   if (error !== undefined) fail(`tsfpm: cannot run ${command}: ${error.message}`);
-  if (status !== 0) fail(`tsfpm: '${command} ${args.join(' ')}' failed; see above`, status ?? 1);
+  if (status !== 0 && !mayFail) fail(`tsfpm: '${command} ${args.join(' ')}' failed; see above`, status ?? 1);
 }
 
 function fail(message, code = 1) {

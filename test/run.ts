@@ -1,8 +1,8 @@
 /**
  * What `npm test` runs after lint and build: every unit test, then every integration test. Those of `--page`, which need
- * a browser, only where they are asked for.
+ * a browser, and of `--servers`, which need web servers, only where they are asked for.
  *
- *   node dist/test/run.js [--unit] [--integration] [--page] [--grep PATTERN] [WORD...]
+ *   node dist/test/run.js [--unit] [--integration] [--page] [--servers] [--grep PATTERN] [WORD...]
  *
  * A WORD keeps the files whose path holds it, or one of WORD|WORD; --grep keeps the tests whose name matches.
  */
@@ -34,15 +34,17 @@ const { values, positionals } = parseArgs({
     unit: { type: 'boolean', default: false },
     integration: { type: 'boolean', default: false },
     page: { type: 'boolean', default: false },
+    servers: { type: 'boolean', default: false },
     grep: { type: 'string' },
   },
 });
 
-const wantsAll = !values.unit && !values.integration && !values.page;
+const wantsAll = !values.unit && !values.integration && !values.page && !values.servers;
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 if (wantsAll || values.unit) await runFolder('unit');
 if (wantsAll || values.integration) await runFolder('integration');
 if (values.page) await runFolder('page');
+if (values.servers) await runFolder('servers');
 if (tally.passed + tally.failed + tally.skipped === 0) {
   console.error('no test has such a name');
   tally.failed = 1;

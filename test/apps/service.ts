@@ -80,9 +80,13 @@ export class Service {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  get wholeLog(): string {
+    return readFileSync(this.log, 'utf8');
+  }
+
   /** The end of its log, for messages. */
   get tail(): string {
-    return readFileSync(this.log, 'utf8').slice(-TAIL_CHARACTERS);
+    return this.wholeLog.slice(-TAIL_CHARACTERS);
   }
 
   /** @returns what is wrong with its end; empty if nothing */

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { request } from 'node:http';
+import { test } from 'node:test';
+import { type Echo, startTwoPools } from '../helpers/two-pools.js';
+import { until } from '../helpers/wait.js';
+import { apaches } from './apache.js';
+import { caddy } from './caddy.js';
+import { h2o } from './h2o.js';
+import { haproxy } from './haproxy.js';
+import { lighttpd } from './lighttpd.js';
+import { type RunningServer, startServer, whyMissing } from './run-server.js';
+
+const SERVERS = [haproxy, lighttpd, ...apaches, caddy, h2o];
+const MIB = 1024 * 1024;
+const UPLOAD = Buffer.alloc(20 * MIB, 'upload ');
+const REQUESTS = 300;
+const CLIENTS = 10;
+
+const FILES = {
+  'path.php': '<?php echo json_encode([$_SERVER["PATH_INFO"] ?? "", $_SERVER["SCRIPT_NAME"], $_GET]);',
+  // Messages before, between and behind the pieces of the answer, of lengths that are no multiple of eight.
+  'warn.php': `<?php error_log('before'); flush(); usleep(1000); echo 'first '; flush(); error_log('between'); usleep(1000);
+    trigger_error('a warning', E_USER_WARNING); flush(); usleep(1000); echo 'last'; flush(); error_log('behind'); usleep(1000);`,
+  // The connections of this worker, by their inodes: the listening socket's, and the client's.
+  'sockets.php': `<?php foreach (glob('/proc/self/fd/*') as $fd)
+    if (strpos($to = (string) @readlink($fd), 'socket:') === 0) echo $to;`,
+};
+const SETTINGS = {
+  'pm.max_children': 2,
+  'php_admin_value[post_max_size]': '30M',
+  'php_admin_value[log_errors]': '1',
+  'php_admin_value[display_errors]': '0',
+};
+
+for (const server of SERVERS) {
+  test(`behind ${server.name}: GET, HEAD, POST, PATH_INFO, 404, 20 MiB, warnings and kept connections`, {
+    skip: whyMissing(server),
+  }, async (t) => {
+    const tsfpm = await startTwoPools(t, FILES, SETTINGS);
+    tsfpm.announce(/said into std/);
+    const running = await startServer(t, server, tsfpm);
+    const { url } = running;
+
+    const got = (await (await fetch(`${url}/echo.php?a=b%20c`)).json()) as Echo;
+    assert.deepEqual([got.method, got.query, got.length], ['GET', 'a=b%20c', 0]);
+
+    const head = await fetch(`${url}/echo.php`, { method: 'HEAD' });
+    assert.deepEqual([head.status, await head.text()], [200, '']);
+
+    const posted = await post(`${url}/echo.php`, Buffer.alloc(70_000, 'x'), 'length');
+    assert.deepEqual([posted.method, posted.length], ['POST', 70_000]);
+
+    const inChunks = post(`${url}/echo.php`, Buffer.alloc(70_000, 'y'), 'chunked');
+    if (server.takesChunkedBodies) assert.equal((await inChunks).length, 70_000);
+    else await assert.rejects(inChunks, /answered with 400/);
+
+    const uploaded = await post(`${url}/echo.php`, UPLOAD, 'length');
+    const sha1 = createHash('sha1').update(UPLOAD).digest('hex');
+    assert.deepEqual([uploaded.length, uploaded.sha1], [UPLOAD.length, sha1]);
+
+    const path = await fetch(`${url}/path.php/some/info?q=1`);
+    assert.deepEqual(await path.json(), ['/some/info', '/path.php', { q: '1' }]);
+
+    assert.equal((await fetch(`${url}/nothing.php`)).status, 404);
+
+    for (let i = 0; i < 20; i++)
+      assert.equal(await (await fetch(`${url}/warn.php`)).text(), 'first last', running.log());
+    if (server.logsMessages)
+      await until('the messages are in its log', () =>
+        ['before', 'between', 'PHP Warning:  a warning', 'behind'].every((word) =>
+          running.log().includes(`PHP message: ${word}`),
+        ),
+      );
+
+    await manyRequests(running);
+    assert.equal(await keepsConnections(url), server.keepsConnections);
+    assert.ok(!running.hasEnded(), running.log());
+  });
+}
+
+/** Several clients at a time, with bodies of many lengths: not one request may fail. */
+async function manyRequests({ url, log }: RunningServer): Promise<void> {
+  let next = 0;
+  const failures: string[] = [];
+  const client = async () => {
+    while (next < REQUESTS) {
+      const n = next++;
+      const body = n % 3 === 0 ? 'b'.repeat(n * 37) : undefined;
+      const response = await fetch(
+        `${url}/echo.php?n=${n}`,
+        body === undefined ? {} : { method: 'POST', body },
+      );
+      const echo = (await response.json().catch(() => undefined)) as Echo | undefined;
+      if (response.status !== 200 || echo?.query !== `n=${n}` || echo.length !== (body?.length ?? 0))
+        failures.push(`${n}: ${response.status} ${JSON.stringify(echo)}`);
+    }
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, client));
+  assert.deepEqual(failures, [], log());
+}
+
+/** Whether one request after the other comes on a connection that was there before. */
+async function keepsConnections(url: string): Promise<boolean> {
+  const seen: string[] = [];
+  for (let i = 0; i < 20; i++) seen.push(await (await fetch(`${url}/sockets.php`)).text());
+  return new Set(seen).size < seen.length / 2;
+}
+
+/** @param told the body's length before it, or each piece's with the piece */
+function post(url: string, body: Buffer, told: 'length' | 'chunked'): Promise<Echo> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      'Content-Type': 'application/octet-stream',
+      ...(told === 'length' ? { 'Content-Length': body.length } : { 'Transfer-Encoding': 'chunked' }),
+    };
+    const outgoing = request(url, { method: 'POST', headers, agent: false });
+    outgoing.setTimeout(60_000, () => outgoing.destroy(new Error('no answer to the upload within 60 s')));
+    outgoing.once('error', reject);
+    outgoing.once('response', (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.once('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        if (incoming.statusCode === 200) resolve(JSON.parse(text) as Echo);
+        else reject(new Error(`the upload was answered with ${incoming.statusCode}: ${text}`));
+      });
+    });
+    outgoing.end(body);
+  });
+}
