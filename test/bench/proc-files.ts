@@ -8,6 +8,8 @@ export interface ProcessStat {
   readonly state: string;
   /** User and system time together, in clock ticks. */
   readonly cpuTicks: number;
+  /** The same, of its children that have ended and whose end it has taken note of, and of theirs. */
+  readonly endedChildrenTicks: number;
   /** Clock ticks after boot: with the pid it names one process for ever. */
   readonly startTicks: number;
 }
@@ -28,12 +30,29 @@ export function parseStat(line: string): ProcessStat {
     parentPid: field(4),
     state: fields[0] ?? '',
     cpuTicks: field(14) + field(15),
+    endedChildrenTicks: field(16) + field(17),
     startTicks: field(22),
   };
   if (nameEnd < 0 || [pid, stat.parentPid, stat.cpuTicks, stat.startTicks].some(Number.isNaN)) {
     throw new Error(`not a line of /proc/PID/stat: ${line}`);
   }
   return stat;
+}
+
+/**
+ * What all processors together have done since boot, in clock ticks: time in which they worked for programs or were taken
+ * away by the host, and all of it.
+ *
+ * @throws Error where the first line is not the sum of all processors
+ * @see proc_stat(5)
+ */
+export function parseMachineStat(text: string): { readonly busyTicks: number; readonly allTicks: number } {
+  const [user = 0, nice = 0, system = 0, idle = 0, ioWait = 0, irq = 0, softIrq = 0, steal = 0] =
+    /^cpu((?: +\d+){8})/.exec(text)?.[1]?.trim().split(/ +/).map(Number) ?? [];
+  const busyTicks = user + nice + system + steal;
+  const allTicks = busyTicks + idle + ioWait + irq + softIrq;
+  if (allTicks === 0) throw new Error('/proc/stat does not begin with the sum of all processors');
+  return { busyTicks, allTicks };
 }
 
 /**

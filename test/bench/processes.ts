@@ -77,6 +77,12 @@ export function cpuTimeNs(pid: Pid): Nanoseconds | undefined {
   return BigInt(stat.cpuTicks) * NS_PER_TICK;
 }
 
+/** CPU time so far, in clock ticks, of a process, of all that runs below it, and of what has ended there. */
+export function treeTicks(root: Pid): number {
+  const living = [statOf(root), ...descendantsOf(root)].filter((stat) => stat !== undefined);
+  return living.reduce((sum, { cpuTicks, endedChildrenTicks }) => sum + cpuTicks + endedChildrenTicks, 0);
+}
+
 /**
  * CPU time so far of all threads of a process that live.
  *

@@ -1,9 +1,17 @@
-import { BASELINE, comparisonOf, JUDGED, type ScenarioResult, summaryOf, type Verdict } from './results.js';
+import {
+  BASELINE,
+  COMPARISON_DIGITS,
+  comparisonOf,
+  JUDGED,
+  noiseIn,
+  type ScenarioResult,
+  summaryOf,
+  type Verdict,
+} from './results.js';
 import type { Metric } from './scenario.js';
 import type { Summary } from './statistics.js';
 
 const COMPARISON_TITLES = { ratio: `× ${BASELINE}`, difference: `− ${BASELINE}` };
-const COMPARISON_DIGITS = 2;
 
 function withRange(summary: Summary | undefined, digits: number): string {
   if (summary === undefined) return '-';
@@ -52,7 +60,8 @@ export function renderTables(results: readonly ScenarioResult[]): string {
 }
 
 /** `PASS hello world, ...: requests/s 1.22 × php-fpm (at least 1.15)` */
-export function renderVerdict({ scenario, metric, target, reached, isMet }: Verdict): string {
+export function renderVerdict(verdict: Verdict): string {
+  const { scenario, metric, target, reached, outcome, roundsReaching, rounds } = verdict;
   const against = target.isAbsolute ? '' : `, ${COMPARISON_TITLES[metric.comparison ?? 'ratio']}`;
   const limits = [
     ...(target.atLeast === undefined ? [] : [`at least ${target.atLeast}`]),
@@ -60,5 +69,17 @@ export function renderVerdict({ scenario, metric, target, reached, isMet }: Verd
   ];
   const value =
     reached === undefined ? `${JUDGED} or ${BASELINE} not measured` : reached.toFixed(COMPARISON_DIGITS);
-  return `${isMet ? 'PASS' : 'MISS'} ${scenario}: ${metric.title}${against}: ${value} (${limits.join(', ')})`;
+  const open = outcome === 'OPEN' ? `; ${roundsReaching} of ${rounds} rounds reach it: not decided` : '';
+  return `${outcome} ${scenario}: ${metric.title}${against}: ${value} (${limits.join(', ')}${open})`;
+}
+
+/** Whether others wanted the machine, in one line; the worst of it is named. */
+export function renderNoise(results: readonly ScenarioResult[]): string {
+  const rounds = results.flatMap((result) => noiseIn(result));
+  const worst = rounds.reduce<(typeof rounds)[number] | undefined>(
+    (most, each) => (most === undefined || each.percent > most.percent ? each : most),
+    undefined,
+  );
+  if (worst === undefined) return 'The machine was quiet: nobody else wanted it.';
+  return `The machine was noisy in ${rounds.length} measurements: others took up to ${worst.percent.toFixed(0)} % of its processors (${worst.where}).`;
 }

@@ -1,4 +1,5 @@
 import { fetchPage, runLoad } from './load-generator.js';
+import { othersPercent, processorUse } from './noise.js';
 import type { ScenarioResult, SubjectResult } from './results.js';
 import type { Bench, Scenario } from './scenario.js';
 import type { Site } from './site.js';
@@ -18,7 +19,7 @@ interface Entry {
 }
 
 /**
- * Measures one scenario with all subjects alive side by side, in turns: A B C A B C.
+ * Measures one scenario with all subjects alive side by side, in turns: A B C, C B A.
  * Fresh processes for each scenario, so that none inherits another's opcache. All are stopped at the end, whatever happens.
  */
 export async function runScenario(
@@ -34,11 +35,16 @@ export async function runScenario(
     for (const entry of entries) await startAndWarmUp(scenario, entry, settings);
     const rounds = scenario.once ? 1 : Math.min(settings.rounds, scenario.mostRounds ?? settings.rounds);
     for (let round = 1; round <= rounds; round++)
-      for (const entry of entries) await measureOnce(scenario, entry, round, settings);
+      for (const entry of inTurn(entries, round)) await measureOnce(scenario, entry, round, settings);
   } finally {
     for (const { bench, result } of entries) result.problems.push(...(await bench.subject.stop()));
   }
   return { scenario, subjects: entries.map((entry) => entry.result) };
+}
+
+/** A B C, then C B A: none always follows the same other. */
+function inTurn(entries: readonly Entry[], round: number): Entry[] {
+  return round % 2 === 1 ? [...entries] : [...entries].reverse();
 }
 
 function createEntry(subject: Subject, site: Site, { seconds, signal }: RunSettings): Entry {
@@ -69,8 +75,9 @@ async function measureOnce(
   round: number,
   settings: RunSettings,
 ): Promise<void> {
+  const before = processorUse();
   const sample = await scenario.measure(bench);
-  result.samples.push(sample);
+  result.samples.push({ ...sample, othersPercent: othersPercent(before, processorUse()) });
   const values = scenario.metrics.map(
     ({ key, digits }) => `${key} ${sample.values[key]?.toFixed(digits) ?? '-'}`,
   );

@@ -5,7 +5,7 @@ import { EXIT_OK, EXIT_USAGE, UsageError } from '../../src/errors.js';
 import { buildLoadGenerator } from './load-generator.js';
 import { describeMachine } from './machine.js';
 import { type BenchOptions, parseOptions, USAGE } from './options.js';
-import { renderTables, renderVerdict } from './report.js';
+import { renderNoise, renderTables, renderVerdict } from './report.js';
 import { judgeTargets, problemsOf, type ScenarioResult } from './results.js';
 import { runScenario } from './rounds.js';
 import type { Scenario } from './scenario.js';
@@ -112,6 +112,7 @@ function report(results: readonly ScenarioResult[], options: BenchOptions): numb
   const parts = [
     `${renderTables(results)}\n\n${machine}. ${method}`,
     verdicts.map(renderVerdict).join('\n'),
+    renderNoise(results),
     problems.length === 0
       ? 'No request failed.'
       : `Problems:\n${problems.map((each) => `- ${each}`).join('\n')}`,
@@ -121,7 +122,7 @@ function report(results: readonly ScenarioResult[], options: BenchOptions): numb
     const data = { machine, rounds, seconds, results, verdicts, problems };
     writeFileSync(options.jsonFile, `${JSON.stringify(data, undefined, 2)}\n`);
   }
-  const isClean = problems.length === 0 && verdicts.every((verdict) => verdict.isMet);
+  const isClean = problems.length === 0 && verdicts.every(({ outcome }) => outcome !== 'MISS');
   return options.isCheck && !isClean ? EXIT_MISSED : EXIT_OK;
 }
 

@@ -46,6 +46,9 @@ export interface Bench {
   fetch(script: string): Promise<string | undefined>;
 }
 
+/** "At or below php-fpm's", for a time that is compared as a ratio. */
+export const noSlowerThanBaseline = (metric: string): Target => ({ metric, atMost: 1 });
+
 /** One question asked of every subject; a file of its own under scenarios/. */
 export interface Scenario {
   /** For `--scenario`. */

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* Each power of two is cut into 2^HISTOGRAM_CUT equal buckets. */
-#define HISTOGRAM_CUT 6
+#define HISTOGRAM_CUT 8
 #define HISTOGRAM_BUCKETS ((64 - HISTOGRAM_CUT + 1) << HISTOGRAM_CUT)
 
 struct histogram {

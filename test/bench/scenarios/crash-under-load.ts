@@ -1,7 +1,14 @@
 import type { Pid } from '../../../src/units.js';
 import type { Scenario } from '../scenario.js';
 import { WORKERS } from './throughput.js';
-import { napsWhile, warmUpNaps, writeNapPage } from './under-load.js';
+import {
+  NAP_LATENCIES,
+  NAP_TARGETS,
+  napLatencies,
+  napsWhile,
+  warmUpNaps,
+  writeNapPage,
+} from './under-load.js';
 
 const EVERY_MS = 200;
 
@@ -12,12 +19,14 @@ export const crashUnderLoad: Scenario = {
   pool: { pm: 'static', maxChildren: WORKERS },
   metrics: [
     { key: 'lostPerKill', title: 'requests lost per kill', digits: 2 },
+    ...NAP_LATENCIES,
     { key: 'slowestMs', title: 'slowest, ms', digits: 0 },
     { key: 'answered', title: 'answered', digits: 0 },
   ],
   targets: [
     { metric: 'lostPerKill', isAbsolute: true, atMost: 1 },
     { metric: 'slowestMs', isAbsolute: true, atMost: 250 },
+    ...NAP_TARGETS,
   ],
   prepare: writeNapPage,
   warmUp: warmUpNaps,
@@ -29,9 +38,9 @@ export const crashUnderLoad: Scenario = {
       const victim = pids[Math.floor(Math.random() * pids.length)];
       if (victim !== undefined && kill(victim)) kills++;
     });
-    const { failed, ok: answered, latencyUs } = result;
+    const { failed, ok: answered } = result;
     const problems = kills === 0 ? ['no worker to kill'] : [];
-    return { values: { lostPerKill: failed / kills, slowestMs: latencyUs.max / 1000, answered }, problems };
+    return { values: { lostPerKill: failed / kills, ...napLatencies(result), answered }, problems };
   },
 };
 

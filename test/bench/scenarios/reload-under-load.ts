@@ -1,6 +1,13 @@
 import type { Scenario } from '../scenario.js';
 import { WORKERS } from './throughput.js';
-import { napsWhile, warmUpNaps, writeNapPage } from './under-load.js';
+import {
+  NAP_LATENCIES,
+  NAP_TARGETS,
+  napLatencies,
+  napsWhile,
+  warmUpNaps,
+  writeNapPage,
+} from './under-load.js';
 
 const EVERY_MS = 1000;
 
@@ -12,20 +19,22 @@ export const reloadUnderLoad: Scenario = {
   reloads: true,
   metrics: [
     { key: 'lost', title: 'requests lost', digits: 0 },
+    ...NAP_LATENCIES,
     { key: 'slowestMs', title: 'slowest, ms', digits: 0 },
     { key: 'answered', title: 'answered', digits: 0 },
   ],
   targets: [
     { metric: 'lost', isAbsolute: true, atMost: 0 },
     { metric: 'slowestMs', isAbsolute: true, atMost: 250 },
+    ...NAP_TARGETS,
   ],
   prepare: writeNapPage,
   warmUp: warmUpNaps,
 
   async measure(bench) {
     const { result } = await napsWhile(bench, EVERY_MS, () => bench.subject.reload());
-    const { failed: lost, ok: answered, latencyUs } = result;
+    const { failed: lost, ok: answered } = result;
     // Lost requests are what is measured, no doubt about it.
-    return { values: { lost, slowestMs: latencyUs.max / 1000, answered }, problems: [] };
+    return { values: { lost, ...napLatencies(result), answered }, problems: [] };
   },
 };

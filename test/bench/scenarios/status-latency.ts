@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Count } from '../../../src/units.js';
 import { runLoad } from '../load-generator.js';
-import type { Scenario } from '../scenario.js';
+import { noSlowerThanBaseline, type Scenario } from '../scenario.js';
 import { HoldingClients } from './holding.js';
 import { describeFailures, WORKERS } from './throughput.js';
 
@@ -22,11 +22,15 @@ export const statusLatency: Scenario = {
     },
   },
   metrics: [
-    { key: 'p50Ms', title: 'p50, ms', digits: 2 },
-    { key: 'p99Ms', title: 'p99, ms', digits: 2 },
+    { key: 'p50Ms', title: 'p50, ms', digits: 2, comparison: 'ratio' },
+    { key: 'p99Ms', title: 'p99, ms', digits: 2, comparison: 'ratio' },
     { key: 'maxMs', title: 'slowest, ms', digits: 2 },
   ],
-  targets: [{ metric: 'p99Ms', atMost: 5, isAbsolute: true }],
+  targets: [
+    { metric: 'p99Ms', atMost: 5, isAbsolute: true },
+    noSlowerThanBaseline('p50Ms'),
+    noSlowerThanBaseline('p99Ms'),
+  ],
   mostRounds: 3,
   warmUp: async () => [],
 

@@ -1,7 +1,7 @@
 import type { Count, Nanoseconds, Pid, Seconds } from '../../../src/units.js';
 import type { LoadResult } from '../load-generator.js';
 import { cpuTimeNs } from '../processes.js';
-import type { Bench, Metric, Sample, Scenario } from '../scenario.js';
+import { type Bench, type Metric, noSlowerThanBaseline, type Sample, type Scenario } from '../scenario.js';
 
 export const WORKERS: Count = 4;
 
@@ -11,8 +11,8 @@ const REWARM_SECONDS: Seconds = 0.2;
 export const THROUGHPUT_METRICS: readonly Metric[] = [
   { key: 'requestsPerSecond', title: 'requests/s', digits: 0, comparison: 'ratio' },
   { key: 'workerCpuUs', title: 'worker CPU per request, µs', digits: 1, comparison: 'ratio' },
-  { key: 'p50Us', title: 'p50, µs', digits: 0 },
-  { key: 'p99Us', title: 'p99, µs', digits: 0 },
+  { key: 'p50Us', title: 'p50, µs', digits: 0, comparison: 'ratio' },
+  { key: 'p99Us', title: 'p99, µs', digits: 0, comparison: 'ratio' },
   { key: 'generatorPercent', title: "generator's CPU, % of a core", digits: 0 },
 ];
 
@@ -27,6 +27,7 @@ export interface ThroughputOptions {
   readonly connections: Count;
   readonly keepAlive: boolean;
   readonly directives?: Readonly<Record<string, string>>;
+  /** Beside p50 and p99. */
   readonly targets?: Scenario['targets'];
   readonly prepare?: NonNullable<Scenario['prepare']>;
   /** A further check once warm. @returns problems */
@@ -48,7 +49,7 @@ export function throughputScenario(options: ThroughputOptions): Scenario {
       ...(options.directives && { directives: options.directives }),
     },
     metrics: THROUGHPUT_METRICS,
-    targets: options.targets ?? [],
+    targets: [...(options.targets ?? []), noSlowerThanBaseline('p50Us'), noSlowerThanBaseline('p99Us')],
     ...(options.prepare && { prepare: options.prepare }),
 
     async warmUp(bench) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Count, Milliseconds, Seconds } from '../../../src/units.js';
 import type { LoadResult } from '../load-generator.js';
-import type { Bench } from '../scenario.js';
+import { type Bench, type Metric, noSlowerThanBaseline } from '../scenario.js';
 import type { Site } from '../site.js';
 import { describeFailures, WORKERS } from './throughput.js';
 
@@ -11,6 +11,17 @@ import { describeFailures, WORKERS } from './throughput.js';
 const NAP_MS: Milliseconds = 20;
 /** Shorter measurements hold too few of the events that matter. */
 const SHORTEST_SECONDS: Seconds = 3;
+
+export const NAP_LATENCIES: readonly Metric[] = [
+  { key: 'p50Ms', title: 'p50, ms', digits: 2, comparison: 'ratio' },
+  { key: 'p99Ms', title: 'p99, ms', digits: 2, comparison: 'ratio' },
+];
+export const NAP_TARGETS = [noSlowerThanBaseline('p50Ms'), noSlowerThanBaseline('p99Ms')];
+
+/** Of those that were answered. */
+export function napLatencies({ latencyUs: { p50, p99, max } }: LoadResult) {
+  return { p50Ms: p50 / 1000, p99Ms: p99 / 1000, slowestMs: max / 1000 };
+}
 
 export const napScript = (site: Site) => join(site.pages, 'nap.php');
 

@@ -2,10 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePrivateBytes, parsePssBytes, parseSchedstat, parseStat } from '../../bench/proc-files.js';
 
-const AFTER_STATE = '41 42 42 0 -1 4194304 85 0 1 0 250 30 0 0 20 0 1 0 105906 2654208 367';
+const AFTER_STATE = '41 42 42 0 -1 4194304 85 0 1 0 250 30 8 2 20 0 1 0 105906 2654208 367';
 
 test('a stat line yields parent, state, CPU ticks and start', () => {
-  const expected = { pid: 77, parentPid: 41, state: 'S', cpuTicks: 280, startTicks: 105906 };
+  const expected = {
+    pid: 77,
+    parentPid: 41,
+    state: 'S',
+    cpuTicks: 280,
+    endedChildrenTicks: 10,
+    startTicks: 105906,
+  };
   assert.deepEqual(parseStat(`77 (php-cgi8.2) S ${AFTER_STATE}\n`), expected);
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { renderTables, renderVerdict } from '../../bench/report.js';
-import { judgeTargets, problemsOf, type ScenarioResult } from '../../bench/results.js';
+import { renderNoise, renderTables, renderVerdict } from '../../bench/report.js';
+import { judgeTargets, type MeasuredSample, problemsOf, type ScenarioResult } from '../../bench/results.js';
 import type { Metric, Target } from '../../bench/scenario.js';
 
 const METRICS: readonly Metric[] = [
@@ -12,7 +12,7 @@ const METRICS: readonly Metric[] = [
 function resultOf(speeds: Record<string, number[]>, targets: Target[] = []): ScenarioResult {
   const subjects = Object.entries(speeds).map(([name, values]) => ({
     name,
-    samples: values.map((speed) => ({ values: { speed, p99: 12.34 }, problems: [] as string[] })),
+    samples: values.map((speed): MeasuredSample => ({ values: { speed, p99: 12.34 }, problems: [] })),
     problems: [],
   }));
   return { scenario: { name: 'hello', title: 'hello world', metrics: METRICS, targets }, subjects };
@@ -58,20 +58,54 @@ const VERDICTS: [tsfpm: number[], target: Target, isMet: boolean][] = [
 for (const [tsfpm, target, isMet] of VERDICTS) {
   test(`${JSON.stringify(target)} is ${isMet ? 'met' : 'missed'} by [${tsfpm}] against 100`, () => {
     const [verdict, ...others] = judgeTargets([resultOf({ 'php-fpm': [100], tsfpm }, [target])]);
-    assert.equal(verdict?.isMet, isMet);
+    assert.equal(verdict?.outcome, isMet ? 'PASS' : 'MISS');
     assert.deepEqual(others, []);
   });
 }
+
+/** Against 100 in each round; others took a part of the processors in the last one. */
+const ROUNDS: [tsfpm: number[], others: number, outcome: string][] = [
+  [[90, 99, 100], 0, 'PASS'],
+  [[90, 100.4, 130], 0, 'PASS'],
+  [[101, 102, 103], 0, 'MISS'],
+  [[99, 102, 103], 0, 'OPEN'],
+  [[99, 102, 103, 104], 0, 'MISS'],
+  [[99, 102, 103, 104], 30, 'OPEN'],
+  [[101, 102, 103, 104], 30, 'MISS'],
+];
+
+for (const [tsfpm, others, outcome] of ROUNDS) {
+  test(`at most 1 is ${outcome} for [${tsfpm}] against 100 each, where others took ${others} %`, () => {
+    const baseline = tsfpm.map(() => 100);
+    const result = resultOf({ 'php-fpm': baseline, tsfpm }, [{ metric: 'speed', atMost: 1 }]);
+    result.subjects[1]?.samples.push({ values: {}, problems: [], othersPercent: others });
+    assert.equal(judgeTargets([result])[0]?.outcome, outcome);
+  });
+}
+
+test('the report says whether the machine was noisy', () => {
+  const quiet = resultOf({ tsfpm: [1, 2] });
+  assert.match(renderNoise([quiet]), /quiet/);
+  const noisy = resultOf({ tsfpm: [1] });
+  for (const othersPercent of [10, 11, 42.4])
+    noisy.subjects[0]?.samples.push({ values: {}, problems: [], othersPercent });
+  assert.equal(
+    renderNoise([quiet, noisy]),
+    'The machine was noisy in 2 measurements: others took up to 42 % of its processors (hello, tsfpm, round 4).',
+  );
+});
 
 test('a verdict reads as one line', () => {
   const target = { metric: 'speed', atLeast: 1.15 };
   const lines = judgeTargets([
     resultOf({ 'php-fpm': [100], tsfpm: [120] }, [target]),
     resultOf({ 'php-fpm': [100] }, [target]),
+    resultOf({ 'php-fpm': [100, 100], tsfpm: [100, 120] }, [target]),
   ]).map(renderVerdict);
   assert.deepEqual(lines, [
     'PASS hello world: requests/s, × php-fpm: 1.20 (at least 1.15)',
     'MISS hello world: requests/s, × php-fpm: tsfpm or php-fpm not measured (at least 1.15)',
+    'OPEN hello world: requests/s, × php-fpm: 1.10 (at least 1.15; 1 of 2 rounds reach it: not decided)',
   ]);
 });
 
