@@ -45,6 +45,8 @@ const SERVERS = Object.entries({
   caddy: 'caddy',
   h2o: 'h2o',
 }).map(([name, debianPackage]) => ({ name, has: () => onPath(name), packages: [debianPackage] }));
+/** Those that the benchmark asks for pages. */
+const BENCH_APPS = APPS.filter(({ name }) => !['phpmyadmin', 'dokuwiki'].includes(name));
 const PATCHELF = { name: 'patchelf', has: () => onPath('patchelf'), packages: ['patchelf'] };
 const BROWSER = {
   name: 'chromium',
@@ -58,7 +60,7 @@ const NEEDS = {
   php: [...BUILD, ...PHP, PATCHELF],
   page: [...BUILD, ...PHP, NGINX, BROWSER],
   servers: [...BUILD, ...PHP, ...optional(SERVERS)],
-  bench: [...BUILD, ...PHP, FPM, SPAWN, NGINX],
+  bench: [...BUILD, ...PHP, FPM, SPAWN, NGINX, ...optional(BENCH_APPS)],
 };
 
 const purpose = process.argv[2] ?? 'start';

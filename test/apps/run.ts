@@ -12,11 +12,19 @@ import { parseArgs } from 'node:util';
 import { freePort } from '../helpers/ports.js';
 import { browse } from './browse.js';
 import { complaints, LogMark } from './logs.js';
-import { type Account, type Place, placeOf, Scratch } from './place.js';
+import { type Place, placeOf, Scratch } from './place.js';
 import { differences } from './sameness.js';
 import { Service } from './service.js';
-import { errorLogOf, MANAGERS, type Manager, startManager, startMariadb, startNginx } from './services.js';
-import type { Site } from './site.js';
+import {
+  accountIn,
+  errorLogOf,
+  MANAGERS,
+  type Manager,
+  startManager,
+  startMariadb,
+  startNginx,
+} from './services.js';
+import { prepareSite, type Site } from './site.js';
 import { dokuwiki } from './sites/dokuwiki.js';
 import { mediawiki } from './sites/mediawiki.js';
 import { phpmyadmin } from './sites/phpmyadmin.js';
@@ -56,15 +64,10 @@ async function visitAll(
   afterwards: (service: Service) => Promise<void>,
 ): Promise<Map<string, readonly Exchange[]>> {
   const answers = new Map<string, readonly Exchange[]>();
-  const mariadb = await startMariadb(scratch, account(scratch));
+  const mariadb = await startMariadb(scratch, accountIn(scratch));
   let service: Service | undefined;
   try {
-    for (const [site, place] of sites) {
-      place.empty();
-      place.empty('sessions');
-      place.empty('tmp');
-      await site.prepare(place);
-    }
+    for (const [site, place] of sites) await prepareSite(site, place);
     service = await startManager(manager, scratch, sites);
     for (const [site, place] of sites) {
       const visitor = new Visitor(place.url);
@@ -93,12 +96,6 @@ async function visitAll(
 
 /** A visit that a failed step has ended: it is told already. */
 class Abandoned extends Error {}
-
-const account = (scratch: Scratch): Account => ({
-  socket: scratch.at('mariadb', 'sock'),
-  user: 'tester',
-  password: 'a-secret-of-tests',
-});
 
 /** Two answers to the same step of a visit. */
 interface Comparison {
@@ -145,7 +142,7 @@ async function round(chosenNow: readonly Site[], seconds: number): Promise<Compa
   scratches.push(scratch);
   const sites: (readonly [Site, Place])[] = [];
   for (const site of chosenNow)
-    sites.push([site, placeOf(scratch, site.name, await freePort(), account(scratch))]);
+    sites.push([site, placeOf(scratch, site.name, await freePort(), accountIn(scratch))]);
   const nginx = await startNginx(scratch, sites);
   const nginxLog = new LogMark(scratch.at('nginx', 'error.log'));
   const byManager = new Map<Manager, Map<string, readonly Exchange[]>>();

@@ -12,6 +12,12 @@ export type Manager = (typeof MANAGERS)[number];
 
 const DATABASES = ['mediawiki', 'wordpress', 'shop'];
 
+export const accountIn = (scratch: Scratch): Account => ({
+  socket: scratch.at('mariadb', 'sock'),
+  user: 'tester',
+  password: 'a-secret-of-tests',
+});
+
 /** A MariaDB of our own: on a socket, with a data folder in the scratch folder, and empty databases at each start. */
 export async function startMariadb(scratch: Scratch, account: Account): Promise<Service> {
   const data = scratch.at('mariadb', 'data');
@@ -61,9 +67,17 @@ export async function startMariadb(scratch: Scratch, account: Account): Promise<
   });
 }
 
+/** Of a request that is for one of several pools: the name of the one that shall serve it. */
+export const SERVED_BY = 'X-Served-By';
+
+/** The sockets of a site's pools, by their names. Visitors choose by {@link SERVED_BY}; without it the first serves. */
+export type Pools = ReadonlyMap<string, string>;
+
+/** @param poolsOf a site; default is one, that of {@link startManager} */
 export async function startNginx(
   scratch: Scratch,
   sites: readonly (readonly [Site, Place])[],
+  poolsOf = (place: Place): Pools => new Map([['pool', socketOf(place)]]),
 ): Promise<Service> {
   const folder = scratch.empty('nginx');
   const config = `${folder}/nginx.conf`;
@@ -80,7 +94,7 @@ http {
 ${['client_body', 'fastcgi', 'proxy', 'uwsgi', 'scgi'].map((name) => `  ${name}_temp_path ${folder}/${name};`).join('\n')}
   access_log off;
   client_max_body_size 32m;
-${sites.map(([site, place]) => serverText(site, place)).join('\n')}
+${sites.map(([site, place]) => serverText(site, place, poolsOf(place))).join('\n')}
 }
 `,
   );
@@ -99,11 +113,20 @@ ${sites.map(([site, place]) => serverText(site, place)).join('\n')}
 }
 
 /** As README.md advises, and as the applications' own guides do. */
-function serverText(site: Site, place: Place): string {
-  return `
-  upstream ${site.name} {
-    server unix:${socketOf(place)};
+function serverText(site: Site, place: Place, pools: Pools): string {
+  const chosen = `$pool_of_${site.name.replaceAll('-', '_')}`;
+  const upstreams = [...pools].map(
+    ([pool, socket]) => `
+  upstream ${site.name}.${pool} {
+    server unix:${socket};
     ${site.keepsConnections === true ? 'keepalive 2;' : ''}
+  }`,
+  );
+  const [first] = pools.keys();
+  return `${upstreams.join('')}
+  map $http_${SERVED_BY.toLowerCase().replaceAll('-', '_')} ${chosen} {
+    default ${site.name}.${first};
+${[...pools.keys()].map((pool) => `    ${pool} ${site.name}.${pool};`).join('\n')}
   }
   server {
     listen 127.0.0.1:${place.port};
@@ -114,7 +137,7 @@ function serverText(site: Site, place: Place): string {
     ${site.server(place)}
     location ~ [^/]\\.php(/|$) {
       fastcgi_split_path_info ^(.+?\\.php)(/.*)$;
-      fastcgi_pass ${site.name};
+      fastcgi_pass ${chosen};
       fastcgi_keep_conn ${site.keepsConnections === true ? 'on' : 'off'};
       fastcgi_read_timeout 120s;
       fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
@@ -141,6 +164,18 @@ function serverText(site: Site, place: Place): string {
   }`;
 }
 
+/** What PHP is told for a site, as pool directives: what all have alike, and what it wants itself. */
+export function phpSettings(site: Site, place: Place): Settings {
+  return {
+    'php_admin_value[upload_max_filesize]': '16M',
+    'php_admin_value[post_max_size]': '17M',
+    'php_admin_value[session.save_path]': place.at('sessions'),
+    'php_admin_value[sys_temp_dir]': place.at('tmp'),
+    'php_admin_value[mysqli.default_socket]': place.database.socket,
+    ...site.pool(place),
+  };
+}
+
 const socketOf = ({ scratch, name }: Place) => scratch.at(`${name}.sock`);
 
 /** One file for both, but for the names of what they write. */
@@ -162,12 +197,7 @@ function poolFile(manager: Manager, scratch: Scratch, sites: readonly (readonly 
         pm: 'static',
         'pm.max_children': 3,
         catch_workers_output: 'yes',
-        'php_admin_value[upload_max_filesize]': '16M',
-        'php_admin_value[post_max_size]': '17M',
-        'php_admin_value[session.save_path]': place.at('sessions'),
-        'php_admin_value[sys_temp_dir]': place.at('tmp'),
-        'php_admin_value[mysqli.default_socket]': place.database.socket,
-        ...site.pool(place),
+        ...phpSettings(site, place),
       },
     ]);
   return sections

@@ -25,3 +25,11 @@ export interface Site {
   /** Pages for anyone, after a visit. */
   readonly browsing: readonly string[];
 }
+
+/** Makes a site new, with the folders that its pool names. */
+export async function prepareSite(site: Site, place: Place): Promise<void> {
+  place.empty();
+  place.empty('sessions');
+  place.empty('tmp');
+  await site.prepare(place);
+}

@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, realpathSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Milliseconds, Pid } from '../../src/units.js';
+import { EXTENSIONS_FOLDER } from '../helpers/php-programs.js';
 import { fetchPage } from './load-generator.js';
 import type { ProcessStat } from './proc-files.js';
 import { type Descendant, descendantsOf, killAll, programOf, statOf, waitForEnd } from './processes.js';
@@ -97,7 +98,11 @@ export class Daemon implements Subject {
     try {
       // In a session of its own: Ctrl-C is for the driver, which then stops each subject.
       this.#main = spawn(program, args, {
-        env: { ...this.#site.environment, ...environment },
+        env: {
+          ...this.#site.environment,
+          ...(pool.hasAllExtensions && { PHP_INI_SCAN_DIR: EXTENSIONS_FOLDER }),
+          ...environment,
+        },
         stdio: ['ignore', log, log],
         detached: true,
       });

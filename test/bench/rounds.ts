@@ -30,14 +30,15 @@ export async function runScenario(
 ): Promise<ScenarioResult> {
   const fit = subjects.filter((each) => each.supports(scenario.pool, { reload: scenario.reloads ?? false }));
   const entries = fit.map((subject) => createEntry(subject, site, settings));
-  scenario.prepare?.(site);
   try {
+    await scenario.prepare?.(site, fit);
     for (const entry of entries) await startAndWarmUp(scenario, entry, settings);
     const rounds = scenario.once ? 1 : Math.min(settings.rounds, scenario.mostRounds ?? settings.rounds);
     for (let round = 1; round <= rounds; round++)
       for (const entry of inTurn(entries, round)) await measureOnce(scenario, entry, round, settings);
   } finally {
     for (const { bench, result } of entries) result.problems.push(...(await bench.subject.stop()));
+    entries[0]?.result.problems.push(...((await scenario.finish?.()) ?? []));
   }
   return { scenario, subjects: entries.map((entry) => entry.result) };
 }

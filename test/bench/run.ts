@@ -20,7 +20,9 @@ import { manyPools } from './scenarios/many-pools.js';
 import { busyMaster, idleMaster } from './scenarios/master.js';
 import { overload } from './scenarios/overload.js';
 import { reaction } from './scenarios/reaction.js';
+import { realPages } from './scenarios/real-pages.js';
 import { reloadUnderLoad } from './scenarios/reload-under-load.js';
+import { reloadedRealPages } from './scenarios/reloaded-real-pages.js';
 import { statusLatency } from './scenarios/status-latency.js';
 import { upload } from './scenarios/upload.js';
 import { createSite, removeSite, type Site } from './site.js';
@@ -41,7 +43,9 @@ const SCENARIOS: readonly Scenario[] = [
   statusLatency,
   busyMaster,
   idleMaster,
+  ...realPages,
   reloadUnderLoad,
+  ...reloadedRealPages,
   crashUnderLoad,
   upload,
   overload,
@@ -86,12 +90,20 @@ function chooseSubjects(names: readonly string[], site: Site): Subject[] {
   return chosen.filter((subject) => subject.unavailable === undefined);
 }
 
+function chooseScenarios(names: readonly string[]): Scenario[] {
+  return SCENARIOS.filter(({ name, unavailable }) => {
+    if (!names.includes(name)) return false;
+    if (unavailable !== undefined) progress(`${name} is left out: ${unavailable}`);
+    return unavailable === undefined;
+  });
+}
+
 async function measureAll(options: BenchOptions, signal: AbortSignal): Promise<ScenarioResult[]> {
   const site = createSite();
   try {
     const subjects = chooseSubjects(options.subjects, site);
     const { rounds, seconds } = options;
-    const chosen = SCENARIOS.filter(({ name }) => options.scenarios.includes(name));
+    const chosen = chooseScenarios(options.scenarios);
     const results: ScenarioResult[] = [];
     for (const scenario of chosen.map((each) => (options.isShort ? (each.short ?? each) : each))) {
       results.push(await runScenario(scenario, subjects, site, { rounds, seconds, signal, progress }));

@@ -55,6 +55,8 @@ export interface Scenario {
   readonly name: string;
   /** For the report. */
   readonly title: string;
+  /** Why it cannot be measured on this machine; `undefined` if it can. */
+  readonly unavailable?: string | undefined;
   readonly pool: PoolSettings;
   /** Set if it reloads: subjects that cannot are left out. */
   readonly reloads?: boolean;
@@ -67,8 +69,14 @@ export interface Scenario {
   readonly once?: boolean;
   /** Measured in no more rounds than these: the baseline takes its time. */
   readonly mostRounds?: Count;
-  /** Writes its pages; before any subject is started. */
-  prepare?(site: Site): void;
+  /**
+   * Writes its pages, and starts what stands before or behind all subjects; before any of these is started.
+   *
+   * @param subjects those that take part, in order; their addresses are known, not their processes
+   */
+  prepare?(site: Site, subjects: readonly Subject[]): void | Promise<void>;
+  /** Ends what `prepare()` has started, also where that has failed; after all subjects. @returns problems */
+  finish?(): Promise<readonly string[]>;
   /** Once for each fresh subject. @returns problems that make what follows doubtful */
   warmUp(bench: Bench): Promise<readonly string[]>;
   measure(bench: Bench): Promise<Sample>;

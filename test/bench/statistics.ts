@@ -6,6 +6,14 @@ export function median(values: readonly number[]): number | undefined {
   return upper === undefined || lower === undefined ? undefined : (lower + upper) / 2;
 }
 
+/**
+ * @param part 0.99 for p99
+ * @returns the least value that is not exceeded by that part of them; `undefined` for none
+ */
+export function quantile(values: readonly number[], part: number): number | undefined {
+  return [...values].sort((a, b) => a - b)[Math.max(0, Math.ceil(part * values.length) - 1)];
+}
+
 /** A value for each round; `undefined` where the round did not yield one. */
 export type Rounds = readonly (number | undefined)[];
 

@@ -6,6 +6,8 @@ export interface PoolSettings {
   readonly maxChildren: Count;
   /** How many such pools, each with a socket of its own (`poolAddress()`). Default 1. */
   readonly pools?: Count;
+  /** PHP has all extensions of this machine; default is opcache alone. */
+  readonly hasAllExtensions?: boolean;
   /** More pool directives by name, for the subjects that read a pool file; `{address}` is the subject's. */
   readonly directives?: Readonly<Record<string, string>>;
   /** Pool directives that php-fpm does not know. */

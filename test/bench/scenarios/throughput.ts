@@ -71,9 +71,9 @@ export function throughputScenario(options: ThroughputOptions): Scenario {
   };
 }
 
-type CpuTimes = ReadonlyMap<Pid, Nanoseconds>;
+export type CpuTimes = ReadonlyMap<Pid, Nanoseconds>;
 
-function cpuTimes(pids: readonly Pid[]): CpuTimes {
+export function cpuTimes(pids: readonly Pid[]): CpuTimes {
   const times = pids.map((pid) => [pid, cpuTimeNs(pid)] as const);
   return new Map(times.filter((entry): entry is [Pid, Nanoseconds] => entry[1] !== undefined));
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compareRounds, median, summarize } from '../../bench/statistics.js';
+import { compareRounds, median, quantile, summarize } from '../../bench/statistics.js';
 
 test('the median is the middle value, or the mean of the two middle ones', () => {
   assert.equal(median([]), undefined);
@@ -23,4 +23,12 @@ test('subjects are compared within the same round', () => {
 test('a round that one side did not complete is not compared', () => {
   assert.deepEqual(compareRounds([undefined, 4, 6, 1], [1, 2, undefined, 0], 'ratio'), [2]);
   assert.deepEqual(compareRounds([1, 2], [], 'difference'), []);
+});
+
+test('p99 is exceeded by one value of a hundred', () => {
+  const values = Array.from({ length: 100 }, (_, index) => 100 - index);
+  assert.equal(quantile(values, 0.99), 99);
+  assert.equal(quantile(values, 0.5), 50);
+  assert.equal(quantile([7], 0.99), 7);
+  assert.equal(quantile([], 0.99), undefined);
 });
