@@ -29,6 +29,7 @@ const struct tsfpm_libc *tsfpm_libc(void)
         *(void **)&libc.signal = dlsym(RTLD_NEXT, "signal");
         *(void **)&libc.sigprocmask = dlsym(RTLD_NEXT, "sigprocmask");
         *(void **)&libc.pthread_sigmask = dlsym(RTLD_NEXT, "pthread_sigmask");
+        *(void **)&libc.fcntl = dlsym(RTLD_NEXT, "fcntl");
         *(void **)&libc.getitimer = dlsym(RTLD_NEXT, "getitimer");
         *(void **)&libc.setitimer = dlsym(RTLD_NEXT, "setitimer");
         __atomic_store_n(&resolved, true, __ATOMIC_RELEASE);

@@ -66,6 +66,7 @@ struct tsfpm_libc {
     void (*(*signal)(int, void (*)(int)))(int);
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
+    int (*fcntl)(int, int, ...);
     int (*getitimer)(int, struct itimerval *);
     int (*setitimer)(int, const struct itimerval *, struct itimerval *);
 };

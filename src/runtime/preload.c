@@ -9,6 +9,7 @@
  *   write                 an answer that is complete is recognised here
  *   open                  the worker's stdout and stderr, by the names that PHP makes of /dev/stdout and /dev/stderr
  *   shutdown, recv, close php-cgi waits until the client has closed; needless once everything is read
+ *   fcntl                 opcache locks its memory at each request (opcache-lock.c)
  *   sigaction, signal     PHP asks at each request what is the same as ever; who changes it is noted (known-signals.c)
  *   sigprocmask, pthread_sigmask
  *   getitimer, setitimer  PHP's limits of processor time, which hardly ever run out (time-limit.c)
@@ -37,8 +38,10 @@
 #include "known-signals.h"
 #include "leave.h"
 #include "libc.h"
+#include "opcache-lock.h"
 #include "output.h"
 #include "sapi-name.h"
+#include "request-phase.h"
 #include "scoreboard.h"
 #include "script-child.h"
 #include "signals.h"
@@ -118,6 +121,8 @@ static void see_all_calls(void)
         {"signal", (void *)libc->signal, (void *)signal},
         {"sigprocmask", (void *)libc->sigprocmask, (void *)sigprocmask},
         {"pthread_sigmask", (void *)libc->pthread_sigmask, (void *)pthread_sigmask},
+        {"fcntl", (void *)libc->fcntl, (void *)fcntl},
+        {"fcntl64", (void *)libc->fcntl, (void *)fcntl},
         {"getitimer", (void *)libc->getitimer, (void *)getitimer},
         {"setitimer", (void *)libc->setitimer, (void *)setitimer},
     };
@@ -128,6 +133,7 @@ TSFPM_EXPORT pid_t setsid(void)
 {
     if (tsfpm_role == TSFPM_ROLE_STARTING) {
         see_all_calls(); /* extensions are loaded by now */
+        tsfpm_opcache_lock_prepare();
         tsfpm_signals_chain();
         tsfpm_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
         tsfpm_role = TSFPM_ROLE_ARMED;
@@ -238,6 +244,26 @@ TSFPM_EXPORT int close(int fd)
     if (is_client(fd)) return is_script_child() ? tsfpm_script_child_close() : tsfpm_worker_close();
     return tsfpm_libc()->close(fd);
 }
+
+/* From 8.4 on PHP asks whether a new client's connection is closed on exec, and makes it so; it is, from accept on. */
+static bool is_known_flag(int fd, int command, const void *argument)
+{
+    bool is_new = is_client(fd) && tsfpm_phase_is(TSFPM_PHASE_BIT(CONNECTED));
+    return is_new && (command == F_GETFD || (command == F_SETFD && (int)(intptr_t)argument == FD_CLOEXEC));
+}
+
+TSFPM_EXPORT int fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *); /* a number or a pointer, or nothing: as libc's own fcntl has it */
+    va_end(arguments);
+    if (is_known_flag(fd, command, argument)) return command == F_GETFD ? FD_CLOEXEC : 0;
+    return tsfpm_opcache_lock_fcntl(fd, command, argument);
+}
+
+/* On 64-bit machines it takes files of any size. */
+TSFPM_EXPORT int fcntl64(int fd, int command, ...) __attribute__((alias("fcntl")));
 
 TSFPM_EXPORT int sigaction(int signal_number, const struct sigaction *wanted, struct sigaction *old)
 {

@@ -20,6 +20,7 @@
 #include "forward.h"
 #include "leave.h"
 #include "libc.h"
+#include "opcache-lock.h"
 #include "output.h"
 #include "scoreboard.h"
 #include "title.h"
@@ -71,6 +72,7 @@ static void become_worker(const struct plan *plan)
     if (plan->is_probe) tsfpm_limit_requests(NULL); /* the master ends it, once it has its answer */
     else tsfpm_allowed_clients_tell_mistakes();
     if (!plan->is_probe) tsfpm_access_log_begin(plan->slot);
+    tsfpm_opcache_lock_begin(plan->slot);
     tsfpm_worker_begin(plan->slot, listen_fd, channel);
 }
 

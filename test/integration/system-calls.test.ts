@@ -44,7 +44,7 @@ function assertAtMost(most: number, calls: readonly string[]): void {
 /** What is not of these requests, in calls a request: the trace's ends, a revalidation of the script each two seconds. */
 const SLACK = 0.3;
 
-test('a hello world on a new connection costs at most fourteen system calls', {
+test('a hello world on a new connection costs at most nine system calls', {
   skip: STRACE_IS_MISSING,
 }, async (t) => {
   const tsfpm = await start(t);
@@ -62,10 +62,10 @@ test('a hello world on a new connection costs at most fourteen system calls', {
     closed.push(connection.closed);
   }
   await Promise.all([nap, ...closed]);
-  assertAtMost(14, await trace.stop());
+  assertAtMost(9, await trace.stop());
 });
 
-test('a hello world on a kept connection costs at most eleven system calls', {
+test('a hello world on a kept connection costs at most eight system calls', {
   skip: STRACE_IS_MISSING,
 }, async (t) => {
   const tsfpm = await start(t);
@@ -79,5 +79,5 @@ test('a hello world on a kept connection costs at most eleven system calls', {
   for (let i = 0; i < 5; i++) await ask();
   const trace = await startTrace(t, tsfpm.workers()[0] ?? 0, tsfpm.folder.at('trace'));
   for (let i = 0; i < REQUESTS; i++) await ask();
-  assertAtMost(11, await trace.stop());
+  assertAtMost(8, await trace.stop());
 });

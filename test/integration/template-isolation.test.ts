@@ -13,14 +13,14 @@ import { until } from '../helpers/wait.js';
 const PAGE = 4096;
 const POOLS = ['one', 'two', 'three'] as const;
 
-/** Every lock that is to be had on a file without a name, held for some milliseconds. */
+/** Every lock that is to be had of the bytes that opcache locks, in a file without a name; held for some milliseconds. */
 const LOCK_PHP = `<?php
 if (!class_exists('FFI')) die(json_encode(null));
 $c = FFI::cdef('struct flock { short type, whence; long start, len; int pid; }; int fcntl(int fd, int cmd, ...);');
 $locked = [];
 for ($fd = 3; $fd < 256; $fd++) {
   if (strpos((string) @readlink("/proc/self/fd/$fd"), '(deleted)') === false) continue;
-  $lock = $c->new('struct flock'); $lock->type = 1;
+  $lock = $c->new('struct flock'); $lock->type = 1; $lock->len = 3;
   if ($c->fcntl($fd, 6, FFI::addr($lock)) === 0) $locked[] = $fd;
 }
 touch(__DIR__ . '/../marks/locked');

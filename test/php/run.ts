@@ -26,6 +26,7 @@ const FILES = [
   'fastcgi-php-binary',
   'finish-request',
   'main-script',
+  'opcache-restarts',
   'output-by-path',
   'pages-as-requests',
   'php-',
