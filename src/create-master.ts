@@ -16,7 +16,6 @@ import { serviceLoad, systemdInterval } from './lifecycle/service-facts.js';
 import { InheritedStock } from './listen/inherited.js';
 import type { AccessLogs } from './log/access-logs.js';
 import type { MasterLog } from './log/master-log.js';
-import { isWaitedFor } from './os/child.js';
 import { poolStatus } from './pages/pool-status.js';
 import { PoolSet } from './reload/pool-set.js';
 import { SystemdService } from './systemd/service.js';
@@ -64,7 +63,7 @@ export function createMaster(options: MasterOptions): Master {
   const { sockets, notify, takeover } = options.inheritance;
   const version = ownVersion();
   const libraryFd = openLibrary(log);
-  const orphans = new Orphans(isWaitedFor);
+  const orphans = new Orphans();
   const pidFile = new PidFile(options.pidFile);
   const onMistake = (error: unknown) => master.onMistake(error);
   const pools = new PoolSet({

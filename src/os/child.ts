@@ -5,7 +5,7 @@ import {
   type SpawnOptions,
   spawn,
 } from 'node:child_process';
-import type { Count, Pid } from '../units.js';
+import type { Count, Milliseconds, Pid } from '../units.js';
 import { requireDescriptors } from './spare-descriptors.js';
 
 /** Children that Node waits for. */
@@ -30,23 +30,31 @@ export function startChild(program: string, argv: readonly string[], options: Sp
   return child;
 }
 
+/** How long the end of a program that was killed may take to be told. */
+const END_MS: Milliseconds = 1000;
+
 /**
- * Runs a program to its end.
+ * Runs a program to its end, which comes in time: after `timeout` it is killed.
  *
  * @returns what it has printed; that is nothing where it could not be run
  */
 export function outputOf(
   program: string,
   argv: readonly string[],
-  options: ExecFileOptions,
+  options: ExecFileOptions & { readonly timeout: Milliseconds },
 ): Promise<string> {
   return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(''), options.timeout + END_MS);
+    const settle = (output: string) => {
+      clearTimeout(timer);
+      resolve(output);
+    };
     try {
       waitFor(
-        execFile(program, argv, { ...options, encoding: 'utf8' }, (_failure, stdout) => resolve(stdout)),
+        execFile(program, argv, { ...options, encoding: 'utf8' }, (_failure, stdout) => settle(stdout)),
       );
     } catch {
-      resolve(''); // ENOMEM
+      settle(''); // ENOMEM
     }
   });
 }

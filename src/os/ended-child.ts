@@ -1,6 +1,9 @@
+import { constants } from 'node:os';
 import type { Pid } from '../units.js';
-import { libcFunction, retryInterrupted } from './libc.js';
+import { isWaitedFor } from './child.js';
+import { lastErrno, libcFunction, retryInterrupted, systemError } from './libc.js';
 import { readInt32 } from './native-integers.js';
+import { decodeWaitStatus, type ExitStatus } from './process.js';
 
 // <sys/wait.h> on Linux
 const P_ALL = 0;
@@ -15,10 +18,14 @@ const c = {
   waitid: libcFunction<(type: number, id: number, info: Buffer, options: number) => number>(
     'int waitid(int idtype, uint32_t id, void *infop, int options)',
   ),
+  waitpid: libcFunction<(pid: Pid, status: Int32Array, options: number) => number>(
+    'int waitpid(int pid, void *wstatus, int options)',
+  ),
 };
 
 /**
- * The pid of a child that has ended and whose status nobody has taken, without taking it.
+ * The pid of a child that has ended and whose status nobody has taken, without taking it. The kernel shows the same
+ * one until it is taken.
  *
  * @returns undefined if there is none
  * @see waitid(2) WNOWAIT
@@ -28,4 +35,30 @@ export function peekEndedChild(): Pid | undefined {
   const result = retryInterrupted(() => c.waitid(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT));
   const pid = readInt32(info, SI_PID);
   return result === 0 && pid > 0 ? pid : undefined; // -1 is ECHILD: no children at all
+}
+
+export interface EndedChild {
+  readonly pid: Pid;
+  readonly status: ExitStatus;
+}
+
+/**
+ * Takes the status of one child that has ended, without waiting. A child that Node started is left to Node, which
+ * would never tell of its end otherwise.
+ *
+ * @returns undefined if it has not ended, is Node's, or is no child at all
+ * @see waitpid(2)
+ */
+export function reapChild(pid: Pid): EndedChild | undefined {
+  if (pid <= 0 || isWaitedFor(pid)) return undefined; // 0 and less are groups of children, Node's among them
+  const status = new Int32Array(1);
+  const ended = retryInterrupted(() => c.waitpid(pid, status, WNOHANG));
+  if (ended < 0) {
+    const errno = lastErrno();
+    if (errno === constants.errno.ECHILD) return undefined;
+    throw systemError(errno, { syscall: 'waitpid', pid });
+  }
+  // A child that is traced shows its stops here, too.
+  const isStop = ((status[0] ?? 0) & 0xff) === 0x7f;
+  return ended === 0 || isStop ? undefined : { pid: ended, status: decodeWaitStatus(status[0] ?? 0) };
 }

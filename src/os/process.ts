@@ -1,11 +1,9 @@
-import { constants } from 'node:os';
 import type { Pid } from '../units.js';
-import { checked, lastErrno, libcFunction, retryInterrupted, systemError } from './libc.js';
+import { checked, libcFunction } from './libc.js';
 import { readUInt64, writeUInt64 } from './native-integers.js';
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const PRIO_PROCESS = 0;
-const WNOHANG = 1;
 const RLIM_INFINITY = 2n ** 64n - 1n;
 /** `struct rlimit`: two 64-bit numbers. */
 const RLIMIT_SIZE = 16;
@@ -14,9 +12,6 @@ const c = {
   prctl: libcFunction<(option: number, ...typed: unknown[]) => number>('int prctl(int option, ...)'),
   setpriority: libcFunction<(which: number, who: number, value: number) => number>(
     'int setpriority(int which, uint32_t who, int prio)',
-  ),
-  waitpid: libcFunction<(pid: Pid, status: Int32Array, options: number) => number>(
-    'int waitpid(int pid, void *wstatus, int options)',
   ),
   getrlimit: libcFunction<(resource: number, limit: Buffer) => number>(
     'int getrlimit(int resource, void *rlim)',
@@ -50,32 +45,6 @@ export function setPriority(pid: Pid, priority: number): void {
 export type ExitStatus =
   | { readonly kind: 'exited'; readonly code: number }
   | { readonly kind: 'signaled'; readonly signal: number; readonly isCoreDumped: boolean };
-
-export interface EndedChild {
-  readonly pid: Pid;
-  readonly status: ExitStatus;
-}
-
-/**
- * Takes the status of one child that has ended, without waiting. SIGCHLDs merge: call it until it returns
- * undefined. With -1 it also takes the children of `node:child_process`, which then never see their `exit` event.
- *
- * @param pid one child, or -1 for any
- * @returns undefined if no such child has ended, or if there is no such child at all
- * @see waitpid(2)
- */
-export function reapChild(pid: Pid): EndedChild | undefined {
-  const status = new Int32Array(1);
-  const ended = retryInterrupted(() => c.waitpid(pid, status, WNOHANG));
-  if (ended < 0) {
-    const errno = lastErrno();
-    if (errno === constants.errno.ECHILD) return undefined;
-    throw systemError(errno, { syscall: 'waitpid', pid });
-  }
-  // A child that is traced shows its stops here, too.
-  const isStop = ((status[0] ?? 0) & 0xff) === 0x7f;
-  return ended === 0 || isStop ? undefined : { pid: ended, status: decodeWaitStatus(status[0] ?? 0) };
-}
 
 /** The number that wait(2) fills in, or that a runtime passes on as it got it. */
 export function decodeWaitStatus(status: number): ExitStatus {

@@ -53,7 +53,7 @@ export async function provePools(config: Config, parts: TrialParts): Promise<boo
             {
               log,
               accessLogs,
-              orphans: new Orphans(() => true),
+              orphans: new Orphans(),
               libraryFd,
               zygoteStarts: OWN_STARTS,
               nowMs: () => performance.now(),

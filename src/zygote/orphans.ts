@@ -1,6 +1,7 @@
-import { peekEndedChild } from '../os/ended-child.js';
-import { type ExitStatus, reapChild } from '../os/process.js';
+import { peekEndedChild, reapChild } from '../os/ended-child.js';
+import type { ExitStatus } from '../os/process.js';
 import type { ProcessHandle } from '../os/process-handle.js';
+import { childPids } from '../os/process-life.js';
 import type { Count, Milliseconds, Pid } from '../units.js';
 
 /** SIGCHLDs merge, and may come before adoption: while there are orphans they are also checked by a timer. */
@@ -14,25 +15,20 @@ interface Adopted {
   checksOfDead: Count;
 }
 
-/** Node's own children may stand before ours in the kernel's list for a moment: when that list is read again. */
+/** A child may have ended before anybody watched it: when that is checked. */
 const READ_AGAIN_MS: Milliseconds = 20;
 
 /**
  * Children of the master that Node knows nothing of: zygotes that were forked from a template, and processes that
  * became its children because their parent ended, workers of a zygote that died and programs that scripts left
- * behind. The master is a subreaper, so all of them come here, and must be reaped here.
+ * behind. The master is a subreaper, so all of them come here, and must be reaped here. Those that Node started are
+ * left to Node.
  */
 export class Orphans {
   readonly #children = new Map<Pid, (status: ExitStatus) => void>();
   readonly #adopted = new Map<ProcessHandle, Adopted>();
-  readonly #isOwnChild: (pid: Pid) => boolean;
   #timer: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
-
-  /** @param isOwnChild true for children that Node waits for itself */
-  constructor(isOwnChild: (pid: Pid) => boolean) {
-    this.#isOwnChild = isOwnChild;
-  }
 
   /** `onEnd` is called once, when that process has ended; undefined where its parent took the status with it. */
   adopt(orphan: ProcessHandle, onEnd: (status: ExitStatus | undefined) => void): void {
@@ -49,7 +45,7 @@ export class Orphans {
     this.#readAgain(); // it may have ended already
   }
 
-  /** On SIGCHLD: takes the status of every child that has ended, except those that Node waits for. */
+  /** On SIGCHLD: takes the status of every child that has ended, except those that Node started. */
   reap(): void {
     for (const [orphan, adopted] of [...this.#adopted]) {
       // Once it is gone its number may be any other child's.
@@ -57,9 +53,9 @@ export class Orphans {
       if (status !== undefined || !mayStillEnd(orphan, adopted)) this.#tellEnd(orphan, status);
     }
     for (let ended = peekEndedChild(); ended !== undefined; ended = peekEndedChild()) {
-      // The kernel shows the same one until it is taken; Node takes its own in a moment, and SIGCHLD comes again.
-      if (!this.#isOwnChild(ended) && this.#reap(ended)) continue;
-      if (this.#children.size > 0) this.#readAgain();
+      if (this.#reap(ended)) continue;
+      // It is Node's, and hides those behind it for as long as Node takes: that may be for ever.
+      for (const pid of childPids(process.pid)) this.#reap(pid);
       break;
     }
     if (this.#adopted.size > 0) return;

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { getPriority } from 'node:os';
 import { test } from 'node:test';
+import { type EndedChild, reapChild } from '../../../src/os/ended-child.js';
 import {
   becomeSubreaper,
   decodeWaitStatus,
-  type EndedChild,
-  reapChild,
   resourceLimit,
   setPriority,
   setResourceLimit,
