@@ -16,7 +16,13 @@ export function checkMemoryLimits(pool: UncheckedPool): Problem[] {
 
 /** `queue.timeout` and `queue.max`. */
 export function checkQueueLimits(pool: UncheckedPool): Problem[] {
-  return present(range(pool, 'queue.timeout', pool.queueTimeout), range(pool, 'queue.max', pool.queueMax));
+  const { queueTimeout, queueMax: most, listenBacklog: backlog } = pool;
+  const problems = present(range(pool, 'queue.timeout', queueTimeout), range(pool, 'queue.max', most));
+  if (most > 0 && backlog >= 0 && most >= backlog) {
+    const text = `queue.max(${most}) is never reached: the system refuses clients beyond listen.backlog(${backlog})`;
+    problems.push({ level: 'warning', message: `[pool ${pool.name}] ${text}` });
+  }
+  return problems;
 }
 
 /** Checks `pm` and the numbers that it needs; those of the other process managers are not checked. */

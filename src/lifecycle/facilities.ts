@@ -42,7 +42,7 @@ const FACILITIES: readonly Facility[] = [
     ...UNKNOWN_QUEUE,
   },
   ...(['unix', 'tcp'] as const).map((kind) => ({
-    name: 'sock_diag',
+    name: 'netlink',
     isUsed: (config: Config) => hasQueueTimeout(config, kind),
     failure: () => queuedClientsFailure(kind === 'unix' ? 'unix' : 'ipv4'),
     without: `who waits at a ${kind} socket is unknown`,

@@ -43,8 +43,13 @@ function pollNow(fds: readonly Fd[], wanted: number): number[] {
  * @returns false also where the kernel cannot tell at present (ENOMEM)
  */
 export function isReadable(fd: Fd): boolean {
+  return hasEvent(fd, POLLIN, POLLIN);
+}
+
+/** Whether one of those signs is there now; false where the kernel cannot tell at present. */
+function hasEvent(fd: Fd, wanted: number, signs: number): boolean {
   try {
-    return pollNow([fd], POLLIN).some((events) => (events & POLLIN) !== 0);
+    return pollNow([fd], wanted).some((events) => (events & signs) !== 0);
   } catch (error) {
     if (hasCode(error, 'ENOMEM')) return false;
     throw error;
@@ -67,9 +72,9 @@ export function hungUp(fds: readonly Fd[]): Fd[] {
  * looks the same, and counts as gone: no web server does that.
  *
  * @param isUnix the connection is of a unix socket, where the kernel tells both apart
- * @throws SystemError as {@link pollNow}
+ * @returns false also where the kernel cannot tell at present (ENOMEM)
  */
 export function hasClientLeft(fd: Fd, isUnix: boolean): boolean {
   const signs = isUnix ? POLLHUP : POLLHUP | POLLERR | POLLRDHUP;
-  return pollNow([fd], POLLRDHUP).some((events) => (events & signs) !== 0);
+  return hasEvent(fd, POLLRDHUP, signs);
 }

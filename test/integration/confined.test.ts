@@ -45,6 +45,26 @@ for (const settings of [ONDEMAND, DYNAMIC])
       assert.ok(forks <= BURST + Number(settings['pm.max_spare_servers'] ?? 1), `${forks} forks`);
     });
 
+test('queue.timeout is told to have no effect where the kernel does not tell who waits, and queue.max holds', async (t) => {
+  const limits = { 'pm.max_children': 1, 'queue.timeout': '100ms', 'queue.max': 1 };
+  const tsfpm = await startTsfpm(t, {
+    command: confined({ refuse: [NO_NETLINK] }),
+    pools: { unix: limits, tcp: { ...limits, listen: `127.0.0.1:${await freePort()}` } },
+    files: { 'sleep.php': SLEEP_PHP },
+  });
+  tsfpm.announce(/WARNING: \[pool tcp\] overloaded: more than queue\.max \(1\) clients wait/);
+  const text = tsfpm.log.lines.join('\n');
+  for (const kind of ['unix', 'tcp'])
+    assert.match(text, new RegExp(`who waits at a ${kind} socket is unknown: no netlink .* no effect there`));
+  const answers = async (pool: string) => {
+    const params = { QUERY_STRING: 'ms=600' };
+    const statuses = Array.from({ length: 3 }, () => tsfpm.request('sleep.php', { pool, params }));
+    return (await Promise.all(statuses)).map(({ status }) => status).sort();
+  };
+  assert.deepEqual(await answers('unix'), [200, 200, 200]);
+  assert.deepEqual(await answers('tcp'), [200, 200, 503]);
+});
+
 /** Descriptors besides those of a worker that PHP itself knows nothing of. */
 const WHO_PHP = `<?php
 $links = array_map(fn($fd) => (string) @readlink("/proc/self/fd/$fd"), @scandir('/proc/self/fd') ?: []);

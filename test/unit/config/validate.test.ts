@@ -56,6 +56,13 @@ const CASES: readonly [text: string, lines: readonly string[]][] = [
   [`${POOL}pm.max_memory = 1G\npm.max_memory_hard = 1G\n`, []],
   [`${POOL}pm.max_memory_hard = 1M\n`, []],
   [`${POOL}queue.timeout = 1500ms\nqueue.max = 100\n`, []],
+  [`${POOL}queue.max = 10\nlisten.backlog = 11\n`, []],
+  [
+    `${POOL}queue.max = 11\nlisten.backlog = 11\n`,
+    [
+      'WARNING: [pool www] queue.max(11) is never reached: the system refuses clients beyond listen.backlog(11)',
+    ],
+  ],
   [`${POOL}queue.max = -1\n`, ['ALERT: [pool www] queue.max(-1) must not be less than 0', POST]],
   [
     '[www]\n',
