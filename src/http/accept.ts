@@ -10,12 +10,12 @@ const OPENMETRICS = 'application/openmetrics-text';
 const PLAIN = 'text/plain';
 
 /**
- * The format for a scraper's Accept header (RFC 9110 section 12.5.1): OpenMetrics if it is accepted and
- * nothing has a higher quality; also without a header.
+ * The format for a scraper's Accept header (RFC 9110 section 12.5.1): OpenMetrics if it is named and the older format
+ * is not preferred. The older one is for all others, such as curl, which promtool is fed from.
  */
 export function chooseExposition(accept: string | undefined): ExpositionFormat {
-  if (accept === undefined || accept.trim() === '') return 'openmetrics';
-  const ranges = accept.split(',').map(mediaRange);
+  const ranges = (accept ?? '').split(',').map(mediaRange);
+  if (!ranges.some(({ type }) => type === OPENMETRICS)) return 'prometheus';
   const openmetrics = quality(ranges, OPENMETRICS);
   return openmetrics > 0 && openmetrics >= quality(ranges, PLAIN) ? 'openmetrics' : 'prometheus';
 }

@@ -1,5 +1,6 @@
 import type { HttpSource } from '../http/source.js';
 import { liveSnapshot, poolMetrics, poolStatus } from '../pages/pool-status.js';
+import type { Milliseconds, Seconds } from '../units.js';
 import type { MasterFacts } from './master-facts.js';
 import { readinessOf } from './readiness.js';
 
@@ -17,6 +18,7 @@ export function httpSource({ version, startEpochMs, pools, state, reloads }: Mas
         startEpochS,
         reloads: reloads(),
         isLastReloadSuccessful: reloads().isLastComplete,
+        lastReloadDurationS: secondsOf(reloads().lastDurationMs),
         lastReloadEpochS: reloads().lastEpochMs / 1000,
         cpuS: cpuSeconds(),
         residentBytes: process.memoryUsage.rss(),
@@ -24,6 +26,10 @@ export function httpSource({ version, startEpochMs, pools, state, reloads }: Mas
     }),
     readiness: () => readinessOf(pools(), state()),
   };
+}
+
+function secondsOf(ms: Milliseconds | undefined): Seconds | undefined {
+  return ms === undefined ? undefined : ms / 1000;
 }
 
 function cpuSeconds(): number {

@@ -20,6 +20,8 @@ export interface ReloadCounts {
   readonly failed: Count;
   /** The last one that succeeded, or the start. */
   readonly lastEpochMs: Milliseconds;
+  /** How long the last one took, whether it succeeded or not; undefined before the first. */
+  readonly lastDurationMs?: Milliseconds;
   /** Also before the first one. */
   readonly isLastComplete: boolean;
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../log/levels.js';
 import { systemFailure } from '../os/libc.js';
 import type { PoolSet } from '../reload/pool-set.js';
 import type { SystemdService } from '../systemd/service.js';
+import type { Milliseconds } from '../units.js';
 import type { ErrorLog } from './error-log.js';
 import type { ReloadCounts } from './master-facts.js';
 import type { Outcome } from './outcome.js';
@@ -63,24 +64,25 @@ export class Reloads {
    */
   async perform(isStopping: () => boolean): Promise<Outcome> {
     const { log, pools, onMistake } = this.#parts;
+    const startMs = performance.now();
     log.notice('Reloading in progress ...');
     const { sockets } = pools.handOver();
     const outcome = await this.#goOver(isStopping).catch((error: unknown): ReloadOutcome => {
       onMistake(error);
       return { isComplete: false, isInForce: false, summary: 'reload failed: internal error' };
     });
-    this.#count(outcome.isComplete);
+    this.#count(outcome.isComplete, performance.now() - startMs);
     if (outcome.isInForce && !isStopping()) tellReloaded(log, sockets);
     if (outcome.isComplete) log.debug(outcome.summary);
     else log.error(outcome.summary);
     return outcome;
   }
 
-  #count(isComplete: boolean): void {
+  #count(isComplete: boolean, lastDurationMs: Milliseconds): void {
     const { succeeded, failed, lastEpochMs } = this.#counts;
     this.#counts = isComplete
-      ? { succeeded: succeeded + 1, failed, lastEpochMs: Date.now(), isLastComplete: true }
-      : { succeeded, failed: failed + 1, lastEpochMs, isLastComplete: false };
+      ? { succeeded: succeeded + 1, failed, lastEpochMs: Date.now(), lastDurationMs, isLastComplete: true }
+      : { succeeded, failed: failed + 1, lastEpochMs, lastDurationMs, isLastComplete: false };
   }
 
   /** The file is read and checked whole before anything changes. */

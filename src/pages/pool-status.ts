@@ -1,9 +1,9 @@
 import type { Generation } from '../pool/generation.js';
-import { addDurations, larger } from '../pool/history.js';
+import { addSums, larger } from '../pool/history.js';
 import type { Pool } from '../pool/pool.js';
 import type { KnownWorker } from '../pool/worker-table.js';
 import { NO_REQUEST, requestFields } from '../request/fields.js';
-import { DURATION_BOUNDS_S } from '../scoreboard/layout.js';
+import { DURATION_BOUNDS_S, STATUS_CLASSES } from '../scoreboard/layout.js';
 import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
 import { type LiveSnapshot, livePool, MOST_LIVE_WORKERS } from '../status/live.js';
 import type { PoolMetrics } from '../status/metrics-input.js';
@@ -77,19 +77,21 @@ function metricsOf(pool: Pool, nowMs: Milliseconds, memoryOf: (pid: Pid) => Byte
   const reading = readGeneration(pool.generation);
   const status = statusOf(pool, reading, nowMs);
   const { history } = pool;
-  let { durations } = history;
-  if (reading.header !== undefined) durations = addDurations(durations, reading.header.pastDurations);
-  for (const { snapshot } of reading.workers)
-    if (snapshot !== undefined) durations = addDurations(durations, snapshot.durations);
+  let { sums } = history;
+  if (reading.header !== undefined) sums = addSums(sums, reading.header.pastSums);
+  for (const { snapshot } of reading.workers) if (snapshot !== undefined) sums = addSums(sums, snapshot.sums);
   return {
     status,
     isUp: pool.trouble === undefined,
     hasZygote: pool.generation !== undefined,
     requestDurations: {
       upperBoundsS: DURATION_BOUNDS_S,
-      counts: durations.buckets,
-      sumS: Number(durations.sumNs) / 1e9,
+      counts: sums.durationBuckets,
+      sumS: Number(sums.durationNs) / 1e9,
     },
+    responses: new Map(STATUS_CLASSES.map((name, index) => [name, sums.statusClasses[index] ?? 0n])),
+    cpuS: Number(sums.cpuNs) / 1e9,
+    maxChildren: pool.config.pmMaxChildren,
     privateBytes: status.processes.map(({ pid }) => memoryOf(pid)),
     forks: history.forks,
     deaths: history.deaths,

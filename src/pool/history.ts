@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import type { ExitStatus } from '../os/process.js';
 import type { Reason } from '../overload/episode.js';
-import { DURATION_BUCKETS } from '../scoreboard/layout.js';
-import type { Durations, Scoreboard } from '../scoreboard/scoreboard.js';
+import { DURATION_BUCKETS, STATUS_CLASSES } from '../scoreboard/layout.js';
+import type { RequestSums, Scoreboard } from '../scoreboard/scoreboard.js';
 import type { Count, Milliseconds } from '../units.js';
 import { isCrash } from './crashes.js';
 import type { EndedWorker } from './worker-table.js';
@@ -27,7 +27,12 @@ export class PoolHistory {
   accepted = 0n;
   memoryPeak = 0n;
   maxActive: Count = 0;
-  durations: Durations = { sumNs: 0n, buckets: new Array(DURATION_BUCKETS).fill(0n) };
+  sums: RequestSums = {
+    durationNs: 0n,
+    durationBuckets: new Array(DURATION_BUCKETS).fill(0n),
+    cpuNs: 0n,
+    statusClasses: new Array(STATUS_CLASSES.length).fill(0n),
+  };
 
   constructor(startEpochMs: Milliseconds) {
     this.startEpochMs = startEpochMs;
@@ -55,7 +60,7 @@ export class PoolHistory {
     this.gone += header.gone;
     this.memoryPeak = larger(this.memoryPeak, header.pastMemoryPeak);
     this.maxActive = Math.max(this.maxActive, header.maxActive);
-    this.durations = addDurations(this.durations, header.pastDurations);
+    this.sums = addSums(this.sums, header.pastSums);
   }
 }
 
@@ -69,9 +74,13 @@ export function larger(a: bigint, b: bigint): bigint {
   return a > b ? a : b;
 }
 
-export function addDurations(a: Durations, b: Durations): Durations {
+export function addSums(a: RequestSums, b: RequestSums): RequestSums {
+  const added = (some: readonly bigint[], more: readonly bigint[]) =>
+    some.map((count, index) => count + (more[index] ?? 0n));
   return {
-    sumNs: a.sumNs + b.sumNs,
-    buckets: a.buckets.map((count, index) => count + (b.buckets[index] ?? 0n)),
+    durationNs: a.durationNs + b.durationNs,
+    durationBuckets: added(a.durationBuckets, b.durationBuckets),
+    cpuNs: a.cpuNs + b.cpuNs,
+    statusClasses: added(a.statusClasses, b.statusClasses),
   };
 }

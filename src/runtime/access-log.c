@@ -19,6 +19,7 @@
 #include "php.h"
 #include "page-request.h"
 #include "scoreboard.h"
+#include "sent-status.h"
 
 #define FIELDS_MOST 64
 
@@ -33,7 +34,6 @@ static bool wants_cpu;
 
 static struct sapi_module *sapi;
 static struct sapi_globals *globals;
-static int (*php_send_headers)(struct sapi_headers *);
 
 static struct tsfpm_log_board *board;
 static struct tsfpm_log_index *own_index; /* NULL outside a worker that logs */
@@ -47,7 +47,6 @@ static union {
     uint8_t bytes[TSFPM_LOG_RECORD_MAX];
 } record; /* of the present request */
 static size_t record_length; /* 0: no request is in hand */
-static uint32_t sent_status; /* 0: no headers were sent yet */
 static bool is_page;         /* the request is for a page of the master's: PHP does not see it */
 static char page_head[512];  /* of its answer */
 static size_t page_head_length;
@@ -78,12 +77,6 @@ bool tsfpm_access_log_add_field(const uint8_t *setting, size_t length)
     return true;
 }
 
-static int note_sent_headers(struct sapi_headers *headers)
-{
-    sent_status = (uint32_t)headers->http_response_code;
-    return php_send_headers(headers);
-}
-
 void tsfpm_access_log_prepare(void)
 {
     sapi = dlsym(RTLD_DEFAULT, "sapi_module");
@@ -94,10 +87,6 @@ void tsfpm_access_log_zygote_begins(void)
 {
     ring_size = tsfpm_scoreboard_log_ring_size();
     slot_count = tsfpm_scoreboard_slot_count();
-    if (ring_size == 0 || sapi == NULL || sapi->send_headers == NULL) return;
-    /* The status that is sent: a request that was refused goes on in PHP, with another one. */
-    php_send_headers = sapi->send_headers;
-    sapi->send_headers = note_sent_headers;
 }
 
 static struct tsfpm_log_board *board_of(void)
@@ -209,7 +198,6 @@ void tsfpm_access_log_client(const struct sockaddr_storage *client)
 static void start_record(void)
 {
     record_length = sizeof record.head;
-    sent_status = 0;
     is_page = false;
     page_head_length = 0;
     if (wants_cpu) note_cpu_at_start();
@@ -261,7 +249,6 @@ void tsfpm_access_log_page_starts(const uint8_t *records, size_t length)
     if (own_index == NULL) return;
     start_record();
     is_page = true;
-    sent_status = 200;
     for (const struct field *field = fields; field < fields + field_count; field++) {
         const char *value = NULL, *name = field->name;
         size_t value_length = 0;
@@ -281,11 +268,6 @@ void tsfpm_access_log_page_answer(const uint8_t *bytes, size_t length)
     if (own_index == NULL || page_head_length != 0) return;
     page_head_length = length < sizeof page_head ? length : sizeof page_head;
     memcpy(page_head, bytes, page_head_length);
-    size_t value_length;
-    const char *status = page_header("Status", &value_length);
-    if (status == NULL || value_length < 3) return;
-    sent_status = 0;
-    for (size_t i = 0; i < 3; i++) sent_status = sent_status * 10 + (uint32_t)(status[i] - '0');
 }
 
 /* main/SAPI.h keeps each header as "Name: value"; php-fpm takes the first of that very name. */
@@ -304,7 +286,7 @@ static void add_header(const struct field *field, const struct sapi_headers *hea
     add_text(field, value, length);
 }
 
-/* Where this PHP is laid out as expected; else the status of headers that were sent is known all the same. */
+/* Where this PHP is laid out as expected. */
 static const struct sapi_headers *known_headers(void)
 {
     if (globals == NULL || globals->headers.element_size != sizeof(char *) + sizeof(size_t)) return NULL;
@@ -378,8 +360,7 @@ void tsfpm_access_log_request_ends(uint64_t start_epoch_us, uint64_t duration_ns
     memset(record.bytes + record_length, 0, size - record_length);
     record_length = 0;
     record.head.is_filler = 0;
-    record.head.status = sent_status;
-    if (sent_status == 0 && headers != NULL) record.head.status = (uint32_t)headers->http_response_code;
+    record.head.status = tsfpm_sent_status();
     record.head.start_epoch_us = start_epoch_us;
     record.head.duration_ns = duration_ns;
     record.head.memory_peak = memory_peak;

@@ -27,6 +27,7 @@
 #include "sapi-name.h"
 #include "script-child.h"
 #include "script-rules.h"
+#include "sent-status.h"
 #include "signals.h"
 #include "template.h"
 
@@ -179,6 +180,7 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     register_functions(&module, standard);
     tsfpm_sapi_name_set();
     tsfpm_access_log_prepare();
+    tsfpm_sent_status_prepare();
     tsfpm_script_rules_prepare();
     tsfpm_main_script_prepare();
     tsfpm_request_ini_prepare();

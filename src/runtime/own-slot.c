@@ -97,7 +97,7 @@ void tsfpm_own_slot_has_no_script(void)
     tsfpm_slot_end(slot);
 }
 
-uint64_t tsfpm_own_slot_request_ends(uint64_t memory_peak, uint64_t *start_epoch_us)
+uint64_t tsfpm_own_slot_request_ends(uint64_t memory_peak, uint32_t status, uint64_t *start_epoch_us)
 {
     uint64_t cpu_ns = tsfpm_cpu_clock_read();
     tsfpm_slot_begin(slot);
@@ -109,7 +109,9 @@ uint64_t tsfpm_own_slot_request_ends(uint64_t memory_peak, uint64_t *start_epoch
     slot->request_duration_ns = duration;
     slot->duration_sum_ns += duration;
     slot->duration_buckets[bucket]++;
+    slot->status_classes[status >= 100 && status < 600 ? status / 100 - 1 : TSFPM_STATUS_CLASSES - 1]++;
     slot->request_cpu_ns = cpu_ns - cpu_ns_at_last_end;
+    slot->cpu_sum_ns += slot->request_cpu_ns;
     slot->request_memory = memory_peak;
     if (memory_peak > slot->memory_peak) slot->memory_peak = memory_peak;
     tsfpm_slot_end(slot);

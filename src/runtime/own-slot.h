@@ -19,8 +19,8 @@ void tsfpm_own_slot_request_arrives(uint64_t now_ns); /* CLOCK_MONOTONIC */
 void tsfpm_own_slot_request_begins(void);
 void tsfpm_own_slot_keep_params(const uint8_t *bytes, size_t count);
 void tsfpm_own_slot_has_no_script(void); /* the script of the present request is not there */
-/* `memory_peak` in bytes. Returns the duration in ns; `start_epoch_us` is CLOCK_REALTIME. */
-uint64_t tsfpm_own_slot_request_ends(uint64_t memory_peak, uint64_t *start_epoch_us);
+/* `memory_peak` in bytes, HTTP `status`. Returns the duration in ns; `start_epoch_us` is CLOCK_REALTIME. */
+uint64_t tsfpm_own_slot_request_ends(uint64_t memory_peak, uint32_t status, uint64_t *start_epoch_us);
 
 /* The counters. A worker is idle while it waits for a client, and waiting between two requests of a kept connection. */
 void tsfpm_count_ready(void); /* once, when it first waits for a client */

@@ -8,6 +8,7 @@
 #include "own-slot.h"
 #include "request.h"
 #include "script-rules.h"
+#include "sent-status.h"
 #include "stream.h"
 
 /* A piece of the master's answer becomes a STDOUT record. */
@@ -17,6 +18,7 @@ static bool pass_on(void *context, const uint8_t *bytes, size_t length)
     uint8_t header[FCGI_HEADER_LEN];
     static const uint8_t padding[8];
     if (length == 0) return true;
+    tsfpm_sent_status_page_answer(bytes, length);
     tsfpm_access_log_page_answer(bytes, length);
     tsfpm_make_padded_record(header, FCGI_STDOUT, request->id, (uint16_t)length);
     struct iovec pieces[] = {tsfpm_piece(header, sizeof header), tsfpm_piece(bytes, length),

@@ -10,6 +10,7 @@
 #include "own-slot.h"
 #include "php-start.h"
 #include "request-body.h"
+#include "sent-status.h"
 #include "signals.h"
 #include "turn.h"
 
@@ -43,6 +44,7 @@ void tsfpm_request_begins(uint16_t id)
     tsfpm_enter_phase(TSFPM_PHASE_RUNNING);
     tsfpm_messages_request_starts();
     tsfpm_request_body_starts();
+    tsfpm_sent_status_request_begins();
     tsfpm_own_slot_request_begins();
 }
 
@@ -53,7 +55,8 @@ void tsfpm_request_starts(void)
 
 void tsfpm_request_ends(uint64_t memory_peak)
 {
-    uint64_t start_epoch_us, duration_ns = tsfpm_own_slot_request_ends(memory_peak, &start_epoch_us);
+    uint64_t start_epoch_us;
+    uint64_t duration_ns = tsfpm_own_slot_request_ends(memory_peak, tsfpm_sent_status(), &start_epoch_us);
     tsfpm_turn_had_request(duration_ns);
     tsfpm_count_request();
     bool is_answered = tsfpm_phase_is(TSFPM_PHASES_ANSWERED_EARLY);

@@ -109,11 +109,14 @@ void tsfpm_scoreboard_count_out(uint32_t index, bool is_probe)
         header->past_duration_sum_ns += slot->duration_sum_ns;
         for (size_t i = 0; i < TSFPM_DURATION_BUCKETS; i++)
             header->past_duration_buckets[i] += slot->duration_buckets[i];
+        header->past_cpu_sum_ns += slot->cpu_sum_ns;
+        for (size_t i = 0; i < TSFPM_STATUS_CLASSES; i++) header->past_status_classes[i] += slot->status_classes[i];
     }
     if (slot->stage == TSFPM_STAGE_ACCEPTING) __atomic_sub_fetch(&header->idle, 1, __ATOMIC_RELAXED);
     if (slot->stage == TSFPM_STAGE_WAITING) __atomic_sub_fetch(&header->waiting, 1, __ATOMIC_RELAXED);
     if (slot->stage != TSFPM_STAGE_STARTING) __atomic_sub_fetch(&header->ready, 1, __ATOMIC_RELAXED);
-    slot->accepted = slot->finished = slot->memory_peak = slot->duration_sum_ns = 0;
+    slot->accepted = slot->finished = slot->memory_peak = slot->duration_sum_ns = slot->cpu_sum_ns = 0;
     memset(slot->duration_buckets, 0, sizeof slot->duration_buckets);
+    memset(slot->status_classes, 0, sizeof slot->status_classes);
     tsfpm_slot_end(slot);
 }

@@ -28,11 +28,12 @@
 #include <stdint.h>
 
 #define TSFPM_SCOREBOARD_MAGIC 0x50465354u /* "TSFP" in memory */
-#define TSFPM_SCOREBOARD_VERSION 3u
+#define TSFPM_SCOREBOARD_VERSION 4u
 #define TSFPM_HEADER_SIZE 4096u
 #define TSFPM_SLOT_SIZE 8192u
 #define TSFPM_PARAMS_SIZE 7680u
 #define TSFPM_DURATION_BUCKETS 16u /* upper bounds in own-slot.c and src/scoreboard/layout.ts; the last has none */
+#define TSFPM_STATUS_CLASSES 6u    /* 1xx to 5xx, and answers without a known status */
 
 /* Stages of a worker; php-fpm's, and one for a kept-alive connection that waits, which there counts as running. */
 enum tsfpm_stage {
@@ -62,8 +63,10 @@ struct tsfpm_scoreboard_header {
     uint64_t past_memory_peak; /* bytes, the largest of any request */
     uint64_t past_duration_sum_ns;
     uint64_t past_duration_buckets[TSFPM_DURATION_BUCKETS];
+    uint64_t past_cpu_sum_ns;
+    uint64_t past_status_classes[TSFPM_STATUS_CLASSES];
 
-    uint8_t padding[64]; /* the words below have cache lines of their own */
+    uint8_t padding[8]; /* the words below have cache lines of their own */
 
     /*
      * Shared: each worker counts itself in and out, atomically; the zygote takes back the share of one that died.
@@ -99,9 +102,11 @@ struct tsfpm_slot {
     uint32_t params_total;        /* bytes that the client sent; more than fit are cut */
     uint64_t duration_sum_ns;     /* of all requests ended */
     uint64_t duration_buckets[TSFPM_DURATION_BUCKETS]; /* requests ended, by duration */
+    uint64_t cpu_sum_ns;          /* user and system time of all requests ended */
+    uint64_t status_classes[TSFPM_STATUS_CLASSES]; /* requests ended, by the first digit of their HTTP status */
     uint8_t open_output[2]; /* zygote: what it took from stdout, or stderr, may lack its newline */
     uint8_t has_no_script;  /* the present or last request asked for a script that is not there, as pages usually do */
-    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 123 - 8 * TSFPM_DURATION_BUCKETS];
+    uint8_t padding[TSFPM_SLOT_SIZE - TSFPM_PARAMS_SIZE - 131 - 8 * (TSFPM_DURATION_BUCKETS + TSFPM_STATUS_CLASSES)];
     uint8_t params[TSFPM_PARAMS_SIZE]; /* FastCGI name-value pairs of the present or last request, as sent */
 };
 

@@ -4,7 +4,7 @@
  */
 
 export const SCOREBOARD_MAGIC = 0x50465354;
-export const SCOREBOARD_VERSION = 3;
+export const SCOREBOARD_VERSION = 4;
 export const HEADER_SIZE = 4096;
 export const SLOT_SIZE = 8192;
 export const PARAMS_SIZE = 7680;
@@ -17,8 +17,10 @@ export const DURATION_BOUNDS_S = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ] as const;
 export const DURATION_BUCKETS = DURATION_BOUNDS_S.length + 1;
+/** What requests are counted by when they end: the first digit of their HTTP status. */
+export const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'unknown'] as const;
 
-export type FieldType = 'u8' | 'u32' | 'i32' | 'u64' | 'u64 buckets' | 'bytes';
+export type FieldType = 'u8' | 'u32' | 'i32' | 'u64' | 'u64 buckets' | 'u64 classes' | 'bytes';
 
 /** Offset of a field, in bytes from the start of the header or slot that it is in. */
 export interface Field {
@@ -45,6 +47,8 @@ export const HEADER_FIELDS = {
   past_memory_peak: u64(48),
   past_duration_sum_ns: u64(56),
   past_duration_buckets: { offset: 64, type: 'u64 buckets' },
+  past_cpu_sum_ns: u64(192),
+  past_status_classes: { offset: 200, type: 'u64 classes' },
   idle: i32(256),
   waiting: i32(260),
   ready: i32(264),
@@ -75,7 +79,9 @@ export const SLOT_FIELDS = {
   params_total: u32(108),
   duration_sum_ns: u64(112),
   duration_buckets: { offset: 120, type: 'u64 buckets' },
-  has_no_script: u8(250),
+  cpu_sum_ns: u64(248),
+  status_classes: { offset: 256, type: 'u64 classes' },
+  has_no_script: u8(306),
   params: { offset: SLOT_SIZE - PARAMS_SIZE, type: 'bytes' },
 } as const satisfies Record<string, Field>;
 

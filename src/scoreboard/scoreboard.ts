@@ -20,6 +20,7 @@ import {
   SLOT_FIELDS,
   SLOT_SIZE,
   STAGES,
+  STATUS_CLASSES,
   type Stage,
 } from './layout.js';
 import { logAreaSize } from './log-rings.js';
@@ -42,7 +43,7 @@ export interface SlotSnapshot {
   readonly requestMemory: bigint;
   readonly memoryPeak: bigint;
   readonly idleSinceNs: Nanoseconds;
-  readonly durations: Durations;
+  readonly sums: RequestSums;
   /** FastCGI name-value pairs of the present or last request, cut to what fits. */
   readonly params: Buffer;
   readonly isParamsCut: boolean;
@@ -53,11 +54,15 @@ export interface SlotSnapshot {
 /** The part of a {@link SlotSnapshot} that tells how long a request has been running. */
 export type SlotGlance = Pick<SlotSnapshot, 'stage' | 'requestStartNs' | 'idleSinceNs'>;
 
-/** How many requests have ended, by how long they took. */
-export interface Durations {
-  readonly sumNs: Nanoseconds;
+/** What is counted of requests that have ended. */
+export interface RequestSums {
+  readonly durationNs: Nanoseconds;
   /** One number for each of DURATION_BOUNDS_S, and one for what took longer than all. */
-  readonly buckets: readonly bigint[];
+  readonly durationBuckets: readonly bigint[];
+  /** Processor time, user and system. */
+  readonly cpuNs: Nanoseconds;
+  /** One number for each of STATUS_CLASSES. */
+  readonly statusClasses: readonly bigint[];
 }
 
 /** The header: sums over workers that have ended, and counts that the living ones share. */
@@ -65,7 +70,7 @@ export interface HeaderSnapshot {
   readonly pastAccepted: bigint;
   readonly pastFinished: bigint;
   readonly pastMemoryPeak: bigint;
-  readonly pastDurations: Durations;
+  readonly pastSums: RequestSums;
   /** Workers inside accept. */
   readonly idle: Count;
   /** Workers on a kept-alive connection without a request. */
@@ -160,11 +165,7 @@ export class Scoreboard {
       pastAccepted: readUInt64(bytes, HEADER_FIELDS.past_accepted.offset),
       pastFinished: readUInt64(bytes, HEADER_FIELDS.past_finished.offset),
       pastMemoryPeak: readUInt64(bytes, HEADER_FIELDS.past_memory_peak.offset),
-      pastDurations: decodeDurations(
-        bytes,
-        HEADER_FIELDS.past_duration_sum_ns,
-        HEADER_FIELDS.past_duration_buckets,
-      ),
+      pastSums: decodeSums(bytes, PAST_SUMS),
       idle: count(HEADER_FIELDS.idle),
       waiting: count(HEADER_FIELDS.waiting),
       ready: count(HEADER_FIELDS.ready),
@@ -225,18 +226,40 @@ function decodeSlot(slot: number, bytes: Buffer): SlotSnapshot | undefined {
     requestMemory: readUInt64(bytes, SLOT_FIELDS.request_memory.offset),
     memoryPeak: readUInt64(bytes, SLOT_FIELDS.memory_peak.offset),
     idleSinceNs: readUInt64(bytes, SLOT_FIELDS.idle_since_ns.offset),
-    durations: decodeDurations(bytes, SLOT_FIELDS.duration_sum_ns, SLOT_FIELDS.duration_buckets),
+    sums: decodeSums(bytes, SLOT_SUMS),
     params: Buffer.from(bytes.subarray(params, params + length)),
     isParamsCut: readUInt32(bytes, SLOT_FIELDS.params_total.offset) > length,
     hasNoScript: bytes[SLOT_FIELDS.has_no_script.offset] !== 0,
   };
 }
 
-function decodeDurations(bytes: Buffer, sum: Field, buckets: Field): Durations {
+interface SumFields {
+  readonly durationNs: Field;
+  readonly durationBuckets: Field;
+  readonly cpuNs: Field;
+  readonly statusClasses: Field;
+}
+
+const PAST_SUMS: SumFields = {
+  durationNs: HEADER_FIELDS.past_duration_sum_ns,
+  durationBuckets: HEADER_FIELDS.past_duration_buckets,
+  cpuNs: HEADER_FIELDS.past_cpu_sum_ns,
+  statusClasses: HEADER_FIELDS.past_status_classes,
+};
+const SLOT_SUMS: SumFields = {
+  durationNs: SLOT_FIELDS.duration_sum_ns,
+  durationBuckets: SLOT_FIELDS.duration_buckets,
+  cpuNs: SLOT_FIELDS.cpu_sum_ns,
+  statusClasses: SLOT_FIELDS.status_classes,
+};
+
+function decodeSums(bytes: Buffer, fields: SumFields): RequestSums {
+  const many = ({ offset }: Field, length: Count) =>
+    Array.from({ length }, (_, index) => readUInt64(bytes, offset + 8 * index));
   return {
-    sumNs: readUInt64(bytes, sum.offset),
-    buckets: Array.from({ length: DURATION_BUCKETS }, (_, index) =>
-      readUInt64(bytes, buckets.offset + 8 * index),
-    ),
+    durationNs: readUInt64(bytes, fields.durationNs.offset),
+    durationBuckets: many(fields.durationBuckets, DURATION_BUCKETS),
+    cpuNs: readUInt64(bytes, fields.cpuNs.offset),
+    statusClasses: many(fields.statusClasses, STATUS_CLASSES.length),
   };
 }

@@ -38,7 +38,7 @@ function poolFamily({ metric, value }: PoolField, pools: readonly PoolMetrics[])
     const shown = value(status);
     return shown.is === 'integer' ? [{ labels: { pool: status.name }, value: shown.value }] : [];
   });
-  const type = metric.type === 'counter' ? 'legacyCounter' : 'gauge';
+  const type = metric.type === 'counter' && metric.isGauge !== true ? 'legacyCounter' : 'gauge';
   return [{ name: metric.name, type, help: metric.help, samples }];
 }
 

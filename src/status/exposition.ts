@@ -18,8 +18,8 @@ export interface Sample {
 }
 
 /**
- * A metric family. `legacyCounter` is a counter that dashboards know by a name without `_total`; OpenMetrics does not
- * allow that, so there its type is `unknown`.
+ * A metric family. `legacyCounter` is a counter that dashboards know by a name without `_total`. OpenMetrics does not
+ * allow that, and `promtool check metrics` complains of it, so no type is told.
  */
 export interface MetricFamily {
   readonly name: string;
@@ -42,7 +42,7 @@ const TYPES = {
   },
   prometheus: {
     counter: 'counter',
-    legacyCounter: 'counter',
+    legacyCounter: 'untyped',
     gauge: 'gauge',
     histogram: 'histogram',
     info: 'gauge',

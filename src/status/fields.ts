@@ -17,6 +17,8 @@ export interface PoolMetric {
   readonly name: string;
   readonly type: 'counter' | 'gauge';
   readonly help: string;
+  /** php-fpm calls it a counter; /metrics calls it what it is. */
+  readonly isGauge?: boolean;
   /** php-fpm writes TYPE before HELP for one of them. */
   readonly isTypeFirst?: boolean;
 }
@@ -54,6 +56,10 @@ export const UP_METRIC = {
 } as const;
 
 const counter = (name: string, help: string): PoolMetric => ({ name, type: 'counter', help });
+const gaugeAsCounter = (name: string, help: string): PoolMetric => ({
+  ...counter(name, help),
+  isGauge: true,
+});
 const gauge = (name: string, help: string): PoolMetric => ({ name, type: 'gauge', help });
 
 /** How much php-fpm keeps of a pool's name. */
@@ -85,7 +91,7 @@ export const POOL_FIELDS: readonly PoolField[] = [
     name: 'start since',
     element: 'start-since',
     value: (pool) => integer(pool.startSinceS),
-    metric: counter('phpfpm_start_since', 'The number of seconds since FPM has started.'),
+    metric: gaugeAsCounter('phpfpm_start_since', 'The number of seconds since FPM has started.'),
   },
   {
     name: 'accepted conn',
@@ -103,7 +109,7 @@ export const POOL_FIELDS: readonly PoolField[] = [
     name: 'max listen queue',
     element: 'max-listen-queue',
     value: (pool) => integer(pool.maxListenQueue),
-    metric: counter(
+    metric: gaugeAsCounter(
       'phpfpm_max_listen_queue',
       'The maximum number of requests in the queue of pending connections since FPM has started.',
     ),
@@ -139,7 +145,7 @@ export const POOL_FIELDS: readonly PoolField[] = [
     name: 'max active processes',
     element: 'max-active-processes',
     value: (pool) => integer(pool.maxActive),
-    metric: counter(
+    metric: gaugeAsCounter(
       'phpfpm_max_active_processes',
       'The maximum number of active processes since FPM has started.',
     ),

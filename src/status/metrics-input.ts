@@ -19,6 +19,12 @@ export interface PoolMetrics {
   /** An idle ondemand pool has none. */
   readonly hasZygote: boolean;
   readonly requestDurations: DurationHistogram;
+  /** Requests ended, by the class of their HTTP status: `2xx`; `unknown` where it is not known. */
+  readonly responses: ReadonlyMap<string, Count | bigint>;
+  /** Processor time of requests that have ended, user and system. */
+  readonly cpuS: Seconds;
+  /** pm.max_children */
+  readonly maxChildren: Count;
   /** Memory of each worker that it shares with nobody, in the order of `status.processes`; undefined: not known. */
   readonly privateBytes: readonly (Bytes | undefined)[];
   /** Workers forked, over all generations. */
@@ -35,6 +41,8 @@ export interface MasterMetrics {
   readonly reloads: { readonly succeeded: Count; readonly failed: Count };
   /** True after a successful start, too. */
   readonly isLastReloadSuccessful: boolean;
+  /** undefined before the first reload. */
+  readonly lastReloadDurationS: Seconds | undefined;
   /** When the configuration in force was loaded, in seconds since 1970. */
   readonly lastReloadEpochS: Seconds;
   readonly cpuS: Seconds;

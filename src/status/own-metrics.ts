@@ -1,3 +1,4 @@
+import type { Bytes } from '../units.js';
 import { bucketBound, type MetricFamily, type Sample } from './exposition.js';
 import type { DurationHistogram, MasterMetrics, PoolMetrics } from './metrics-input.js';
 
@@ -20,10 +21,31 @@ export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<Metri
     samples: pools.flatMap(({ status, requestDurations }) => histogramSamples(status.name, requestDurations)),
   };
   yield {
+    name: 'tsfpm_responses',
+    type: 'counter',
+    help: 'Finished requests, by the class of their HTTP status.',
+    samples: pools.flatMap(({ status, responses }) =>
+      [...responses].map(([name, value]) => ({ labels: { pool: status.name, class: name }, value })),
+    ),
+  };
+  yield {
+    name: 'tsfpm_cpu_seconds',
+    type: 'counter',
+    unit: 'seconds',
+    help: 'Processor time of finished requests, user and system.',
+    samples: perPool(({ cpuS }) => cpuS),
+  };
+  yield {
     name: 'tsfpm_slow_requests',
     type: 'counter',
     help: 'Requests that ran longer than request_slowlog_timeout.',
     samples: perPool(({ status }) => status.slowRequests),
+  };
+  yield {
+    name: 'tsfpm_max_children',
+    type: 'gauge',
+    help: 'Most workers of the pool at once: pm.max_children.',
+    samples: perPool(({ maxChildren }) => maxChildren),
   };
   yield {
     name: 'tsfpm_max_children_reached',
@@ -57,6 +79,13 @@ export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<Metri
     unit: 'bytes',
     help: 'Memory of a worker that it shares with nobody.',
     samples: pools.flatMap(workerMemory),
+  };
+  yield {
+    name: 'tsfpm_private_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Memory of all workers of the pool that each of them shares with nobody.',
+    samples: perPool(({ privateBytes }) => privateBytes.reduce((sum: Bytes, bytes = 0) => sum + bytes, 0)),
   };
   yield {
     name: 'tsfpm_zygote_up',
@@ -124,6 +153,14 @@ export function* masterFamilies(master: MasterMetrics): Generator<MetricFamily> 
       { labels: { result: 'failure' }, value: master.reloads.failed },
     ],
   };
+  if (master.lastReloadDurationS !== undefined)
+    yield {
+      name: 'tsfpm_last_reload_duration_seconds',
+      type: 'gauge',
+      unit: 'seconds',
+      help: 'How long the last reload took, whether it succeeded or not.',
+      samples: single(master.lastReloadDurationS),
+    };
   yield {
     name: 'tsfpm_config_last_reload_successful',
     type: 'gauge',

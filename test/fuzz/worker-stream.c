@@ -45,6 +45,13 @@ void tsfpm_output_request_ends(void)
 {
     abort();
 }
+void tsfpm_sent_status_request_begins(void)
+{
+}
+uint32_t tsfpm_sent_status(void)
+{
+    abort();
+}
 void tsfpm_access_log_request_ends(uint64_t start, uint64_t duration, uint64_t memory)
 {
     (void)start, (void)duration, (void)memory;

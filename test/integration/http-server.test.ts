@@ -47,6 +47,7 @@ function get(
 
 const ask = (tsfpm: Daemon, path: string, accept?: string) =>
   get({ socketPath: tsfpm.folder.at('http.sock') }, path, accept);
+const askOpenMetrics = (tsfpm: Daemon) => ask(tsfpm, '/metrics', 'application/openmetrics-text');
 
 function sample(
   families: readonly ParsedFamily[],
@@ -75,7 +76,7 @@ test('/metrics tells of all pools what happened in them', async (t) => {
   await tsfpm.expectLog(/exited on signal 9/);
   await tsfpm.untilWorkers(3);
 
-  const { status, type, text } = await ask(tsfpm, '/metrics');
+  const { status, type, text } = await askOpenMetrics(tsfpm);
   assert.equal(status, 200);
   assert.match(type, /^application\/openmetrics-text; version=1\.0\.0/);
   const families = parseOpenMetrics(text);
@@ -152,12 +153,43 @@ test('/ready is 503 while a pool cannot start workers, and names it; others serv
   assert.match(answer.text, /bad/);
   assert.ok(!answer.text.includes('good'));
   assert.equal((await ask(tsfpm, '/health')).status, 200);
-  const families = parseOpenMetrics((await ask(tsfpm, '/metrics')).text);
+  const families = parseOpenMetrics((await askOpenMetrics(tsfpm)).text);
   assert.deepEqual(
     ['good', 'bad'].map((pool) => sample(families, 'phpfpm_up', { pool })),
     [1, 0],
   );
   await tsfpm.get('pid.php', { pool: 'good' });
+});
+
+test('/metrics counts answers by their status, and processor time, also of workers that have ended', async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    global: HTTP,
+    pools: { www: { 'pm.max_children': 1, 'pm.max_requests': 2 } },
+    files: {
+      'status.php': `<?php http_response_code((int) $_GET['s']);
+        for ($until = microtime(true) + 0.05; microtime(true) < $until;);`,
+      'dies.php': '<?php ini_set("display_errors", "0"); undefined_function();',
+    },
+  });
+  await reload(tsfpm);
+  for (const status of [200, 204, 301, 404, 418, 503, 799])
+    await tsfpm.request('status.php', { params: { QUERY_STRING: `s=${status}` } });
+  await tsfpm.request('dies.php');
+  await tsfpm.request('gone.php');
+  const families = parseOpenMetrics((await askOpenMetrics(tsfpm)).text);
+  const of = (name: string, labels: Record<string, string> = {}) =>
+    sample(families, name, { pool: 'www', ...labels });
+  assert.deepEqual(
+    ['1xx', '2xx', '3xx', '4xx', '5xx', 'unknown'].map((name) =>
+      of('tsfpm_responses_total', { class: name }),
+    ),
+    [0, 2, 1, 3, 2, 1],
+  );
+  const seconds = of('tsfpm_cpu_seconds_total') ?? 0;
+  assert.ok(seconds > 0.1 && seconds < 5, `${seconds} s`);
+  assert.equal(of('tsfpm_max_children'), 1);
+  assert.ok((of('tsfpm_private_bytes') ?? 0) > 0);
+  assert.ok((sample(families, 'tsfpm_last_reload_duration_seconds') ?? 0) > 0);
 });
 
 test('/ready is 503 while the master drains', async (t) => {

@@ -49,7 +49,15 @@ function enumNames(header: string, enumName: string, prefix: string): string[] {
   return [...code.matchAll(new RegExp(`\\b${prefix}([A-Z_]+)\\s*=`, 'g'))].map(([, name]) => name ?? '');
 }
 
-const FIELD_SIZES = { u8: 1, u32: 4, i32: 4, u64: 8, bytes: layout.PARAMS_SIZE } as const;
+const FIELD_SIZES = {
+  u8: 1,
+  u32: 4,
+  i32: 4,
+  u64: 8,
+  'u64 buckets': 8 * layout.DURATION_BUCKETS,
+  'u64 classes': 8 * layout.STATUS_CLASSES.length,
+  bytes: layout.PARAMS_SIZE,
+} as const;
 
 for (const [struct, fields] of [
   ['tsfpm_scoreboard_header', layout.HEADER_FIELDS],

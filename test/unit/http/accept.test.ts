@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseExposition } from '../../../src/http/accept.js';
 
-test('OpenMetrics goes to whom takes it, the older format to the rest', () => {
+test('OpenMetrics goes to who asks for it, the older format to the rest', () => {
   const rows: [string | undefined, 'openmetrics' | 'prometheus'][] = [
-    [undefined, 'openmetrics'],
-    ['', 'openmetrics'],
-    ['*/*', 'openmetrics'],
-    ['application/*', 'openmetrics'],
+    [undefined, 'prometheus'],
+    ['', 'prometheus'],
+    ['*/*', 'prometheus'],
+    ['application/*', 'prometheus'],
     ['application/openmetrics-text; version=1.0.0; charset=utf-8', 'openmetrics'],
     ['Application/OpenMetrics-Text', 'openmetrics'],
     // Prometheus 2.x and 3.x.

@@ -11,16 +11,16 @@ const get = (target: string, accept?: string, source = fakeSource()) => {
 };
 
 test('/metrics speaks the format that is asked for', () => {
-  const openmetrics = get('/metrics');
+  const openmetrics = get('/metrics', 'application/openmetrics-text');
   assert.equal(
     openmetrics.headers['Content-Type'],
     'application/openmetrics-text; version=1.0.0; charset=utf-8',
   );
   assert.equal(openmetrics.headers.Vary, 'Accept');
   parseOpenMetrics(openmetrics.body);
-  const plain = get('/metrics', 'text/plain');
-  assert.equal(plain.headers['Content-Type'], 'text/plain; version=0.0.4; charset=utf-8');
-  assert.doesNotMatch(plain.body, /# EOF/);
+  for (const accept of [undefined, '*/*', 'text/plain'])
+    assert.equal(get('/metrics', accept).headers['Content-Type'], 'text/plain; version=0.0.4; charset=utf-8');
+  assert.doesNotMatch(get('/metrics').body, /# EOF/);
 });
 
 test('/status is an object of the pools, with workers if asked', () => {

@@ -74,8 +74,8 @@ test('serves its pages over TCP', async () => {
   assert.equal(server.address, `127.0.0.1:${port}`);
   const metrics = await ask({ port, host: '127.0.0.1', path: '/metrics' });
   assert.equal(metrics.status, 200);
-  assert.equal(metrics.headers['content-type'], 'application/openmetrics-text; version=1.0.0; charset=utf-8');
-  assert.match(metrics.body, /# EOF\n$/);
+  assert.equal(metrics.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+  assert.match(metrics.body, /^tsfpm_config_last_reload_success_timestamp_seconds .*\n$/m);
   const head = await ask({ port, host: '127.0.0.1', path: '/metrics', method: 'HEAD' });
   assert.deepEqual([head.body, head.headers['content-length']], ['', metrics.headers['content-length']]);
   assert.equal((await ask({ port, host: '127.0.0.1', path: '/nothing' })).status, 404);
@@ -142,7 +142,7 @@ test('a long page is made in turns with other work', async () => {
   });
   const { port } = await open({ source: { ...fakeSource(), metrics } });
   const { body } = await ask({ port, host: '127.0.0.1', path: '/metrics' });
-  assert.match(body, /# EOF\n$/);
+  assert.match(body, /^tsfpm_config_last_reload_success_timestamp_seconds .*\n$/m);
   assert.deepEqual(order, ['other work', 'end of the page']);
 });
 
@@ -183,7 +183,7 @@ test('a client that does not take its answer is closed', async () => {
   await sleep(1500);
   const closed = closedWithin(socket, 30_000);
   socket.resume();
-  assert.doesNotMatch(await closed, /# EOF\n$/);
+  assert.doesNotMatch(await closed, /^tsfpm_config_last_reload_success_timestamp_seconds .*\n$/m);
 });
 
 test('headers past the limit are refused', async () => {

@@ -64,9 +64,35 @@ test('every name of the exporter is there', () => {
   }
 });
 
-test('the older format calls the same counters counters', () => {
+/** What `promtool check metrics` complains of, for the names and types that there are here. */
+function complaints(text: string): string[] {
+  const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
+  const helps = new Set([...text.matchAll(/^# HELP (\S+) \S/gm)].map(([, name]) => name));
+  return types.flatMap(([, name = '', type = '']) => [
+    ...(helps.has(name) ? [] : [`${name}: no help`]),
+    ...(type === 'counter' && !name.endsWith('_total') ? [`${name}: a counter without _total`] : []),
+    ...(type !== 'counter' && name.endsWith('_total') ? [`${name}: no counter, but _total`] : []),
+    ...(/_(bucket|count|sum)$/.test(name) ? [`${name}: the end of a histogram's name`] : []),
+    ...(/(^|_)(counter|gauge|histogram|summary|untyped)(_|$)/.test(name)
+      ? [`${name}: a type in the name`]
+      : []),
+    ...(/(^|_)(milli|micro|nano)?(s|ms|us|ns|sec|b|kb|mb|gb|minutes|hours|days|milliseconds|microseconds|kilobytes)(_|$)/.test(
+      name,
+    )
+      ? [`${name}: not a base unit`]
+      : []),
+    ...(/[:A-Z]/.test(name) ? [`${name}: characters`] : []),
+    ...(types.filter(([, other]) => other === name).length > 1 ? [`${name}: twice`] : []),
+  ]);
+}
+
+test('the older format is what promtool approves of', () => {
   const text = renderMetrics(METRICS, 'prometheus');
-  assert.match(text, /^# TYPE phpfpm_accepted_connections counter$/m);
+  assert.deepEqual(complaints(text), []);
+  assert.ok(complaints('# TYPE a_count_ms counter').length > 2);
+  assert.match(text, /^# TYPE phpfpm_accepted_connections untyped$/m);
+  for (const gauge of ['start_since', 'max_listen_queue', 'max_active_processes'])
+    assert.match(text, new RegExp(`^# TYPE phpfpm_${gauge} gauge$`, 'm'));
   assert.match(text, /^# TYPE tsfpm_forks_total counter$/m);
   assert.match(text, /^# TYPE tsfpm_build_info gauge$/m);
   assert.doesNotMatch(text, /# (EOF|UNIT)/);

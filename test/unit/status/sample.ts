@@ -104,6 +104,12 @@ export function poolMetrics(status: PoolStatus): PoolMetrics {
     isUp: true,
     hasZygote: true,
     requestDurations: { upperBoundsS: [0.005, 0.1, 1, 10], counts: [7, 5n, 0, 2, 1], sumS: 31.25 },
+    responses: new Map([
+      ['2xx', 12n],
+      ['5xx', 3n],
+    ]),
+    cpuS: 0.75,
+    maxChildren: 8,
     privateBytes: [3_000_000, undefined, 1_000_000],
     forks: 9,
     deaths: new Map([
@@ -121,6 +127,7 @@ export const METRICS: MetricsInput = {
     startEpochS: START_EPOCH_S,
     reloads: { succeeded: 2, failed: 1 },
     isLastReloadSuccessful: false,
+    lastReloadDurationS: 0.25,
     lastReloadEpochS: START_EPOCH_S + 30,
     cpuS: 1.5,
     residentBytes: 60_000_000,
