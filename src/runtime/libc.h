@@ -66,6 +66,9 @@ struct tsfpm_libc {
     void (*(*signal)(int, void (*)(int)))(int);
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
+    char *(*getcwd)(char *, size_t);
+    int (*chdir)(const char *);
+    int (*fchdir)(int);
     int (*fcntl)(int, int, ...);
     int (*getitimer)(int, struct itimerval *);
     int (*setitimer)(int, const struct itimerval *, struct itimerval *);

@@ -6,6 +6,7 @@
 #include "php-start.h"
 
 #include "known-signals.h"
+#include "root-directory.h"
 #include "time-limit.h"
 #include "unseen-calls.h"
 
@@ -21,4 +22,5 @@ void tsfpm_php_start_ends(void)
     tsfpm_known_signals_request_starts();
     if (may_be_unseen) tsfpm_known_signals_forget();
     tsfpm_time_limit_request_starts(may_be_unseen);
+    tsfpm_root_directory_request_starts(may_be_unseen);
 }

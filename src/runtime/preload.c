@@ -9,6 +9,7 @@
  *   write                 an answer that is complete is recognised here
  *   open                  the worker's stdout and stderr, by the names that PHP makes of /dev/stdout and /dev/stderr
  *   shutdown, recv, close php-cgi waits until the client has closed; needless once everything is read
+ *   getcwd                PHP asks before each script; chdir and fchdir tell the answer (root-directory.c)
  *   fcntl                 opcache locks its memory at each request (opcache-lock.c)
  *   sigaction, signal     PHP asks at each request what is the same as ever; who changes it is noted (known-signals.c)
  *   sigprocmask, pthread_sigmask
@@ -42,6 +43,7 @@
 #include "output.h"
 #include "sapi-name.h"
 #include "request-phase.h"
+#include "root-directory.h"
 #include "scoreboard.h"
 #include "script-child.h"
 #include "signals.h"
@@ -121,6 +123,8 @@ static void see_all_calls(void)
         {"signal", (void *)libc->signal, (void *)signal},
         {"sigprocmask", (void *)libc->sigprocmask, (void *)sigprocmask},
         {"pthread_sigmask", (void *)libc->pthread_sigmask, (void *)pthread_sigmask},
+        {"chdir", (void *)libc->chdir, (void *)chdir},
+        {"fchdir", (void *)libc->fchdir, (void *)fchdir},
         {"fcntl", (void *)libc->fcntl, (void *)fcntl},
         {"fcntl64", (void *)libc->fcntl, (void *)fcntl},
         {"getitimer", (void *)libc->getitimer, (void *)getitimer},
@@ -303,4 +307,25 @@ TSFPM_EXPORT int getitimer(__itimer_which_t which, struct itimerval *now)
 TSFPM_EXPORT int setitimer(__itimer_which_t which, const struct itimerval *wanted, struct itimerval *old)
 {
     return tsfpm_time_limit_setitimer((int)which, wanted, old);
+}
+
+TSFPM_EXPORT char *getcwd(char *buffer, size_t size)
+{
+    return tsfpm_root_directory_getcwd(buffer, size);
+}
+
+TSFPM_EXPORT int chdir(const char *path)
+{
+    return tsfpm_root_directory_chdir(path);
+}
+
+TSFPM_EXPORT int fchdir(int fd)
+{
+    return tsfpm_root_directory_fchdir(fd);
+}
+
+TSFPM_EXPORT char *__getcwd_chk(char *buffer, size_t size, size_t known)
+{
+    if (size > known) abort();
+    return getcwd(buffer, size);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { utimesSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
-import type { Settings } from '../helpers/daemon-folder.js';
+import { type Settings, unlessRoot } from '../helpers/daemon-folder.js';
 import { FastcgiConnection, fcgiRequest, scriptParams } from '../helpers/fastcgi-client.js';
 import { requestBytes } from '../helpers/request-bytes.js';
 import { nameOf, STRACE_IS_MISSING, startTrace } from '../helpers/strace.js';
@@ -63,6 +63,44 @@ test('a hello world on a new connection costs at most nine system calls', {
   }
   await Promise.all([nap, ...closed]);
   assertAtMost(9, await trace.stop());
+});
+
+const DIRECTORY_PHP = `<?php
+  register_shutdown_function(function () { echo getcwd(); if (isset($_GET['to'])) chdir($_GET['to']); });`;
+
+/** By libc itself, past the runtime. */
+const FFI_PHP = `<?php if (!class_exists('FFI')) die('none');
+  register_shutdown_function(fn() => FFI::cdef('int chdir(char *path);', $_GET['libc'])->chdir('/other'));`;
+
+test('in a jail PHP’s directory is known, wherever scripts go', {
+  skip: STRACE_IS_MISSING || unlessRoot,
+}, async (t) => {
+  const jail: Settings = { chroot: '{folder}/www/jail', pm: 'static', 'pm.max_children': 1 };
+  const tsfpm = await startTsfpm(t, {
+    pools: { jail, free: { ...jail, 'php_admin_value[ffi.enable]': '1' } },
+    files: {
+      'jail/hello.php': HELLO_PHP,
+      'jail/directory.php': DIRECTORY_PHP,
+      'jail/ffi.php': FFI_PHP,
+      'jail/other/text': '',
+    },
+  });
+  const ask = async (name: string, query = '', pool = 'jail') => {
+    const params = { SCRIPT_FILENAME: `/${name}`, SCRIPT_NAME: `/${name}`, QUERY_STRING: query };
+    return (await tsfpm.request(name, { pool, params })).text;
+  };
+  for (let i = 0; i < 3; i++) await ask('hello.php');
+  const trace = await startTrace(t, tsfpm.workers('jail')[0] ?? 0, tsfpm.folder.at('trace'));
+  for (let i = 0; i < 10; i++) await ask('hello.php');
+  assert.doesNotMatch((await trace.stop()).join('\n'), /getcwd/);
+  // A worker stays where a script has left it, as under php-fpm.
+  assert.equal(await ask('directory.php'), '/');
+  await ask('directory.php', 'to=/other');
+  for (let i = 0; i < 2; i++) assert.equal(await ask('directory.php'), '/other');
+  await ask('directory.php', 'to=/');
+  for (let i = 0; i < 2; i++) assert.equal(await ask('directory.php'), '/');
+  if ((await ask('ffi.php', 'libc=libc.so.6', 'free')) === 'none') return;
+  for (let i = 0; i < 2; i++) assert.equal(await ask('directory.php', '', 'free'), '/other');
 });
 
 test('a hello world on a kept connection costs at most eight system calls', {
