@@ -63,8 +63,9 @@ const SHORTEST_PAUSE_MS: Milliseconds = 20;
 const LONGEST_PAUSE_MS: Milliseconds = 250;
 /** How long a queue may exceed `queue.max`. */
 const SURPLUS_PAUSE_MS: Milliseconds = 100;
-/** Looking takes no more than this part of the master's time. */
+/** Looking takes no more than this part of the master's time; but pauses stay below so many usual ones. */
 const MOST_BUSY = 0.05;
+const LONGEST_STRETCH = 4;
 
 /**
  * When to look at a queue again in which somebody waits.
@@ -74,5 +75,6 @@ const MOST_BUSY = 0.05;
 export function pauseMs({ timeoutMs, most }: QueueLimits, tookMs: Milliseconds): Milliseconds {
   const fine =
     timeoutMs > 0 ? Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, timeoutMs / 20)) : Infinity;
-  return Math.max(Math.min(fine, most > 0 ? SURPLUS_PAUSE_MS : Infinity), tookMs / MOST_BUSY);
+  const usual = Math.min(fine, most > 0 ? SURPLUS_PAUSE_MS : Infinity);
+  return Math.min(Math.max(usual, tookMs / MOST_BUSY), LONGEST_STRETCH * usual);
 }

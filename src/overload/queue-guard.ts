@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs';
 import type { PoolConfig } from '../config/config.js';
 import type { RequestHead } from '../fastcgi/request-reader.js';
 import type { Logger } from '../log/levels.js';
-import { acceptWaiting } from '../os/accept.js';
+import { type AcceptedClient, acceptWaiting } from '../os/accept.js';
 import { listenQueue } from '../os/listen-queue.js';
 import { isReadable } from '../os/poll.js';
 import { queuedClients } from '../os/queued-clients.js';
@@ -10,7 +10,7 @@ import type { SocketAddress } from '../os/socket-address.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import { allowedClients } from './allowed-clients.js';
 import { beginText, type Episode, endText, isOver, prolong, type Reason } from './episode.js';
-import { NOBODY, overdue, pauseMs, type QueueLimits, type SeenSince } from './overdue.js';
+import { NOBODY, type Overdue, overdue, pauseMs, type QueueLimits, type SeenSince } from './overdue.js';
 import { type PageQuestion, pageQuestion } from './page-question.js';
 import { refusal, retryAfterS } from './refusal.js';
 import { turnAway } from './turned-away.js';
@@ -32,13 +32,23 @@ const NO_LIMITS: QueueLimits = { timeoutMs: 0, most: 0 };
 const MOST_AT_ONCE: Count = 16;
 /** The same for pages, which take more time; beyond them such a request is refused as any other. */
 const MOST_PAGES: Count = 2;
+/** How long what the kernel has said is acted upon: with thousands of clients the question takes some ms. */
+const LOOK_HOLDS_MS: Milliseconds = 10;
+
+/** What is still to be done after a look. */
+type Found = Pick<Overdue, 'late' | 'surplus'> & { readonly atMs: Milliseconds };
+const NOBODY_FOUND: Found = { late: 0, surplus: 0, atMs: 0 };
+
+function countOf({ late, surplus }: Found): Count {
+  return Math.max(late, surplus);
+}
 
 /**
  * `queue.timeout` and `queue.max`: answers the clients of a listen queue that nobody serves in time, in the workers'
  * stead, those that have waited longest first. It looks at the queue only while somebody waits, which the scaler tells.
  *
  * What the kernel says of the queue and the accepting are two steps: where workers take late clients in between, as
- * many of those right behind them are answered instead. So many workers accept within a millisecond.
+ * many of those right behind them are answered instead: as many as workers accept in ten milliseconds.
  */
 export class QueueGuard {
   readonly #parts: QueueGuardParts;
@@ -47,6 +57,7 @@ export class QueueGuard {
   #listenFd: Fd = -1;
   #isAllowed: (client: SocketAddress | undefined) => boolean = () => true;
   #seenSince: SeenSince = NOBODY;
+  #found = NOBODY_FOUND;
   #timer: NodeJS.Timeout | undefined;
   #episode: Episode | undefined;
   #pagesLeft: Count = MOST_PAGES;
@@ -57,7 +68,7 @@ export class QueueGuard {
 
   /** What the configuration wants of it, and the socket; who waits there is remembered unless the socket is another. */
   adopt(config: PoolConfig, listenFd: Fd): void {
-    if (listenFd !== this.#listenFd) this.#seenSince = NOBODY;
+    if (listenFd !== this.#listenFd) this.#forget();
     this.#listenFd = listenFd;
     this.#config = config;
     this.#limits = { timeoutMs: config.queueTimeout * 1000, most: config.queueMax };
@@ -79,7 +90,7 @@ export class QueueGuard {
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#seenSince = NOBODY;
+    this.#forget();
     this.#limits = NO_LIMITS;
     this.#endEpisode();
   }
@@ -88,11 +99,16 @@ export class QueueGuard {
     return this.#limits.timeoutMs > 0 || this.#limits.most > 0;
   }
 
+  #forget(): void {
+    this.#seenSince = NOBODY;
+    this.#found = NOBODY_FOUND;
+  }
+
   #look(): void {
     const startMs = this.#parts.nowMs();
     const isSomebodyThere = isReadable(this.#listenFd);
     const left = isSomebodyThere ? this.#turnAwayLate(startMs) : 0;
-    if (!isSomebodyThere) this.#seenSince = NOBODY;
+    if (!isSomebodyThere) this.#forget();
     if (this.#episode !== undefined && isOver(this.#episode, this.#limits, startMs)) this.#endEpisode();
     this.#timer = undefined;
     if (!isSomebodyThere && this.#episode === undefined) return;
@@ -100,24 +116,38 @@ export class QueueGuard {
     this.#timer = setTimeout(() => this.#look(), left > 0 ? 0 : pauseMs(this.#limits, tookMs));
   }
 
-  /** @returns how many are still to be answered: in another turn, and by another look, since workers accept as well */
+  /** @returns how many are still to be turned away, in another turn */
   #turnAwayLate(nowMs: Milliseconds): Count {
-    const { late, surplus, seenSince } = overdue(this.#limits, this.#snapshot(), nowMs, this.#seenSince);
-    this.#seenSince = seenSince;
-    const wanted = Math.max(late, surplus);
+    if (countOf(this.#found) === 0 || nowMs - this.#found.atMs > LOOK_HOLDS_MS)
+      this.#found = this.#find(nowMs);
+    const { late, surplus, atMs } = this.#found;
+    const wanted = Math.min(countOf(this.#found), MOST_AT_ONCE);
     if (wanted === 0) return 0;
     this.#pagesLeft = MOST_PAGES;
-    const accepted = acceptWaiting(this.#listenFd, Math.min(wanted, MOST_AT_ONCE));
-    for (const [index, client] of accepted.entries()) {
-      const reason = index < late ? 'timeout' : 'max';
-      if (!this.#isAllowed(client.address)) closeSync(client.fd);
-      else
-        turnAway(client, {
-          pageFor: (request) => this.#pageFor(request, reason),
-          onGone: () => this.#note(reason, 'gone'),
-        });
-    }
-    return accepted.length === MOST_AT_ONCE ? wanted - accepted.length : 0;
+    const accepted = acceptWaiting(this.#listenFd, wanted);
+    for (const [index, client] of accepted.entries())
+      this.#turnAway(client, index < late ? 'timeout' : 'max');
+    const { length } = accepted;
+    this.#found =
+      length < wanted
+        ? NOBODY_FOUND
+        : { late: Math.max(0, late - length), surplus: Math.max(0, surplus - length), atMs };
+    return countOf(this.#found);
+  }
+
+  #find(nowMs: Milliseconds): Found {
+    const { late, surplus, seenSince } = overdue(this.#limits, this.#snapshot(), nowMs, this.#seenSince);
+    this.#seenSince = seenSince;
+    return { late, surplus, atMs: nowMs };
+  }
+
+  #turnAway(client: AcceptedClient, reason: Reason): void {
+    if (!this.#isAllowed(client.address)) closeSync(client.fd);
+    else
+      turnAway(client, {
+        pageFor: (request) => this.#pageFor(request, reason),
+        onGone: () => this.#note(reason, 'gone'),
+      });
   }
 
   #snapshot() {
