@@ -59,7 +59,7 @@ const NEEDS = {
   apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
   php: [...BUILD, ...PHP, PATCHELF],
   page: [...BUILD, ...PHP, NGINX, BROWSER],
-  servers: [...BUILD, ...PHP, ...optional(SERVERS)],
+  servers: [...BUILD, ...PHP, NGINX, ...optional(SERVERS)],
   bench: [...BUILD, ...PHP, FPM, SPAWN, NGINX, ...optional(BENCH_APPS)],
 };
 

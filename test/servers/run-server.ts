@@ -43,7 +43,7 @@ export async function startServer(t: TestContext, server: WebServer, tsfpm: Daem
   const service = await Service.start({
     name: server.name,
     program,
-    args: server.arguments(file),
+    args: server.arguments(file, folder),
     log,
     asWorker: true,
     isReady: () =>

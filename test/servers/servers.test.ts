@@ -9,9 +9,10 @@ import { caddy } from './caddy.js';
 import { h2o } from './h2o.js';
 import { haproxy } from './haproxy.js';
 import { lighttpd } from './lighttpd.js';
+import { nginx } from './nginx.js';
 import { type RunningServer, startServer, whyMissing } from './run-server.js';
 
-const SERVERS = [haproxy, lighttpd, ...apaches, caddy, h2o];
+const SERVERS = [nginx, haproxy, lighttpd, ...apaches, caddy, h2o];
 const MIB = 1024 * 1024;
 const UPLOAD = Buffer.alloc(20 * MIB, 'upload ');
 const REQUESTS = 300;

@@ -27,7 +27,8 @@ export interface WebServer {
   /** Whether its error log holds what PHP has to say. */
   readonly logsMessages: boolean;
   configuration(place: ServerPlace): string;
-  arguments(configurationFile: string): readonly string[];
+  /** @param folder that of {@link ServerPlace} */
+  arguments(configurationFile: string, folder: string): readonly string[];
 }
 
 /** `unix:/path` or `127.0.0.1:9000`, with what stands before a path in that server's language. */
