@@ -1,8 +1,9 @@
 import { livePage } from '../live/page.js';
 import { chooseStatus } from '../status/choose.js';
-import { EXPOSITION_TYPES } from '../status/exposition.js';
+import { EXPOSITION_TYPES, type ExpositionFormat } from '../status/exposition.js';
 import { renderJson } from '../status/json.js';
 import { renderMetrics } from '../status/metrics.js';
+import type { PoolMetrics } from '../status/metrics-input.js';
 import { jsonWord, lineText } from '../text/harmless.js';
 import { chooseExposition } from './accept.js';
 import type { HttpSource } from './source.js';
@@ -56,25 +57,54 @@ function metrics(source: HttpSource, { accept }: HttpRequest): HttpAnswer {
     status: code,
     headers,
     body,
-  } = answerOf(200, EXPOSITION_TYPES[format], renderMetrics(source.metrics(), format));
+  } = answerOf(200, EXPOSITION_TYPES[format], metricsPieces(source, format));
   return { status: code, headers: { ...headers, Vary: 'Accept' }, body };
+}
+
+function* metricsPieces(source: HttpSource, format: ExpositionFormat): Generator<string> {
+  const { pools, master } = source.metrics();
+  const read: PoolMetrics[] = [];
+  for (const pool of pools) {
+    read.push(pool);
+    yield '';
+  }
+  yield* renderMetrics({ pools: read, master }, format);
 }
 
 /** The live page, or with `?json` the snapshot that the page asks for every second or so. */
 function live(source: HttpSource, _request: HttpRequest, query: string): HttpAnswer {
-  if (chooseStatus(query).format === 'json')
-    return answerOf(200, 'application/json', JSON.stringify(source.live()));
+  if (chooseStatus(query).format === 'json') return answerOf(200, 'application/json', livePieces(source));
   const page = livePage();
   if (page === undefined) return plain(500, 'The page is missing from this installation.');
   const { status: code, headers, body } = answerOf(200, 'text/html; charset=utf-8', page.html);
   return { status: code, headers: { ...headers, ...page.headers }, body };
 }
 
+function* livePieces(source: HttpSource): Generator<string> {
+  const { nowMs, pools } = source.live();
+  yield `{"nowMs":${nowMs},"pools":[`;
+  yield* separated(pools, (pool) => JSON.stringify(pool));
+  yield ']}';
+}
+
 /** An object of the pools by name, each as its own json page; `?full` lists the workers. */
 function status(source: HttpSource, _request: HttpRequest, query: string): HttpAnswer {
   const { full } = chooseStatus(query);
-  const members = source.pools().map((pool) => `${jsonWord(pool.name)}:${renderJson(pool, { full })}`);
-  return answerOf(200, 'application/json', `{${members.join(',')}}`);
+  return answerOf(200, 'application/json', statusPieces(source, full));
+}
+
+function* statusPieces(source: HttpSource, full: boolean): Generator<string> {
+  yield '{';
+  yield* separated(source.pools(), (pool) => `${jsonWord(pool.name)}:${renderJson(pool, { full })}`);
+  yield '}';
+}
+
+function* separated<Item>(items: Iterable<Item>, text: (item: Item) => string): Generator<string> {
+  let separator = '';
+  for (const item of items) {
+    yield separator + text(item);
+    separator = ',';
+  }
 }
 
 function ready(source: HttpSource): HttpAnswer {

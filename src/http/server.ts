@@ -48,6 +48,8 @@ const BACKLOG: Count = 128;
 const REQUESTS_PER_CONNECTION: Count = 1000;
 const CHECK_EVERY_MS: Milliseconds = 1000;
 const CLOSE_PATIENCE_MS: Milliseconds = 1000;
+/** How long the master works at a page at a time. */
+const TURN_MS: Milliseconds = 5;
 
 /**
  * Starts the HTTP server for machines: /metrics, /status, /health and /ready.
@@ -129,33 +131,35 @@ async function serve(
     refusal === undefined
       ? await answerOrFailure(source, request, log)
       : await wholeAnswer(plain(421, refusal));
-  const bytes = Buffer.from(body);
   // A body is not used: instead of reading it to its end, the connection is closed after the answer.
   const hasBody = request.headers['transfer-encoding'] !== undefined || hasLength(request);
   response.writeHead(status, {
     ...headers,
-    'Content-Length': bytes.length,
+    'Content-Length': body.length,
     ...(hasBody ? { Connection: 'close' } : {}),
   });
   endInTime(response, limits.answerTimeoutMs);
-  response.end(bytes);
+  response.end(body);
 }
 
 function hasLength(request: IncomingMessage): boolean {
   return (request.headers['content-length'] ?? '0') !== '0';
 }
 
-type WholeAnswer = HttpAnswer & { readonly body: string };
+type WholeAnswer = Omit<HttpAnswer, 'body'> & { readonly body: Buffer };
 
-/** Between two pieces of a long body the master deals with signals, workers and other clients. */
+/** Between the pieces of a long body the master deals with signals, workers and other clients. */
 async function wholeAnswer(given: HttpAnswer): Promise<WholeAnswer> {
-  if (typeof given.body === 'string') return { ...given, body: given.body };
-  let body = '';
+  if (typeof given.body === 'string') return { ...given, body: Buffer.from(given.body) };
+  const pieces: Buffer[] = [];
+  let turnEndsAtMs = performance.now() + TURN_MS;
   for (const piece of given.body) {
-    body += piece;
+    pieces.push(Buffer.from(piece));
+    if (performance.now() < turnEndsAtMs) continue;
     await nextTurn();
+    turnEndsAtMs = performance.now() + TURN_MS;
   }
-  return { ...given, body };
+  return { ...given, body: Buffer.concat(pieces) };
 }
 
 /** A page that cannot be made must not end the master. */

@@ -1,5 +1,5 @@
-import type { LiveSnapshot } from '../status/live.js';
-import type { MetricsInput } from '../status/metrics-input.js';
+import type { LivePool, LiveSnapshot } from '../status/live.js';
+import type { MasterMetrics, PoolMetrics } from '../status/metrics-input.js';
 import type { PoolStatus } from '../status/status.js';
 
 export interface Readiness {
@@ -8,10 +8,10 @@ export interface Readiness {
   readonly reason: string;
 }
 
-/** What the HTTP server shows. Called for each request, so it should cost little. */
+/** What the HTTP server shows. Each of thousands of pools is read when it is asked for. */
 export interface HttpSource {
-  pools(): readonly PoolStatus[];
-  live(): LiveSnapshot;
-  metrics(): MetricsInput;
+  pools(): Iterable<PoolStatus>;
+  live(): Pick<LiveSnapshot, 'nowMs'> & { readonly pools: Iterable<LivePool> };
+  metrics(): { readonly pools: Iterable<PoolMetrics>; readonly master: MasterMetrics };
   readiness(): Readiness;
 }

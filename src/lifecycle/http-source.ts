@@ -1,5 +1,7 @@
 import type { HttpSource } from '../http/source.js';
-import { liveSnapshot, poolMetrics, poolStatus } from '../pages/pool-status.js';
+import { livePools, poolMetrics, poolStatus } from '../pages/pool-status.js';
+import type { Pool } from '../pool/pool.js';
+import type { PoolStatus } from '../status/status.js';
 import type { Milliseconds, Seconds } from '../units.js';
 import type { MasterFacts } from './master-facts.js';
 import { readinessOf } from './readiness.js';
@@ -8,10 +10,10 @@ import { readinessOf } from './readiness.js';
 export function httpSource({ version, startEpochMs, pools, state, reloads }: MasterFacts): HttpSource {
   const startEpochS = startEpochMs / 1000;
   return {
-    pools: () => pools().map((pool) => poolStatus(pool, performance.now())),
-    live: () => liveSnapshot(pools(), { withMemory: true }),
+    pools: () => poolStatuses(pools()),
+    live: () => ({ nowMs: performance.now(), pools: livePools(pools(), { withMemory: true }) }),
     metrics: () => ({
-      pools: poolMetrics(pools(), performance.now()),
+      pools: poolMetrics(pools()),
       master: {
         version,
         pid: process.pid,
@@ -30,6 +32,10 @@ export function httpSource({ version, startEpochMs, pools, state, reloads }: Mas
 
 function secondsOf(ms: Milliseconds | undefined): Seconds | undefined {
   return ms === undefined ? undefined : ms / 1000;
+}
+
+function* poolStatuses(pools: readonly Pool[]): Generator<PoolStatus> {
+  for (const pool of pools) yield poolStatus(pool, performance.now());
 }
 
 function cpuSeconds(): number {

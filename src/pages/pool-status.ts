@@ -5,7 +5,7 @@ import type { KnownWorker } from '../pool/worker-table.js';
 import { NO_REQUEST, requestFields } from '../request/fields.js';
 import { DURATION_BOUNDS_S, STATUS_CLASSES } from '../scoreboard/layout.js';
 import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
-import { type LiveSnapshot, livePool, MOST_LIVE_WORKERS } from '../status/live.js';
+import { type LivePool, type LiveSnapshot, livePool, MOST_LIVE_WORKERS } from '../status/live.js';
 import type { PoolMetrics } from '../status/metrics-input.js';
 import { type PoolStatus, STATE_OF_STAGE, type WorkerStatus } from '../status/status.js';
 import type { Bytes, Milliseconds, Pid } from '../units.js';
@@ -44,33 +44,32 @@ function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Mil
   };
 }
 
-/** All pools for /metrics: what their status pages show, and more. */
-export function poolMetrics(pools: readonly Pool[], nowMs: Milliseconds): PoolMetrics[] {
+/** All pools for /metrics, each as it is when it is asked for: what their status pages show, and more. */
+export function* poolMetrics(pools: readonly Pool[]): Generator<PoolMetrics> {
   const memoryOf = memoryEstimate();
-  return pools.map((pool) => metricsOf(pool, nowMs, memoryOf));
+  for (const pool of pools) yield metricsOf(pool, performance.now(), memoryOf);
 }
 
-/**
- * All pools, for `tsfpm top`, which measures memory by itself, and for the live page. Not more workers than
- * {@link MOST_LIVE_WORKERS}.
- */
-export function liveSnapshot(
-  pools: readonly Pool[],
-  { withMemory }: { readonly withMemory: boolean },
-): LiveSnapshot {
-  const nowMs = performance.now();
+export interface LiveContent {
+  readonly withMemory: boolean;
+}
+
+/** Pools at one moment, for `tsfpm top`, which measures memory by itself, and for a pool's live page. */
+export function liveSnapshot(pools: readonly Pool[], content: LiveContent): LiveSnapshot {
+  return { nowMs: performance.now(), pools: [...livePools(pools, content)] };
+}
+
+/** Each as it is when it is asked for. Not more workers than {@link MOST_LIVE_WORKERS}. */
+export function* livePools(pools: readonly Pool[], { withMemory }: LiveContent): Generator<LivePool> {
   const memoryOf = withMemory ? memoryEstimate() : () => undefined;
   let mostWorkers = MOST_LIVE_WORKERS;
-  return {
-    nowMs,
-    pools: pools.map((pool) => {
-      const { config, trouble } = pool;
-      const metrics = metricsOf(pool, nowMs, memoryOf);
-      const live = livePool(metrics, { maxChildren: config.pmMaxChildren, trouble, mostWorkers });
-      mostWorkers -= live.workers.length;
-      return live;
-    }),
-  };
+  for (const pool of pools) {
+    const { config, trouble } = pool;
+    const metrics = metricsOf(pool, performance.now(), memoryOf);
+    const live = livePool(metrics, { maxChildren: config.pmMaxChildren, trouble, mostWorkers });
+    mostWorkers -= live.workers.length;
+    yield live;
+  }
 }
 
 function metricsOf(pool: Pool, nowMs: Milliseconds, memoryOf: (pid: Pid) => Bytes | undefined): PoolMetrics {

@@ -1,6 +1,6 @@
-import type { MetricFamily, Sample } from './exposition.js';
+import { type MetricFamily, type Sample, withLabel } from './exposition.js';
 import { MEMORY_PEAK_FIELD, POOL_FIELDS, type PoolField } from './fields.js';
-import type { PoolMetrics } from './metrics-input.js';
+import type { LabelledPool } from './metrics-input.js';
 import type { WorkerState, WorkerStatus } from './status.js';
 
 // The metrics of php-fpm's own page and of the exporter that most dashboards are made for (hipages/php-fpm_exporter).
@@ -15,34 +15,34 @@ const STATES: readonly WorkerState[] = [
   'Ending',
 ];
 
-export function* exporterFamilies(pools: readonly PoolMetrics[]): Generator<MetricFamily> {
+export function* exporterFamilies(pools: readonly LabelledPool[]): Generator<MetricFamily> {
   yield {
     name: 'phpfpm_up',
     type: 'gauge',
     help: 'Could PHP-FPM be reached? Here: can the pool start workers?',
-    samples: pools.map(({ status, isUp }) => ({ labels: { pool: status.name }, value: isUp ? 1 : 0 })),
+    samples: perPool(pools, ({ isUp }) => (isUp ? 1 : 0)),
   };
   yield {
     name: 'phpfpm_scrape_failures',
     type: 'legacyCounter',
     help: 'The number of failures scraping from PHP-FPM. Nothing is scraped here: always 0.',
-    samples: pools.map(({ status }) => ({ labels: { pool: status.name }, value: 0 })),
+    samples: perPool(pools, () => 0),
   };
   for (const field of [...POOL_FIELDS, MEMORY_PEAK_FIELD]) yield* poolFamily(field, pools);
   yield* workerFamilies(pools);
 }
 
-function poolFamily({ metric, value }: PoolField, pools: readonly PoolMetrics[]): MetricFamily[] {
+function poolFamily({ metric, value }: PoolField, pools: readonly LabelledPool[]): MetricFamily[] {
   if (metric === undefined) return [];
-  const samples = pools.flatMap(({ status }): Sample[] => {
+  const samples = perPool(pools, ({ status }) => {
     const shown = value(status);
-    return shown.is === 'integer' ? [{ labels: { pool: status.name }, value: shown.value }] : [];
+    return shown.is === 'integer' ? shown.value : undefined;
   });
   const type = metric.type === 'counter' && metric.isGauge !== true ? 'legacyCounter' : 'gauge';
   return [{ name: metric.name, type, help: metric.help, samples }];
 }
 
-function* workerFamilies(pools: readonly PoolMetrics[]): Generator<MetricFamily> {
+function* workerFamilies(pools: readonly LabelledPool[]): Generator<MetricFamily> {
   yield {
     name: 'phpfpm_process_requests',
     type: 'legacyCounter',
@@ -71,26 +71,35 @@ function* workerFamilies(pools: readonly PoolMetrics[]): Generator<MetricFamily>
     name: 'phpfpm_process_state',
     type: 'gauge',
     help: 'The state of the process (Idle, Running, ...).',
-    samples: pools.flatMap(({ status }) =>
-      status.processes.flatMap(({ state }, child) =>
-        STATES.map((known) => ({
-          labels: { pool: status.name, child: String(child), state: known },
-          value: state === known ? 1 : 0,
-        })),
-      ),
-    ),
+    samples: stateSamples(pools),
   };
 }
 
+function* perPool(
+  pools: readonly LabelledPool[],
+  value: (pool: LabelledPool) => number | bigint | undefined,
+): Generator<Sample> {
+  for (const pool of pools) {
+    const shown = value(pool);
+    if (shown !== undefined) yield { labels: pool.labels, value: shown };
+  }
+}
+
+function* stateSamples(pools: readonly LabelledPool[]): Generator<Sample> {
+  for (const { labels, status } of pools)
+    for (const [child, { state }] of status.processes.entries()) {
+      const ofWorker = withLabel(labels, 'child', String(child));
+      for (const known of STATES)
+        yield { labels: withLabel(ofWorker, 'state', known), value: state === known ? 1 : 0 };
+    }
+}
+
 /** The exporter tells workers apart by their place in the list, not by pid: fewer series over time. */
-function perWorker(
-  pools: readonly PoolMetrics[],
+function* perWorker(
+  pools: readonly LabelledPool[],
   value: (worker: WorkerStatus) => number | bigint,
-): Sample[] {
-  return pools.flatMap(({ status }) =>
-    status.processes.map((worker, child) => ({
-      labels: { pool: status.name, child: String(child) },
-      value: value(worker),
-    })),
-  );
+): Generator<Sample> {
+  for (const { labels, status } of pools)
+    for (const [child, worker] of status.processes.entries())
+      yield { labels: withLabel(labels, 'child', String(child)), value: value(worker) };
 }

@@ -1,4 +1,5 @@
 import { metricText } from '../text/harmless.js';
+import type { Count } from '../units.js';
 
 /** What a scraper may ask for: OpenMetrics 1.0, or Prometheus' text format 0.0.4. */
 export type ExpositionFormat = 'openmetrics' | 'prometheus';
@@ -8,10 +9,9 @@ export const EXPOSITION_TYPES: Readonly<Record<ExpositionFormat, string>> = {
   prometheus: 'text/plain; version=0.0.4; charset=utf-8',
 };
 
-export type Labels = Readonly<Record<string, string>>;
-
 export interface Sample {
-  readonly labels: Labels;
+  /** From {@link labelText}; empty for none. */
+  readonly labels: string;
   readonly value: number | bigint;
   /** `_bucket`, `_count` or `_sum` in a histogram. Counters and infos get their suffix from the renderer. */
   readonly suffix?: string;
@@ -27,8 +27,11 @@ export interface MetricFamily {
   readonly help: string;
   /** The end of the name, which OpenMetrics wants told. */
   readonly unit?: 'seconds' | 'bytes';
-  readonly samples: readonly Sample[];
+  readonly samples: Iterable<Sample>;
 }
+
+/** Rendered in well under a millisecond. */
+const PIECE_CHARACTERS: Count = 16_384;
 
 const SUFFIXES = { counter: '_total', info: '_info', legacyCounter: '', gauge: '', histogram: '' } as const;
 
@@ -54,18 +57,25 @@ export function expositionEnd(format: ExpositionFormat): string {
   return format === 'openmetrics' ? '# EOF\n' : '';
 }
 
-/** One family; nothing where it has no samples. */
-export function renderFamily(family: MetricFamily, format: ExpositionFormat): string {
-  if (family.samples.length === 0) return '';
+/** One family, in pieces of some kilobytes; nothing where it has no samples. */
+export function* renderFamily(family: MetricFamily, format: ExpositionFormat): Generator<string> {
   const sampleName = family.name + SUFFIXES[family.type];
+  const head = familyHead(family, sampleName, format);
+  let text = head;
+  for (const { labels, value, suffix = '' } of family.samples) {
+    text += `${sampleName}${suffix}${labels} ${numberText(value)}\n`;
+    if (text.length < PIECE_CHARACTERS) continue;
+    yield text;
+    text = '';
+  }
+  if (text !== head) yield text;
+}
+
+function familyHead(family: MetricFamily, sampleName: string, format: ExpositionFormat): string {
   // In OpenMetrics the family has the name without suffix, in the older format the name of the samples.
   const name = format === 'openmetrics' ? family.name : sampleName;
   const unit = format === 'openmetrics' && family.unit !== undefined ? `# UNIT ${name} ${family.unit}\n` : '';
-  const head = `# HELP ${name} ${helpText(family.help, format)}\n# TYPE ${name} ${TYPES[format][family.type]}\n${unit}`;
-  const lines = family.samples.map(
-    ({ labels, value, suffix = '' }) => `${sampleName}${suffix}${labelText(labels)} ${numberText(value)}\n`,
-  );
-  return head + lines.join('');
+  return `# HELP ${name} ${helpText(family.help, format)}\n# TYPE ${name} ${TYPES[format][family.type]}\n${unit}`;
 }
 
 /** In a help text, the older format has no escaped quotes. */
@@ -74,9 +84,15 @@ function helpText(help: string, format: ExpositionFormat): string {
   return format === 'openmetrics' ? escaped : escaped.replaceAll('\\"', '"');
 }
 
-function labelText(labels: Labels): string {
+/** Labels as they stand behind a name: `{pool="www"}`. Made once for all samples that have the same. */
+export function labelText(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${metricText(value)}"`);
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+  return `{${pairs.join(',')}}`;
+}
+
+/** One more label behind others. */
+export function withLabel(labels: string, name: string, value: string): string {
+  return `${labels.slice(0, -1)},${name}="${metricText(value)}"}`;
 }
 
 function numberText(value: number | bigint): string {

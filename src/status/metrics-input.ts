@@ -33,6 +33,12 @@ export interface PoolMetrics {
   readonly deaths: ReadonlyMap<string, Count | bigint>;
 }
 
+/** With the labels of its samples. */
+export interface LabelledPool extends PoolMetrics {
+  /** `{pool="www"}` */
+  readonly labels: string;
+}
+
 export interface MasterMetrics {
   readonly version: string;
   readonly pid: number;
@@ -49,7 +55,7 @@ export interface MasterMetrics {
   readonly residentBytes: Bytes;
 }
 
-/** All that /metrics shows, at one moment. */
+/** All that /metrics shows. */
 export interface MetricsInput {
   /** No two pools have the same name. */
   readonly pools: readonly PoolMetrics[];

@@ -1,5 +1,5 @@
 import { exporterFamilies } from './exporter-metrics.js';
-import { type ExpositionFormat, expositionEnd, renderFamily } from './exposition.js';
+import { type ExpositionFormat, expositionEnd, labelText, renderFamily } from './exposition.js';
 import type { MetricsInput } from './metrics-input.js';
 import { masterFamilies, ownPoolFamilies } from './own-metrics.js';
 
@@ -8,7 +8,8 @@ export function* renderMetrics(
   { pools, master }: MetricsInput,
   format: ExpositionFormat = 'openmetrics',
 ): Generator<string> {
-  for (const families of [exporterFamilies(pools), ownPoolFamilies(pools), masterFamilies(master)])
-    for (const family of families) yield renderFamily(family, format);
+  const labelled = pools.map((pool) => ({ ...pool, labels: labelText({ pool: pool.status.name }) }));
+  for (const families of [exporterFamilies(labelled), ownPoolFamilies(labelled), masterFamilies(master)])
+    for (const family of families) yield* renderFamily(family, format);
   yield expositionEnd(format);
 }

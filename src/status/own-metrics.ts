@@ -1,12 +1,20 @@
-import type { Bytes } from '../units.js';
-import { bucketBound, type MetricFamily, type Sample } from './exposition.js';
-import type { DurationHistogram, MasterMetrics, PoolMetrics } from './metrics-input.js';
+import type { Bytes, Seconds } from '../units.js';
+import { bucketBound, labelText, type MetricFamily, type Sample, withLabel } from './exposition.js';
+import type { LabelledPool, MasterMetrics } from './metrics-input.js';
 
 // Metrics that neither php-fpm nor its exporter has, and true counters for what they have as gauges.
 
-export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<MetricFamily> {
-  const perPool = (value: (pool: PoolMetrics) => number | bigint): Sample[] =>
-    pools.map((pool) => ({ labels: { pool: pool.status.name }, value: value(pool) }));
+export function* ownPoolFamilies(pools: readonly LabelledPool[]): Generator<MetricFamily> {
+  function* perPool(value: (pool: LabelledPool) => number | bigint): Generator<Sample> {
+    for (const pool of pools) yield { labels: pool.labels, value: value(pool) };
+  }
+  function* perLabel(
+    label: string,
+    counts: (pool: LabelledPool) => Iterable<readonly [string, number | bigint]>,
+  ): Generator<Sample> {
+    for (const pool of pools)
+      for (const [each, value] of counts(pool)) yield { labels: withLabel(pool.labels, label, each), value };
+  }
   yield {
     name: 'tsfpm_requests',
     type: 'counter',
@@ -18,15 +26,13 @@ export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<Metri
     type: 'histogram',
     unit: 'seconds',
     help: 'Durations of finished requests, from the first byte to the end of the answer.',
-    samples: pools.flatMap(({ status, requestDurations }) => histogramSamples(status.name, requestDurations)),
+    samples: durationSamples(pools),
   };
   yield {
     name: 'tsfpm_responses',
     type: 'counter',
     help: 'Finished requests, by the class of their HTTP status.',
-    samples: pools.flatMap(({ status, responses }) =>
-      [...responses].map(([name, value]) => ({ labels: { pool: status.name, class: name }, value })),
-    ),
+    samples: perLabel('class', ({ responses }) => responses),
   };
   yield {
     name: 'tsfpm_cpu_seconds',
@@ -63,9 +69,7 @@ export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<Metri
     name: 'tsfpm_queue_refused',
     type: 'counter',
     help: 'Clients that got 503 from the listen queue, by the limit: queue.timeout or queue.max.',
-    samples: pools.flatMap(({ status: { name, refused } }) =>
-      Object.entries(refused).map(([limit, value]) => ({ labels: { pool: name, limit }, value })),
-    ),
+    samples: perLabel('limit', ({ status }) => Object.entries(status.refused)),
   };
   yield {
     name: 'tsfpm_queue_gone',
@@ -78,7 +82,7 @@ export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<Metri
     type: 'gauge',
     unit: 'bytes',
     help: 'Memory of a worker that it shares with nobody.',
-    samples: pools.flatMap(workerMemory),
+    samples: workerMemory(pools),
   };
   yield {
     name: 'tsfpm_private_bytes',
@@ -103,19 +107,17 @@ export function* ownPoolFamilies(pools: readonly PoolMetrics[]): Generator<Metri
     name: 'tsfpm_worker_deaths',
     type: 'counter',
     help: 'Workers that ended, by why.',
-    samples: pools.flatMap(({ status, deaths }) =>
-      [...deaths].map(([reason, value]) => ({ labels: { pool: status.name, reason }, value })),
-    ),
+    samples: perLabel('reason', ({ deaths }) => deaths),
   };
 }
 
 export function* masterFamilies(master: MasterMetrics): Generator<MetricFamily> {
-  const single = (value: number): Sample[] => [{ labels: {}, value }];
+  const single = (value: number): Sample[] => [{ labels: '', value }];
   yield {
     name: 'tsfpm_build',
     type: 'info',
     help: 'The program.',
-    samples: [{ labels: { version: master.version }, value: 1 }],
+    samples: [{ labels: labelText({ version: master.version }), value: 1 }],
   };
   yield {
     name: 'tsfpm_master_pid',
@@ -149,8 +151,8 @@ export function* masterFamilies(master: MasterMetrics): Generator<MetricFamily> 
     type: 'counter',
     help: 'Reloads, by how they ended.',
     samples: [
-      { labels: { result: 'success' }, value: master.reloads.succeeded },
-      { labels: { result: 'failure' }, value: master.reloads.failed },
+      { labels: labelText({ result: 'success' }), value: master.reloads.succeeded },
+      { labels: labelText({ result: 'failure' }), value: master.reloads.failed },
     ],
   };
   if (master.lastReloadDurationS !== undefined)
@@ -176,22 +178,27 @@ export function* masterFamilies(master: MasterMetrics): Generator<MetricFamily> 
   };
 }
 
-function workerMemory({ status, privateBytes }: PoolMetrics): Sample[] {
-  return status.processes.flatMap((_, child) => {
-    const value = privateBytes[child];
-    return value === undefined ? [] : [{ labels: { pool: status.name, child: String(child) }, value }];
-  });
+function* workerMemory(pools: readonly LabelledPool[]): Generator<Sample> {
+  for (const { labels, status, privateBytes } of pools)
+    for (const child of status.processes.keys()) {
+      const value = privateBytes[child];
+      if (value !== undefined) yield { labels: withLabel(labels, 'child', String(child)), value };
+    }
 }
 
-function histogramSamples(pool: string, { upperBoundsS, counts, sumS }: DurationHistogram): Sample[] {
-  let soFar = 0n;
-  const buckets = [...upperBoundsS, Infinity].map((bound, index): Sample => {
-    soFar += BigInt(counts[index] ?? 0);
-    return { labels: { pool, le: bucketBound(bound) }, value: soFar, suffix: '_bucket' };
-  });
-  return [
-    ...buckets,
-    { labels: { pool }, value: soFar, suffix: '_count' },
-    { labels: { pool }, value: sumS, suffix: '_sum' },
-  ];
+function* durationSamples(pools: readonly LabelledPool[]): Generator<Sample> {
+  let ofBounds: readonly Seconds[] | undefined;
+  let bounds: readonly string[] = [];
+  for (const { labels, requestDurations } of pools) {
+    const { upperBoundsS, counts, sumS } = requestDurations;
+    if (upperBoundsS !== ofBounds) bounds = [...upperBoundsS, Infinity].map(bucketBound);
+    ofBounds = upperBoundsS;
+    let soFar = 0n;
+    for (const [index, bound] of bounds.entries()) {
+      soFar += BigInt(counts[index] ?? 0);
+      yield { labels: withLabel(labels, 'le', bound), value: soFar, suffix: '_bucket' };
+    }
+    yield { labels, value: soFar, suffix: '_count' };
+    yield { labels, value: sumS, suffix: '_sum' };
+  }
 }
