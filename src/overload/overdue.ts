@@ -59,6 +59,15 @@ export function overdue(
   return { late, surplus: most > 0 ? Math.max(0, clients.length - most) : 0, seenSince };
 }
 
+/** Between two turns that turn clients away, by how long the first took: a quarter of the master's time for a pool. */
+const REST = 3;
+const LONGEST_REST_MS: Milliseconds = 10;
+
+/** When to go on with clients that are still to be turned away. */
+export function restMs(tookMs: Milliseconds): Milliseconds {
+  return Math.min(REST * tookMs, LONGEST_REST_MS);
+}
+
 const SHORTEST_PAUSE_MS: Milliseconds = 20;
 const LONGEST_PAUSE_MS: Milliseconds = 250;
 /** How long a queue may exceed `queue.max`. */

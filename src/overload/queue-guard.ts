@@ -10,7 +10,15 @@ import type { SocketAddress } from '../os/socket-address.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import { allowedClients } from './allowed-clients.js';
 import { beginText, type Episode, endText, isOver, prolong, type Reason } from './episode.js';
-import { NOBODY, type Overdue, overdue, pauseMs, type QueueLimits, type SeenSince } from './overdue.js';
+import {
+  NOBODY,
+  type Overdue,
+  overdue,
+  pauseMs,
+  type QueueLimits,
+  restMs,
+  type SeenSince,
+} from './overdue.js';
 import { type PageQuestion, pageQuestion } from './page-question.js';
 import { refusal, retryAfterS } from './refusal.js';
 import { turnAway } from './turned-away.js';
@@ -113,7 +121,7 @@ export class QueueGuard {
     this.#timer = undefined;
     if (!isSomebodyThere && this.#episode === undefined) return;
     const tookMs = this.#parts.nowMs() - startMs;
-    this.#timer = setTimeout(() => this.#look(), left > 0 ? 0 : pauseMs(this.#limits, tookMs));
+    this.#timer = setTimeout(() => this.#look(), left > 0 ? restMs(tookMs) : pauseMs(this.#limits, tookMs));
   }
 
   /** @returns how many are still to be turned away, in another turn */

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NOBODY, overdue, pauseMs, type QueueLimits, type SeenSince } from '../../../src/overload/overdue.js';
+import {
+  NOBODY,
+  overdue,
+  pauseMs,
+  type QueueLimits,
+  restMs,
+  type SeenSince,
+} from '../../../src/overload/overdue.js';
 
 const TIMEOUT: QueueLimits = { timeoutMs: 1000, most: 0 };
 
@@ -73,6 +80,10 @@ test('looks are frequent enough, and take little time', () => {
     [{ timeoutMs: 1000, most: 0 }, 500, 200],
   ];
   for (const [limits, tookMs, expected] of table) assert.equal(pauseMs(limits, tookMs), expected);
+});
+
+test('many that are late are turned away in a quarter of the time', () => {
+  assert.deepEqual([0, 2, 50].map(restMs), [0, 6, 10]);
 });
 
 interface Simulated {
