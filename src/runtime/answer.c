@@ -18,7 +18,6 @@
  * Those are written to the last byte, and then the piece is, too.
  *
  * An empty piece is flush() with nothing to send: it may find that the client has gone, but is no piece of the answer.
- * A message that arrives by itself ends HAProxy 2.6 with a segmentation fault.
  */
 static ssize_t write_piece(const void *buffer, size_t size)
 {

@@ -87,15 +87,17 @@ static inline void tsfpm_make_record(uint8_t *header, uint8_t type, uint16_t id,
     memcpy(header, bytes, sizeof bytes);
 }
 
-/* Bytes behind such a content, for the next record to start at a multiple of eight: section 3.3 recommends that. */
+/*
+ * Bytes behind such a content, for the next record to start at a multiple of eight: section 3.3 recommends that. There
+ * is always one: HAProxy 2.6 ends by a segmentation fault where the content of a STDERR record is all that has arrived.
+ */
+#define TSFPM_PADDING_MOST 8
 static inline uint8_t tsfpm_padding_of(size_t content)
 {
-    return (uint8_t)(-content & 7);
+    return (uint8_t)(TSFPM_PADDING_MOST - content % 8);
 }
 
-/*
- * A header of a record for a web server; its content is followed by tsfpm_padding_of() bytes, as under php-fpm.
- */
+/* A header of a record for a web server; its content is followed by tsfpm_padding_of() bytes. */
 static inline void tsfpm_make_padded_record(uint8_t *header, uint8_t type, uint16_t id, uint16_t content)
 {
     tsfpm_make_record(header, type, id, content);

@@ -24,9 +24,10 @@ static void (*log_elsewhere)(const char *, int);
 static enum tsfpm_level log_level = TSFPM_LEVEL_NOTICE;
 static bool has_told_client; /* something, in this request */
 /* Sent with the next piece of the answer, as under php-fpm: nginx makes one line of what comes at once. */
+#define WAITING_MOST 8192
 static struct {
     uint8_t header[FCGI_HEADER_LEN]; /* room for the record's */
-    char text[8192];                 /* and for its padding: a multiple of eight */
+    char text[WAITING_MOST + TSFPM_PADDING_MOST];
 } waiting;
 static volatile size_t waiting_length; /* the handler of the time-out asks at any moment */
 
@@ -59,13 +60,13 @@ static void send_alone(void)
 static void wait_to_be_sent(const char *text)
 {
     for (size_t left = strlen(text); left > 0;) {
-        size_t step = left < sizeof waiting.text - waiting_length ? left : sizeof waiting.text - waiting_length;
+        size_t step = left < WAITING_MOST - waiting_length ? left : WAITING_MOST - waiting_length;
         memcpy(waiting.text + waiting_length, text, step);
         atomic_signal_fence(memory_order_release); /* who finds the length finds the text */
         waiting_length += step;
         text += step;
         left -= step;
-        if (waiting_length == sizeof waiting.text) send_alone();
+        if (waiting_length == WAITING_MOST) send_alone();
     }
 }
 

@@ -16,7 +16,7 @@ static bool pass_on(void *context, const uint8_t *bytes, size_t length)
 {
     const struct tsfpm_page_request *request = context;
     uint8_t header[FCGI_HEADER_LEN];
-    static const uint8_t padding[8];
+    static const uint8_t padding[TSFPM_PADDING_MOST];
     if (length == 0) return true;
     tsfpm_sent_status_page_answer(bytes, length);
     tsfpm_access_log_page_answer(bytes, length);

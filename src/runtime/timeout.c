@@ -38,7 +38,7 @@ static const char page[] = "Status: 504 Gateway Timeout\r\n"
 static void answer(uint16_t id)
 {
     const size_t length = sizeof page - 1, padded = length + tsfpm_padding_of(length);
-    uint8_t bytes[FCGI_HEADER_LEN + sizeof page - 1 + 7 + FCGI_HEADER_LEN + TSFPM_END_REQUEST_LEN] = {0};
+    uint8_t bytes[2 * FCGI_HEADER_LEN + sizeof page - 1 + TSFPM_PADDING_MOST + TSFPM_END_REQUEST_LEN] = {0};
     uint8_t *at = bytes;
     tsfpm_make_padded_record(at, FCGI_STDOUT, id, (uint16_t)length);
     memcpy(at += FCGI_HEADER_LEN, page, length);

@@ -22,7 +22,8 @@ const FILES = {
   'path.php': '<?php echo json_encode([$_SERVER["PATH_INFO"] ?? "", $_SERVER["SCRIPT_NAME"], $_GET]);',
   // Messages before, between and behind the pieces of the answer, of lengths that are no multiple of eight.
   'warn.php': `<?php error_log('before'); flush(); usleep(1000); echo 'first '; flush(); error_log('between'); usleep(1000);
-    trigger_error('a warning', E_USER_WARNING); flush(); usleep(1000); echo 'last'; flush(); error_log('behind'); usleep(1000);`,
+    trigger_error('a warning', E_USER_WARNING); flush(); usleep(1000); echo 'last'; flush(); error_log('behind'); usleep(1000);
+    error_log(str_repeat('long ', 6001)); usleep(1000);`,
   // The connections of this worker, by their inodes: the listening socket's, and the client's.
   'sockets.php': `<?php foreach (glob('/proc/self/fd/*') as $fd)
     if (strpos($to = (string) @readlink($fd), 'socket:') === 0) echo $to;`,
