@@ -129,6 +129,8 @@ export function createMaster(options: MasterOptions): Master {
       for (const pool of pools.pools()) pool.flushRequestLogs();
       await accessLogs.idle();
     },
+    finishKeeping: () => pools.finishKeeping(),
+    resumeKeeping: () => pools.resumeKeeping(),
     handOver: () => ({ ...pools.handOver(), pidFile: pidFile.path }),
   });
   const master = new Master({

@@ -7,6 +7,7 @@ import {
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   SOCK_CLOEXEC,
+  SOCK_SEQPACKET,
   SOCK_STREAM,
   SOL_SOCKET,
 } from './socket-constants.js';
@@ -51,8 +52,21 @@ const c = {
  * @see socketpair(2)
  */
 export function openSocketPair(): [Fd, Fd] {
+  return openPair(SOCK_STREAM);
+}
+
+/**
+ * Like {@link openSocketPair}; each message arrives as a whole, and alone.
+ *
+ * @throws SystemError EMFILE, ENFILE
+ */
+export function openPacketPair(): [Fd, Fd] {
+  return openPair(SOCK_SEQPACKET);
+}
+
+function openPair(type: number): [Fd, Fd] {
   const ends = new Int32Array(2);
-  checked(c.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), { syscall: 'socketpair' });
+  checked(c.socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends), { syscall: 'socketpair' });
   const [one = -1, other = -1] = ends;
   return [one, other];
 }

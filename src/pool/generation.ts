@@ -49,6 +49,8 @@ export interface GenerationPlan {
 export interface GenerationListener extends WorkersListener {
   /** Fewer workers are idle than {@link Generation.arm} asked for. */
   onFewIdle(): void;
+  /** A client keeps its connection, and the zygote was not told of a keeper. */
+  onKeeperWanted(): void;
   onAsked(question: Question, answer: (bytes: Buffer) => void): void;
   /** php-cgi itself has printed something. */
   onStartLine(line: string): void;
@@ -257,6 +259,16 @@ export class Generation {
     this.#workers.killRequest(pid, requestStartNs, reason);
   }
 
+  /** Its workers take kept connections from the pool's keeper, too. Before the first worker for clients is forked. */
+  useKeeper(workersFd: Fd): void {
+    if (this.#state === 'running') this.#zygote?.useKeeper(workersFd);
+  }
+
+  /** Whether its workers may hand kept connections over. */
+  setKeeper(state: { readonly takes: boolean }): void {
+    if (this.#state !== 'ended') this.scoreboard.setKeeper(state);
+  }
+
   /** Every worker finishes what it has in hand; then the generation ends. */
   drain(): void {
     if (this.#state === 'ended') return;
@@ -312,6 +324,9 @@ export class Generation {
         break;
       case 'logged':
         this.#memory.requestLog?.onLogged();
+        break;
+      case 'keeper wanted':
+        this.#listener.onKeeperWanted();
         break;
       case 'taken':
         this.#listener.onFewIdle();

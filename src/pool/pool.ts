@@ -15,6 +15,7 @@ import { FirstWorker } from './first-worker.js';
 import type { Generation, GenerationListener, GenerationTools } from './generation.js';
 import type { ZygoteHandle } from './hand-over.js';
 import { PoolHistory } from './history.js';
+import { KeptConnections } from './kept-connections.js';
 import { isSameForWorkers, type PoolPlan } from './plan.js';
 import type { ProcessBudget } from './process-budget.js';
 import { Retries } from './retries.js';
@@ -66,6 +67,7 @@ export class Pool {
   #state: State = 'starting';
   readonly #retries: Retries;
   readonly #firstWorker = new FirstWorker();
+  readonly #kept: KeptConnections;
   #settleEnd: () => void = () => {};
   /** When no process of the pool is left, after a stop. */
   readonly ended: Promise<void>;
@@ -85,6 +87,13 @@ export class Pool {
       onGone: () => this.#history.gone++,
     });
     this.#queueGuard.adopt(parts.config, parts.listenFd);
+    this.#kept = new KeptConnections({
+      pool: parts.config.name,
+      log: tools.log,
+      nowMs: tools.nowMs,
+      generations: () => this.#generations,
+      onKeeper: () => this.#scaler.onKeeper(),
+    });
     this.#scaler = this.#newScaler();
     this.#retries = new Retries({
       tell: (level, text) => this.#tell(level, text),
@@ -127,6 +136,10 @@ export class Pool {
 
   get scaler(): Scaler {
     return this.#scaler;
+  }
+
+  get kept(): KeptConnections {
+    return this.#kept;
   }
 
   get history(): PoolHistory {
@@ -212,11 +225,26 @@ export class Pool {
     return failure ?? { commit: () => this.#replace(parts, generation), abandon: () => generation.drain() };
   }
 
-  /** Every worker finishes what it has in hand. */
+  /** Every worker finishes what it has in hand; kept connections whose next request has arrived are served before. */
   drain(): void {
     this.#stop();
+    if (this.#kept.hasKeeper) void this.#kept.finish().then(() => this.#drainAll());
+    else this.#drainAll();
+  }
+
+  #drainAll(): void {
     for (const generation of this.#generations) generation.drain();
     this.#endIfEmpty();
+  }
+
+  /** For a program that comes after this one: see {@link KeptConnections.finish}. */
+  finishKeeping(): Promise<void> {
+    return this.#kept.finish();
+  }
+
+  /** Where none came. */
+  resumeKeeping(): void {
+    this.#kept.resume();
   }
 
   /** For a pool that leaves the configuration: {@link drain}, bounded by `process_control_timeout`; 0 is no bound. */
@@ -294,7 +322,7 @@ export class Pool {
     if (this.#state !== 'stopping' || this.#generations.size > 0) return;
     this.#state = 'ended';
     this.#tools.zygoteStarts.forget(this);
-    this.#settleEnd();
+    void this.#kept.end().then(this.#settleEnd);
   }
 
   #newScaler(): Scaler {
@@ -303,6 +331,7 @@ export class Pool {
       log: this.#log,
       nowMs: this.#tools.nowMs,
       generation: () => this.#current,
+      kept: this.#kept,
       mayFork: () => this.#mayFork,
       startZygote: () => void this.#retries.startFirstZygote(),
       endZygote: () => this.#endIdleZygote(),
@@ -336,10 +365,12 @@ export class Pool {
     this.#current = next;
     if (next !== undefined) this.#counted.add(next);
     this.#scaler = this.#newScaler();
+    const keeping = next && this.#kept.serve(next, parts.account.identity);
     this.#scaler.decide();
     if (next !== undefined && next.workerCount > 0)
       await this.#firstWorker.of(next, () => this.#state === 'running');
     if (old === undefined) return;
+    await keeping;
     old.drain();
     this.#boundDrain(old, this.#parts.drainBoundMs);
     // A caller who waits for the reload expects the next request to be served by the new generation.
@@ -370,6 +401,7 @@ export class Pool {
     if (typeof generation === 'string') return generation;
     this.#current = generation;
     this.#counted.add(generation);
+    void this.#kept.serve(generation, this.#parts.account.identity);
     this.#scaler.restart();
     return undefined;
   }
@@ -430,6 +462,10 @@ export class Pool {
       },
       onFewIdle: () => {
         if (isCurrent()) this.#scaler.onFewIdle();
+      },
+      onKeeperWanted: () => {
+        // One that drains hands over nothing that it has not handed over before.
+        if (isCurrent() && this.#state === 'running') this.#kept.want();
       },
       onAsked: (question, answer) => answer(this.#parts.answer(question, this, itself())),
       onForkFailed: (reason) => this.#retries.onForkFailed(reason),

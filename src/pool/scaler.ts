@@ -7,6 +7,7 @@ import type { QueueGuard } from '../overload/queue-guard.js';
 import type { HeaderSnapshot, SlotSnapshot } from '../scoreboard/scoreboard.js';
 import type { Count, Fd, Milliseconds } from '../units.js';
 import type { Generation } from './generation.js';
+import type { KeptConnections } from './kept-connections.js';
 import type { ProcessBudget } from './process-budget.js';
 import { decideScaling, initialScalingMemory } from './scaling/decide.js';
 import { busyText, maxChildrenText } from './scaling/messages.js';
@@ -23,6 +24,8 @@ export interface ScalerParts {
   readonly nowMs: () => Milliseconds;
   /** The generation to fork from; undefined while there is none. */
   readonly generation: () => Generation | undefined;
+  /** Kept connections with a next request wait as clients in the listen queue do. */
+  readonly kept: Pick<KeptConnections, 'counts' | 'readyFd'>;
   /** False while the pool stops, starts a zygote or waits after failures. */
   readonly mayFork: () => boolean;
   /** A worker is wanted and there is no zygote: `pm = ondemand` starts it with the first client. */
@@ -48,7 +51,8 @@ export class Scaler {
   readonly #silentClients: SilentClients;
   #memory: ScalingMemory;
   #timer: NodeJS.Timeout | undefined;
-  #isWatching = false;
+  /** Where clients come from, while each is to be told. */
+  readonly #watched: Fd[] = [];
   /** The number of idle workers below which the zygote was last asked to tell, and has not told yet; 0: not asked. */
   #armedFor: Count = 0;
   #maxQueue: Count = 0;
@@ -187,12 +191,21 @@ export class Scaler {
     this.#timer = known.length === 0 ? undefined : setTimeout(() => this.decide(), Math.min(...known));
   }
 
+  /** There is a keeper from now on. */
+  onKeeper(): void {
+    if (this.#watched.length === 0) return;
+    this.#watch(false);
+    this.#watch(true);
+  }
+
   #watch(isWanted: boolean): void {
-    if (isWanted === this.#isWatching) return;
-    this.#isWatching = isWanted;
-    const { arrivals, listenFd } = this.#parts;
-    if (isWanted) arrivals.watch(listenFd, () => this.decide());
-    else arrivals.unwatch(listenFd);
+    if (isWanted === this.#watched.length > 0) return;
+    const { arrivals, listenFd, kept } = this.#parts;
+    for (const fd of this.#watched.splice(0)) arrivals.unwatch(fd);
+    if (!isWanted) return;
+    this.#watched.push(listenFd);
+    if (kept.readyFd !== undefined) this.#watched.push(kept.readyFd);
+    for (const fd of this.#watched) arrivals.watch(fd, () => this.decide());
   }
 
   #snapshot(current: Generation | undefined): PoolSnapshot {
@@ -218,12 +231,14 @@ export class Scaler {
   /** Clients in the queue that want a worker. */
   #queued({ idle, keptAlive, active, starting }: Counts): Count {
     const queue = this.#isQueueEmpty() ? NO_QUEUE : this.queue();
-    if (this.#settings.pm === 'static') return queue.length;
-    return this.#silentClients.wanting(queue, {
+    const { ready } = this.#parts.kept.counts;
+    if (this.#settings.pm === 'static') return queue.length + ready;
+    const wanting = this.#silentClients.wanting(queue, {
       free: idle + starting,
       all: idle + keptAlive + active + starting,
       most: this.#settings.maxChildren,
     });
+    return wanting + ready;
   }
 
   /** Workers whose client has sent nothing; counted where that decides whether there are enough spare ones. */

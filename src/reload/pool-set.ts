@@ -147,6 +147,16 @@ export class PoolSet {
     };
   }
 
+  /** Before another program takes over in this process: no keeper is left, and nothing that it held is cut off. */
+  async finishKeeping(): Promise<void> {
+    await Promise.all(this.#everyPool().map((pool) => pool.finishKeeping()));
+  }
+
+  /** It has not taken over. */
+  resumeKeeping(): void {
+    this.#each(this.#everyPool(), (pool) => pool.resumeKeeping());
+  }
+
   drain(): void {
     this.#isStopping = true;
     this.#mender.stop();

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "control.h"
 #include "libc.h"
+#include "pass-descriptor.h"
 
 /* The master answers within milliseconds; one that has gone never does. */
 #define PATIENCE_MS 3000
@@ -48,6 +49,29 @@ static bool ask(enum tsfpm_question_kind kind, bool is_head, const char *text, s
     return send(channel, packet, sizeof question + length, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
 }
 
+/*
+ * The next packet of the answer to the last question, and the descriptor that may come with it. Returns its length, or
+ * -1 where none comes in time.
+ */
+static ssize_t await(uint8_t *packet, size_t size, int64_t deadline, int *descriptor)
+{
+    for (;;) {
+        struct pollfd fds = {.fd = channel, .events = POLLIN};
+        int64_t left = deadline - now_ms();
+        if (left <= 0) return -1;
+        int ready = tsfpm_libc()->poll(&fds, 1, (int)left);
+        if (ready < 0 && errno != EINTR) return -1;
+        if (ready <= 0) continue;
+        *descriptor = -1;
+        ssize_t received = tsfpm_receive_with_descriptor(channel, packet, size, descriptor);
+        if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) return -1;
+        struct tsfpm_answer_part part = {0};
+        if (received >= (ssize_t)sizeof part) memcpy(&part, packet, sizeof part);
+        if (part.id == last_id) return received;
+        if (*descriptor >= 0) tsfpm_libc()->close(*descriptor);
+    }
+}
+
 bool tsfpm_ask(enum tsfpm_question_kind kind, bool is_head, const char *text, size_t length,
                tsfpm_ask_receiver receiver, void *context)
 {
@@ -55,19 +79,26 @@ bool tsfpm_ask(enum tsfpm_question_kind kind, bool is_head, const char *text, si
     struct tsfpm_answer_part part;
     if (!ask(kind, is_head, text, length)) return false;
     int64_t deadline = now_ms() + PATIENCE_MS;
-    for (;;) {
-        struct pollfd fds = {.fd = channel, .events = POLLIN};
-        int64_t left = deadline - now_ms();
-        if (left <= 0) return false;
-        int ready = tsfpm_libc()->poll(&fds, 1, (int)left);
-        if (ready < 0 && errno != EINTR) return false;
-        if (ready <= 0) continue;
-        ssize_t received = tsfpm_libc()->recv(channel, packet, sizeof packet, MSG_DONTWAIT);
-        if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) return false;
-        if (received < (ssize_t)sizeof part) continue;
+    do {
+        int descriptor;
+        ssize_t received = await(packet, sizeof packet, deadline, &descriptor);
+        if (received < 0) return false;
+        if (descriptor >= 0) tsfpm_libc()->close(descriptor);
         memcpy(&part, packet, sizeof part);
-        if (part.id != last_id) continue;
         if (!receiver(context, packet + sizeof part, (size_t)received - sizeof part)) return false;
-        if (part.is_last) return true;
+    } while (!part.is_last);
+    return true;
+}
+
+int tsfpm_ask_keeper(void)
+{
+    uint8_t packet[sizeof(struct tsfpm_answer_part)];
+    int descriptor = -1;
+    if (!ask(TSFPM_QUESTION_KEEPER, false, NULL, 0)) return -1;
+    if (await(packet, sizeof packet, now_ms() + PATIENCE_MS, &descriptor) < 0) {
+        errno = ETIMEDOUT;
+        return -1;
     }
+    if (descriptor < 0 && errno == 0) errno = ENOENT;
+    return descriptor;
 }

@@ -21,4 +21,7 @@ typedef bool (*tsfpm_ask_receiver)(void *context, const uint8_t *bytes, size_t l
 bool tsfpm_ask(enum tsfpm_question_kind kind, bool is_head, const char *text, size_t length,
                tsfpm_ask_receiver receiver, void *context);
 
+/* Asks for the descriptor to the keeper (keeper-link.h). Returns -1 with errno: ENOENT where there is none. */
+int tsfpm_ask_keeper(void);
+
 #endif

@@ -17,7 +17,9 @@
 #include "control.h"
 #include "descriptors.h"
 #include "events.h"
+#include "keeper-link.h"
 #include "libc.h"
+#include "pass-descriptor.h"
 #include "scoreboard.h"
 
 /* Packets taken from one worker before the others have their turn. */
@@ -34,6 +36,7 @@ static struct channel {
 
 static bool is_log_told; /* the master was told of finished requests, and has not said LOGS_READ since */
 static bool is_armed;    /* the master has sent ARM, and was not told since */
+static bool is_keeper_told; /* the master was told that there should be a keeper */
 
 int tsfpm_channels_prepare(uint32_t slot_count)
 {
@@ -159,6 +162,13 @@ void tsfpm_channel_answer(uint32_t slot, const uint8_t *answer, size_t length)
     send_answer(slot);
 }
 
+/* A worker that was forked before there was a keeper. Where its channel is full it asks for nothing it can wait for. */
+static void answer_with_keeper(const struct channel *channel, uint32_t id)
+{
+    const struct tsfpm_answer_part part = {.id = id, .is_last = 1};
+    tsfpm_send_with_descriptor(channel->fd, &part, sizeof part, tsfpm_keeper_fd);
+}
+
 static void on_packet(uint32_t slot, const uint8_t *packet, size_t length)
 {
     struct channel *channel = &channels[slot];
@@ -173,6 +183,11 @@ static void on_packet(uint32_t slot, const uint8_t *packet, size_t length)
         channel->has_started = true;
         tsfpm_control_send(TSFPM_FRAME_STARTED, (int32_t)slot, channel->pid, NULL, 0);
         return;
+    case TSFPM_QUESTION_KEEPER_WANTED:
+        if (!is_keeper_told && tsfpm_keeper_fd < 0) tsfpm_control_send(TSFPM_FRAME_KEEPER_WANTED, -1, 0, NULL, 0);
+        is_keeper_told = true;
+        return;
+    case TSFPM_QUESTION_KEEPER: answer_with_keeper(channel, question.id); return;
     case TSFPM_QUESTION_PING:
     case TSFPM_QUESTION_STATUS:
     case TSFPM_QUESTION_GET_STATUS:

@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/types.h>
 
 #include "descriptors.h"
 #include "events.h"
 #include "frame.h"
 #include "libc.h"
+#include "pass-descriptor.h"
 #include "scoreboard.h"
 
 static int control_fd;
@@ -17,6 +18,7 @@ static int control_fd;
 static uint8_t *command;      /* header and payload of the frame that is being received */
 static size_t command_length; /* bytes of it that are here */
 static size_t command_capacity;
+static int came_along = -1; /* a descriptor */
 
 void tsfpm_control_begin(void)
 {
@@ -32,6 +34,20 @@ void tsfpm_control_send(enum tsfpm_frame_type type, int32_t slot, int32_t pid, c
 void tsfpm_control_send_ready(void)
 {
     if (tsfpm_frame_send_ready(control_fd) != 0) tsfpm_scoreboard_drain();
+}
+
+int tsfpm_control_take_descriptor(void)
+{
+    int descriptor = came_along;
+    came_along = -1;
+    return descriptor;
+}
+
+/* Of a frame that has no use for it. */
+static void forget_descriptor(void)
+{
+    int descriptor = tsfpm_control_take_descriptor();
+    if (descriptor >= 0) tsfpm_libc()->close(descriptor);
 }
 
 enum tsfpm_control_state tsfpm_control_receive(struct tsfpm_frame *frame, const uint8_t **payload)
@@ -55,8 +71,13 @@ enum tsfpm_control_state tsfpm_control_receive(struct tsfpm_frame *frame, const 
             command_capacity = wanted;
         }
         uint8_t *rest = command + command_length;
-        ssize_t length = tsfpm_libc()->recv(control_fd, rest, wanted - command_length, MSG_DONTWAIT);
+        int descriptor;
+        ssize_t length = tsfpm_receive_with_descriptor(control_fd, rest, wanted - command_length, &descriptor);
         if (length > 0) {
+            if (descriptor >= 0) {
+                forget_descriptor();
+                came_along = descriptor;
+            }
             command_length += (size_t)length;
         } else if (length == 0 || (errno != EINTR && errno != EAGAIN)) {
             tsfpm_events_unwatch(control_fd);

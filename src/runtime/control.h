@@ -44,6 +44,7 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_STARTED = 8,     /* slot, pid: it has reached accept for the first time */
     TSFPM_FRAME_LOGGED = 30,     /* there is something in the rings of finished requests. Once for each LOGS_READ */
     TSFPM_FRAME_CANNOT_FORK = 10, /* from a template, instead of READY. Payload: why, a text */
+    TSFPM_FRAME_KEEPER_WANTED = 33, /* a client keeps its connection, and the zygote knows no keeper. Once */
     TSFPM_FRAME_ASKED = 7,       /* slot, pid; payload: struct tsfpm_question and its text, as the worker sent them */
 
     /* master to zygote */
@@ -54,6 +55,7 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_ARM = 21,       /* payload: uint32 n; TAKEN is sent once when fewer than n workers are idle */
     TSFPM_FRAME_FORK_PROBE = 23, /* slot; a worker that serves the stand-in socket, which only the master can reach */
     TSFPM_FRAME_LOGS_READ = 31, /* the rings are empty, and LOGGED is wanted again */
+    TSFPM_FRAME_KEEPER = 32, /* comes with a descriptor: the workers' end of the socket pair to the keeper; once */
     TSFPM_FRAME_ECHO = 24,      /* the zygote is to answer ECHOED: a check that it still runs */
     /* to a template: fork a zygote, with the descriptors that come along (template.c). Answered by FORKED, with the */
     /* zygote's pid, or by FORK_FAILED; `slot` is the master's name for the order */
@@ -87,6 +89,8 @@ enum tsfpm_question_kind {
     TSFPM_QUESTION_PING = 1,
     TSFPM_QUESTION_STATUS = 2,     /* followed by the query string */
     TSFPM_QUESTION_LOGGED = 10,    /* no question: something is in the rings of finished requests */
+    TSFPM_QUESTION_KEEPER_WANTED = 12, /* no question: a client keeps its connection, and there is no keeper */
+    TSFPM_QUESTION_KEEPER = 13, /* for the zygote: the answer has no bytes, and a descriptor where there is a keeper */
     TSFPM_QUESTION_STARTED = 4,    /* no question: ready for its first client */
     TSFPM_QUESTION_GET_STATUS = 3, /* fpm_get_status(); the answer is a value for PHP, see ask.c */
 };
@@ -191,5 +195,8 @@ enum tsfpm_control_state {
     TSFPM_CONTROL_GONE,  /* the master has gone: no more events come of it */
 };
 enum tsfpm_control_state tsfpm_control_receive(struct tsfpm_frame *frame, const uint8_t **payload);
+
+/* What came with the frame that was received last; -1: nothing. It is the caller's now. */
+int tsfpm_control_take_descriptor(void);
 
 #endif

@@ -19,6 +19,7 @@
 #include "ask.h"
 #include "control.h"
 #include "descriptors.h"
+#include "keeper-link.h"
 #include "leave.h"
 #include "libc.h"
 #include "request-phase.h"
@@ -63,6 +64,7 @@ static void in_child(void)
         break;
     case TSFPM_ROLE_WORKER:
         tsfpm_stop_listening();
+        tsfpm_keeper_end();
         tsfpm_ask_end();
         tsfpm_script_child_begin();
         break;

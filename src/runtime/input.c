@@ -16,7 +16,6 @@
 #include "client.h"
 #include "clock.h"
 #include "kept-connection.h"
-#include "leave.h"
 #include "libc.h"
 #include "page-answer.h"
 #include "page-request.h"
@@ -55,7 +54,7 @@ static ssize_t receive(int flags)
 {
     ssize_t received;
     do received = tsfpm_libc()->recv(tsfpm_connection, input, RECEIVE_AT_ONCE, flags);
-    while (received < 0 && errno == EINTR && !(tsfpm_is_leaving && tsfpm_waits_for_next_request));
+    while (received < 0 && errno == EINTR);
     input_start = 0;
     input_end = received > 0 ? (size_t)received : 0;
     if (received == 0) input_is_at_end = true;
@@ -109,16 +108,22 @@ static bool answer_page(void)
     return true;
 }
 
-/* Nobody reads the body of a request that was answered with a page. Returns false where the buffer ends within it. */
-static bool skip_body(void)
+/* What is here of the request that was answered, up to its last record. */
+static void skip_records(void)
 {
-    while (!tsfpm_stream_is_complete()) {
+    while (input_start < input_end && !(tsfpm_stream_is_complete() && tsfpm_stream_is_between_records())) {
         size_t here = input_end - input_start, step = tsfpm_stream_rest();
         if (step > here) step = here;
-        if (step == 0) return false;
         tsfpm_stream_skip(input + input_start, step);
         input_start += step;
     }
+}
+
+/* Nobody reads the body of a request that was answered with a page. Returns false where the buffer ends within it. */
+static bool skip_body(void)
+{
+    skip_records();
+    if (!tsfpm_stream_is_complete()) return false;
     tsfpm_enter_phase(TSFPM_PHASE_CONNECTED);
     return input_start < input_end;
 }
@@ -197,6 +202,27 @@ ssize_t tsfpm_input_read(void *buffer, size_t size)
 }
 
 /* ---- before the close ---- */
+
+/* Receives what is missing of a record and not a byte more, which would be whoever's goes on with the connection. */
+static bool receive_rest_of_record(void)
+{
+    struct pollfd fds = {.fd = tsfpm_connection, .events = POLLIN};
+    if (tsfpm_libc()->poll(&fds, 1, (int)(DRAIN_SILENCE_NS / 1000000u)) <= 0) return false;
+    size_t rest = tsfpm_stream_rest(), most = rest < sizeof input ? rest : sizeof input;
+    ssize_t received = tsfpm_libc()->recv(tsfpm_connection, input, most, MSG_DONTWAIT);
+    if (received <= 0) return false;
+    tsfpm_stream_skip(input, (size_t)received);
+    return true;
+}
+
+bool tsfpm_input_end_request(void)
+{
+    if (head_start < head_end || input_is_at_end) return false;
+    skip_records(); /* php-cgi leaves the last record of a request to the next one */
+    while (input_start == input_end && !(tsfpm_stream_is_complete() && tsfpm_stream_is_between_records()))
+        if (!receive_rest_of_record()) return false;
+    return input_start == input_end;
+}
 
 bool tsfpm_input_is_complete(void)
 {

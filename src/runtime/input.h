@@ -14,6 +14,12 @@ int tsfpm_input_poll(struct pollfd *fds, int timeout_ms);
 /* php-cgi reads: returns what read() does. */
 ssize_t tsfpm_input_read(void *buffer, size_t size);
 
+/*
+ * After an answer: drops what is left of its request, and waits for it for a bounded time. Returns true where nothing
+ * was received behind it, and the client may send more.
+ */
+bool tsfpm_input_end_request(void);
+
 /* All that the client had to send is here: a close loses nothing of the answer. */
 bool tsfpm_input_is_complete(void);
 void tsfpm_input_drain(void); /* before the close: receives until then, or for a bounded time */

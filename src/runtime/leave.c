@@ -2,37 +2,39 @@
 #include "leave.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
 
-#include "client.h"
 #include "libc.h"
 #include "own-slot.h"
 #include "scoreboard.h"
 
 int tsfpm_listen_fd = -1;
+int tsfpm_arrivals_fd = -1;
 volatile sig_atomic_t tsfpm_is_leaving;
-volatile sig_atomic_t tsfpm_waits_for_next_request;
 bool tsfpm_is_spent;
 
 static uint64_t requests_left; /* 0: no limit, or it is spent */
 
+static void close_one(int *place)
+{
+    int fd = *place;
+    *place = -1;
+    if (fd >= 0) tsfpm_libc()->close(fd);
+}
+
 void tsfpm_stop_listening(void)
 {
-    int fd = tsfpm_listen_fd;
-    tsfpm_listen_fd = -1;
-    if (fd >= 0) tsfpm_libc()->close(fd);
+    close_one(&tsfpm_listen_fd);
+    close_one(&tsfpm_arrivals_fd);
 }
 
 /*
  * The worker may be anywhere, also between reading the flag and the call that would block. So besides setting the
- * flag this makes the blocking call fail: accept on a descriptor that is closed, recv on a direction that is shut.
- * Data that the client has already sent on a kept connection is still received.
+ * flag this makes the blocking call fail: accept, epoll_wait or poll on a descriptor that is closed.
  */
 void tsfpm_leave(void)
 {
     tsfpm_is_leaving = 1;
     tsfpm_stop_listening();
-    if (tsfpm_waits_for_next_request && tsfpm_connection >= 0) tsfpm_libc()->shutdown(tsfpm_connection, SHUT_RD);
 }
 
 bool tsfpm_must_leave(void)

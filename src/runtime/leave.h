@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 extern int tsfpm_listen_fd; /* -1: it accepts no more */
+extern int tsfpm_arrivals_fd; /* an epoll of all that clients come by, in a pool with a keeper; -1: there is none */
 extern volatile sig_atomic_t tsfpm_is_leaving;          /* told to end after the present request */
-extern volatile sig_atomic_t tsfpm_waits_for_next_request; /* nothing in hand, on a kept connection */
 extern bool tsfpm_is_spent; /* it has had all the requests that it may have */
 
 void tsfpm_leave(void); /* the worker ends after what it has in hand. Async-signal-safe */
@@ -17,6 +17,6 @@ bool tsfpm_must_leave(void);
 void tsfpm_limit_requests(const char *most);
 void tsfpm_count_request(void); /* one has ended */
 
-void tsfpm_stop_listening(void); /* in a script's child: the socket is not its business. Async-signal-safe */
+void tsfpm_stop_listening(void); /* in a script's child: clients are not its business. Async-signal-safe */
 
 #endif

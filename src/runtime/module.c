@@ -15,6 +15,7 @@
 #include "error-header.h"
 #include "finish.h"
 #include "get-status.h"
+#include "keeper-link.h"
 #include "libc.h"
 #include "locked-values.h"
 #include "main-script.h"
@@ -29,6 +30,7 @@
 #include "script-rules.h"
 #include "sent-status.h"
 #include "signals.h"
+#include "stream.h"
 #include "template.h"
 
 /* Zend/zend_modules.h, builds without thread safety */
@@ -70,6 +72,7 @@ static int request_startup(int type, int module_number)
     tsfpm_php_start_ends();
     tsfpm_signals_watch(tsfpm_finish_request);
     tsfpm_request_starts();
+    if (tsfpm_stream_keeps_connection()) tsfpm_keeper_want();
     tsfpm_access_log_request_starts();
     tsfpm_error_header_request_starts();
     tsfpm_main_script_check();

@@ -175,7 +175,7 @@ void tsfpm_count_not_waiting(bool has_request)
 
 bool tsfpm_count_nobody_is_idle(void)
 {
-    return __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_RELAXED) <= 0;
+    return __atomic_load_n(&tsfpm_scoreboard->idle, __ATOMIC_SEQ_CST) <= 0;
 }
 
 void tsfpm_count_gone(void)

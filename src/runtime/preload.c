@@ -138,7 +138,7 @@ TSFPM_EXPORT pid_t setsid(void)
     if (tsfpm_role == TSFPM_ROLE_STARTING) {
         see_all_calls(); /* extensions are loaded by now */
         tsfpm_opcache_lock_prepare();
-        tsfpm_signals_chain();
+        tsfpm_signals_handle();
         tsfpm_limit_requests(getenv("PHP_FCGI_MAX_REQUESTS"));
         tsfpm_role = TSFPM_ROLE_ARMED;
     }

@@ -85,6 +85,12 @@ bool tsfpm_scoreboard_is_draining(void)
     return is_draining;
 }
 
+void tsfpm_scoreboard_begin_keeping(void)
+{
+    /* Before the slots are read: a worker that writes there that it is idle reads this afterwards. */
+    __atomic_store_n(&tsfpm_scoreboard->has_keeper, 1, __ATOMIC_SEQ_CST);
+}
+
 void tsfpm_scoreboard_clear_slot(uint32_t index)
 {
     struct tsfpm_slot *slot = tsfpm_scoreboard_slot(index);

@@ -80,6 +80,8 @@ struct tsfpm_scoreboard_header {
     int32_t lowest_idle; /* the fewest idle since the master last set this to the number of slots */
     uint32_t armed;
     uint64_t gone; /* clients that had left the listen queue before a worker took them */
+    uint32_t has_keeper;     /* kept connections may come from the pool's keeper. Set by the zygote, with its socket */
+    uint32_t is_keeper_away; /* it takes none: it has died and comes back, or the pool ends. Set by the master */
 };
 
 struct tsfpm_slot {
@@ -139,6 +141,9 @@ struct tsfpm_slot *tsfpm_scoreboard_slot(uint32_t index);
 /* Zygote: every worker finishes what it has in hand and ends. */
 void tsfpm_scoreboard_drain(void);
 bool tsfpm_scoreboard_is_draining(void); /* whatever workers have written there */
+
+/* Zygote: from here on workers wait for connections from the keeper, too. */
+void tsfpm_scoreboard_begin_keeping(void);
 
 /* Zygote: for the next worker. Until then the slot tells what the last one was doing when it ended. */
 void tsfpm_scoreboard_clear_slot(uint32_t index);

@@ -61,8 +61,6 @@ void tsfpm_signals_release(void)
 
 /* ---- a worker's handlers ---- */
 
-static void (*php_term_handler)(int), (*php_usr1_handler)(int);
-
 /* A script's child has no request to finish: it dies of the signal, as it would without the runtime. */
 static void die_of(int signal_number)
 {
@@ -75,16 +73,15 @@ static void die_of(int signal_number)
     sigprocmask(SIG_UNBLOCK, &only, NULL);
 }
 
+/*
+ * php-cgi's own handlers are not called: they make it end without a read or a close, and a kept connection would end
+ * with it. It ends by what accept() returns.
+ */
 static void on_leave(int signal_number)
 {
     int saved_errno = errno;
     if (tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD) die_of(signal_number);
-    if (tsfpm_role == TSFPM_ROLE_WORKER) {
-        tsfpm_leave();
-        /* php-cgi's own handler makes its loop end. */
-        void (*php_handler)(int) = signal_number == SIGUSR1 ? php_usr1_handler : php_term_handler;
-        if (php_handler != NULL) php_handler(signal_number);
-    }
+    if (tsfpm_role == TSFPM_ROLE_WORKER) tsfpm_leave();
     errno = saved_errno;
 }
 
@@ -93,13 +90,10 @@ static void on_nothing(int signal_number)
     if (tsfpm_role == TSFPM_ROLE_SCRIPT_CHILD) die_of(signal_number);
 }
 
-static void chain(int signal_number, void (*handler)(int), void (**previous)(int))
+static void handle(int signal_number, void (*handler)(int))
 {
-    struct sigaction old, ours = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    struct sigaction ours = {.sa_handler = handler, .sa_flags = SA_RESTART};
     sigemptyset(&ours.sa_mask);
-    sigaction(signal_number, NULL, &old);
-    if (previous != NULL && !(old.sa_flags & SA_SIGINFO) && old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)
-        *previous = old.sa_handler;
     sigaction(signal_number, &ours, NULL);
 }
 
@@ -113,14 +107,14 @@ void tsfpm_signals_survive(void)
     tsfpm_signals_release();
 }
 
-void tsfpm_signals_chain(void)
+void tsfpm_signals_handle(void)
 {
-    chain(SIGTERM, on_leave, &php_term_handler);
-    chain(SIGUSR1, on_leave, &php_usr1_handler);
-    chain(SIGQUIT, on_leave, NULL); /* php-fpm's workers finish their request on QUIT; php-cgi has no handler */
-    chain(SIGINT, on_leave, NULL);
-    chain(SIGHUP, on_nothing, NULL);
-    chain(SIGUSR2, on_nothing, NULL);
+    handle(SIGTERM, on_leave);
+    handle(SIGUSR1, on_leave);
+    handle(SIGQUIT, on_leave); /* php-fpm's workers finish their request on QUIT */
+    handle(SIGINT, on_leave);
+    handle(SIGHUP, on_nothing);
+    handle(SIGUSR2, on_nothing);
 }
 
 /* ---- what scripts change ---- */

@@ -16,7 +16,7 @@ void tsfpm_signals_release(void); /* back to the mask from before that. Async-si
  */
 void tsfpm_signals_survive(void);
 
-void tsfpm_signals_chain(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
+void tsfpm_signals_handle(void); /* in the zygote, before php-cgi keeps its own handlers for the workers */
 void tsfpm_signals_hold_all(sigset_t *held); /* in the zygote, for its life: blocks all but faults */
 
 /*

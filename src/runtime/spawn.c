@@ -18,6 +18,7 @@
 #include "descriptors.h"
 #include "foreign-fork.h"
 #include "forward.h"
+#include "keeper-link.h"
 #include "leave.h"
 #include "libc.h"
 #include "opcache-lock.h"
@@ -59,7 +60,10 @@ static void become_worker(const struct plan *plan)
     if (settings->identity.has_uid) give_pipes(plan->pipes, &settings->identity);
     int listen_fd = fcntl(plan->listen_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     int channel = fcntl(plan->channel[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (listen_fd < 0 || channel < 0) tsfpm_worker_fails(pool, "cannot keep the listening socket");
+    bool has_keeper = tsfpm_keeper_fd >= 0 && !plan->is_probe;
+    int keeper_fd = has_keeper ? fcntl(tsfpm_keeper_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
+    if (listen_fd < 0 || channel < 0 || (has_keeper && keeper_fd < 0))
+        tsfpm_worker_fails(pool, "cannot keep the listening socket");
     tsfpm_descriptors_close_own();
     tsfpm_identity_take(&settings->identity);
     /* After the identity, which clears it: a zygote that is killed takes its workers along, after their requests. */
@@ -73,6 +77,7 @@ static void become_worker(const struct plan *plan)
     else tsfpm_allowed_clients_tell_mistakes();
     if (!plan->is_probe) tsfpm_access_log_begin(plan->slot);
     tsfpm_opcache_lock_begin(plan->slot);
+    tsfpm_keeper_begin(keeper_fd, plan->is_probe);
     tsfpm_worker_begin(plan->slot, listen_fd, channel);
 }
 

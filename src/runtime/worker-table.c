@@ -7,10 +7,8 @@
 #include <sys/wait.h>
 
 #include "channels.h"
-#include "clock.h"
 #include "control.h"
 #include "forward.h"
-#include "kept-connection.h"
 #include "scoreboard.h"
 
 /* How often workers that are to leave are checked: ms. */
@@ -118,16 +116,21 @@ void tsfpm_workers_retire(uint32_t slot)
  */
 static void tell_leaving_workers(void)
 {
-    uint64_t now_ns = tsfpm_clock_ns(CLOCK_MONOTONIC);
     bool is_draining = tsfpm_scoreboard_is_draining();
     for (uint32_t i = 0; i < table_size; i++) {
         if (workers[i].pid == 0 || workers[i].has_ended || !(is_draining || workers[i].retiring)) continue;
         struct tsfpm_slot *slot = tsfpm_scoreboard_slot(i);
         uint32_t stage = __atomic_load_n(&slot->stage, __ATOMIC_RELAXED);
-        uint64_t idle_ns = now_ns - __atomic_load_n(&slot->idle_since_ns, __ATOMIC_RELAXED);
-        if (stage == TSFPM_STAGE_ACCEPTING ||
-            (stage == TSFPM_STAGE_WAITING && idle_ns > TSFPM_KEPT_ALIVE_GRACE_NS))
-            kill(workers[i].pid, SIGTERM);
+        if (stage == TSFPM_STAGE_ACCEPTING || stage == TSFPM_STAGE_WAITING) kill(workers[i].pid, SIGTERM);
+    }
+}
+
+void tsfpm_workers_wake(void)
+{
+    for (uint32_t i = 0; i < table_size; i++) {
+        if (workers[i].pid == 0 || workers[i].has_ended) continue;
+        uint32_t stage = __atomic_load_n(&tsfpm_scoreboard_slot(i)->stage, __ATOMIC_SEQ_CST);
+        if (stage == TSFPM_STAGE_ACCEPTING || stage == TSFPM_STAGE_WAITING) kill(workers[i].pid, SIGUSR2);
     }
 }
 

@@ -14,6 +14,7 @@ void tsfpm_workers_add(uint32_t slot, pid_t pid, bool is_probe);
 
 bool tsfpm_workers_has(int32_t slot, int32_t pid); /* as the master names it: it may have ended meanwhile */
 void tsfpm_workers_retire(uint32_t slot);          /* it ends once it is idle */
+void tsfpm_workers_wake(void);                     /* those without a request look at the scoreboard again */
 bool tsfpm_workers_are_gone(void);                 /* all of them, and their last output is with the master */
 
 void tsfpm_workers_reap(void); /* at SIGCHLD */

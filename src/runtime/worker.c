@@ -19,9 +19,11 @@
 #include "client.h"
 #include "gone-client.h"
 #include "input.h"
+#include "keeper-link.h"
 #include "kept-connection.h"
 #include "leave.h"
 #include "libc.h"
+#include "next-client.h"
 #include "own-slot.h"
 #include "request.h"
 #include "script-child.h"
@@ -47,10 +49,17 @@ bool tsfpm_worker_ends_in_order(void)
 
 /* ---- accept ---- */
 
+/* In a pool without a keeper that is one call. The worker counts as idle by now, so whoever hands over looks at it. */
+static int take_client(struct sockaddr_storage *client, socklen_t *length)
+{
+    if (tsfpm_keeper_is_in_use()) return tsfpm_next_client(client, length);
+    return accept4(tsfpm_listen_fd, (struct sockaddr *)client, length, SOCK_CLOEXEC);
+}
+
 /*
- * Returns -1 where this worker is to leave. The listening socket is shared by all workers, and a script or another
- * process may have made it non-blocking: the worker waits all the same. An error that says that the socket is gone
- * makes it leave.
+ * Returns -1 where this worker is to leave. The listening socket is shared by all workers, and the zygote, a script or
+ * another process may have made it non-blocking: the worker waits all the same. An error that says that the socket is
+ * gone makes it leave.
  */
 static int accept_client(struct sockaddr *address, socklen_t *length)
 {
@@ -58,7 +67,7 @@ static int accept_client(struct sockaddr *address, socklen_t *length)
         struct sockaddr_storage client = {0};
         socklen_t client_length = sizeof client;
         uint64_t from_ns = tsfpm_gone_client_clock();
-        int fd = accept4(tsfpm_listen_fd, (struct sockaddr *)&client, &client_length, SOCK_CLOEXEC);
+        int fd = take_client(&client, &client_length);
         bool is_permitted = fd >= 0 && tsfpm_allowed_clients_permit(&client);
         if (is_permitted && tsfpm_gone_client_is(fd, &client, from_ns)) {
             tsfpm_libc()->close(fd);
@@ -73,8 +82,9 @@ static int accept_client(struct sockaddr *address, socklen_t *length)
             tsfpm_libc()->close(fd);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             struct pollfd waiting = {.fd = tsfpm_listen_fd, .events = POLLIN | POLLRDHUP};
+            int patience_ms = tsfpm_keeper_is_in_use() ? 0 : 1000; /* with a keeper, take_client() waits */
             /* It was shut down: of a unix socket that does not block, accept does not tell that. */
-            if (tsfpm_libc()->poll(&waiting, 1, 1000) > 0 && (waiting.revents & (POLLRDHUP | POLLHUP)) != 0)
+            if (tsfpm_libc()->poll(&waiting, 1, patience_ms) > 0 && (waiting.revents & (POLLRDHUP | POLLHUP)) != 0)
                 tsfpm_is_leaving = 1;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             tsfpm_libc()->poll(NULL, 0, 20); /* the machine is short of something; the client waits in the queue */
@@ -130,13 +140,18 @@ ssize_t tsfpm_worker_drain(void)
 
 int tsfpm_worker_close(void)
 {
+    /* php-cgi closes what it meant to keep: it is about to leave. */
+    if (tsfpm_phase_is(TSFPM_PHASE_BIT(ANSWERED)) && tsfpm_kept_connection_is_to_go() && tsfpm_input_end_request())
+        tsfpm_kept_connection_give();
+    bool is_given = tsfpm_kept_connection_is_given();
     /* php-cgi does not drain a connection that it meant to keep, or its last one: the answer could be lost. */
-    if (tsfpm_client_is_let_go || tsfpm_phase_is(TSFPM_PHASES_ANSWERED)) tsfpm_worker_drain();
+    if (!is_given && (tsfpm_client_is_let_go || tsfpm_phase_is(TSFPM_PHASES_ANSWERED))) tsfpm_worker_drain();
     int fd = tsfpm_connection;
     tsfpm_connection = -1;
     tsfpm_enter_phase(TSFPM_PHASE_NO_CLIENT);
     tsfpm_script_children_lose_client();
-    if (tsfpm_client_is_shared) tsfpm_libc()->shutdown(fd, SHUT_RDWR); /* a client may wait for the end of it */
+    /* A client may wait for the end of it. */
+    if (tsfpm_client_is_shared && !is_given) tsfpm_libc()->shutdown(fd, SHUT_RDWR);
     tsfpm_client_is_shared = false;
     return tsfpm_libc()->close(fd);
 }

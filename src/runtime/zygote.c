@@ -24,6 +24,7 @@
 #include "descriptors.h"
 #include "events.h"
 #include "forward.h"
+#include "keeper-link.h"
 #include "libc.h"
 #include "php.h"
 #include "scoreboard.h"
@@ -77,6 +78,26 @@ static void on_arm(const uint8_t *payload, size_t length)
     tsfpm_channels_arm(idle_wanted);
 }
 
+/*
+ * From now on no worker waits in accept() any more, where it would not see what comes from the keeper: the socket does
+ * not block, so that those that are there come back when a signal has them look again, also just before they call it.
+ */
+static void on_keeper(void)
+{
+    int fd = tsfpm_control_take_descriptor();
+    if (fd < 0) tsfpm_die("a command from the master lacks its descriptor");
+    if (tsfpm_keeper_fd >= 0) {
+        tsfpm_libc()->close(fd);
+        return;
+    }
+    tsfpm_keeper_fd = tsfpm_descriptor_move_up(fd);
+    int flags = fcntl(listen_fd, F_GETFL);
+    if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        tsfpm_die("fcntl on the listening socket: %s", strerror(errno));
+    tsfpm_scoreboard_begin_keeping();
+    tsfpm_workers_wake();
+}
+
 /* Returns true in a new worker. */
 static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
 {
@@ -89,6 +110,7 @@ static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
         drain_ordered = true;
         tsfpm_scoreboard_drain();
         return false;
+    case TSFPM_FRAME_KEEPER: on_keeper(); return false;
     case TSFPM_FRAME_ARM: on_arm(payload, frame->length); return false;
     case TSFPM_FRAME_LOGS_READ: tsfpm_channels_logs_read(); return false;
     case TSFPM_FRAME_ANSWER:

@@ -56,6 +56,8 @@ export const HEADER_FIELDS = {
   lowest_idle: i32(272),
   armed: u32(276),
   gone: u64(280),
+  has_keeper: u32(288),
+  is_keeper_away: u32(292),
 } as const satisfies Record<string, Field>;
 
 /** `struct tsfpm_slot` */

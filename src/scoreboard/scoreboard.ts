@@ -187,6 +187,11 @@ export class Scoreboard {
     this.#note(1, HEADER_FIELDS.draining.offset);
   }
 
+  /** Whether the pool's keeper takes kept connections; that there is one the zygote tells. */
+  setKeeper({ takes }: { readonly takes: boolean }): void {
+    this.#note(takes ? 0 : 1, HEADER_FIELDS.is_keeper_away.offset);
+  }
+
   /** Tells one worker to end after its request; it must not have ended yet. */
   leave(slot: number): void {
     this.#note(1, HEADER_SIZE + slot * SLOT_SIZE + SLOT_FIELDS.leave.offset);

@@ -17,6 +17,10 @@ export interface UpgraderParts {
   readonly environment: Environment;
   /** For the program that takes over, besides {@link environment}. */
   readonly notifyVariables: Environment;
+  /** Ends the keepers of kept connections, which know nothing of another program. */
+  readonly finishKeeping: () => Promise<void>;
+  /** The present program serves on. */
+  readonly resumeKeeping: () => void;
   /** Writes out what the access logs have gathered. */
   readonly flushLogs: () => Promise<void>;
   /** Sockets, zygotes and the pid file as they are now. */
@@ -90,15 +94,18 @@ export class Upgrader {
     const { log, installed, isBackground, environment, notifyVariables } = this.#parts;
     const failure = await installed.prove({ ...environment }, stop);
     if (failure !== undefined) return `the installed program cannot take over: ${failure}`;
+    await this.#parts.finishKeeping();
     await this.#parts.flushLogs();
     if (stop.aborted) return 'the master is stopping';
     const words = installed.command().map((word) => `"${word}"`);
     log.notice(`upgrading: execve(${words.join(', ')})`);
-    return installed.takeOver({
+    const { message } = installed.takeOver({
       ...this.#parts.handOver(),
       isBackground,
       restarts,
       environment: { ...environment, ...notifyVariables },
-    }).message;
+    });
+    this.#parts.resumeKeeping();
+    return message;
   }
 }

@@ -45,17 +45,14 @@ const MS: Nanoseconds = 1_000_000n;
 const CHECK_EVERY_MS: Milliseconds = 250;
 /** Most workers have left by then, and need no signal. */
 const BEFORE_TELLING_NS: Nanoseconds = 200n * MS;
-/**
- * A worker that waits for a kept-alive client may be about to get a request. By itself it does not wait for longer than
- * TSFPM_KEPT_ALIVE_GRACE_NS, which is less.
- */
+/** A worker that waits for a kept-alive client may be about to get a request, or to hand its connection over. */
 const BEFORE_TELLING_WAITING_NS: Nanoseconds = 2000n * MS;
 const AFTER_TELLING_NS: Nanoseconds = 2000n * MS;
 /** No worker needs so long to write to its slot, to start, or to shut down. */
 const SILENCE_NS: Nanoseconds = 10_000n * MS;
 /**
- * Once a worker is done with what it had in hand when it was told to leave, it takes further requests for a second at
- * most, if a kept-alive client sends them at once.
+ * Once a worker is done with what it had in hand when it was told to leave, it serves a request that has arrived on its
+ * kept-alive connection only where it cannot hand that over.
  */
 const LAST_REQUEST_NS: Nanoseconds = 10_000n * MS;
 

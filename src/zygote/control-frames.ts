@@ -41,6 +41,8 @@ export const FRAME_TYPES = {
   FORK_TEMPLATE: 26,
   LOGGED: 30,
   LOGS_READ: 31,
+  KEEPER: 32,
+  KEEPER_WANTED: 33,
 } as const;
 
 /** `TSFPM_TIME_OUT_SIGNAL` */
@@ -86,6 +88,8 @@ export const QUESTION_KINDS = {
   GET_STATUS: 3,
   STARTED: 4,
   LOGGED: 10,
+  KEEPER_WANTED: 12,
+  KEEPER: 13,
 } as const;
 
 const QUESTION_SIZE = 8;
@@ -132,6 +136,8 @@ export type ZygoteMessage =
     }
   /** Something is in the rings of finished requests; sent once for each LOGS_READ. */
   | { readonly type: 'logged' }
+  /** A client keeps its connection, and the zygote knows no keeper; sent once. */
+  | { readonly type: 'keeper wanted' }
   /** The worker has reached accept for the first time. */
   | { readonly type: 'started'; readonly slot: number; readonly pid: Pid }
   /** Fewer workers are idle than was asked for; sent once for each ARM. */
@@ -271,6 +277,9 @@ function decodeMessage(header: Buffer, payload: Buffer): ZygoteMessage {
     case FRAME_TYPES.LOGGED:
       expectSize(payload, 'LOGGED', payload.length === 0);
       return { type: 'logged' };
+    case FRAME_TYPES.KEEPER_WANTED:
+      expectSize(payload, 'KEEPER_WANTED', payload.length === 0);
+      return { type: 'keeper wanted' };
     case FRAME_TYPES.STARTED:
       expectSize(payload, 'STARTED', payload.length === 0);
       return { type: 'started', slot, pid };

@@ -1,5 +1,9 @@
+import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { ProtocolError } from '../errors.js';
+import { duplicateDescriptor } from '../os/descriptor.js';
+import { sendDescriptors } from '../os/descriptor-passing.js';
+import { hasCode } from '../os/libc.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import { descriptorOf } from '../os/peer-credentials.js';
 import type { ExitStatus } from '../os/process.js';
@@ -42,6 +46,8 @@ const READ_AFTER_END_MS: Milliseconds = 1000;
  * The least time that {@link Turns} charges for a line that PHP prints in the zygote: at most some thousands a second.
  */
 const LINE_MS: Milliseconds = 0.05;
+/** When to try again to send what must wait until the zygote has read something. */
+const SEND_AGAIN_MS: Milliseconds = 2;
 /** For work that is charged with the time that it takes, and no more. */
 const TIME_TAKEN: Milliseconds = 0;
 
@@ -50,6 +56,7 @@ export class Zygote {
   readonly #process: ZygoteProcess;
   readonly #control: Socket | undefined;
   readonly #listener: ZygoteListener;
+  readonly #unsent: { readonly frame: Buffer; readonly descriptor: Fd | undefined }[] = [];
   /** Each passes on all that one of its streams has sent and the listener has not got yet. */
   readonly #finishers: (() => void)[] = [];
   #end: ZygoteEnd | undefined;
@@ -103,6 +110,11 @@ export class Zygote {
     this.#send(encodeFrame('FORK_PROBE', { slot }));
   }
 
+  /** The workers' end of the pair to the pool's keeper: for workers that are there, and those that are forked later. */
+  useKeeper(workersFd: Fd): void {
+    this.#send(encodeFrame('KEEPER'), duplicateDescriptor(workersFd));
+  }
+
   /** Asks for an `echoed`. */
   echo(): void {
     this.#send(encodeFrame('ECHO'));
@@ -146,8 +158,43 @@ export class Zygote {
     else this.#process.killGroup();
   }
 
-  #send(frame: Buffer): void {
-    if (this.#control?.writable) this.#control.write(frame);
+  /** @param descriptor comes along, and is closed here then */
+  #send(frame: Buffer, descriptor?: Fd): void {
+    this.#unsent.push({ frame, descriptor });
+    this.#sendUnsent();
+  }
+
+  /** In order. A descriptor goes past Node's stream, so only once Node has nothing left to write. */
+  #sendUnsent(): void {
+    const control = this.#control;
+    if (control === undefined || !control.writable) {
+      this.#dropUnsent();
+      return;
+    }
+    for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
+      if (next.descriptor === undefined) control.write(next.frame);
+      else if (control.writableLength > 0 || !this.#sendWithDescriptor(next.frame, next.descriptor)) {
+        setTimeout(() => this.#sendUnsent(), SEND_AGAIN_MS).unref();
+        return;
+      }
+      closeIfThere(this.#unsent.shift()?.descriptor);
+    }
+  }
+
+  #dropUnsent(): void {
+    for (const { descriptor } of this.#unsent.splice(0)) closeIfThere(descriptor);
+  }
+
+  /** @returns false where the zygote has to read what was sent before */
+  #sendWithDescriptor(frame: Buffer, descriptor: Fd): boolean {
+    try {
+      if (this.controlFd !== undefined) sendDescriptors(this.controlFd, frame, [descriptor]);
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'EAGAIN')) return false;
+      if (hasCode(error, 'EPIPE', 'ECONNRESET')) return true; // its end is reported anyway
+      throw error;
+    }
   }
 
   #watchOutput(): void {
@@ -218,8 +265,13 @@ export class Zygote {
     if (this.#isEndReported || this.#end === undefined) return;
     for (const finish of this.#finishers) finish();
     this.#isEndReported = true;
+    this.#dropUnsent();
     for (const stream of this.#process.outputs) stream.destroy();
     this.#control?.destroy();
     this.#listener.onEnd(this.#end);
   }
+}
+
+function closeIfThere(fd: Fd | undefined): void {
+  if (fd !== undefined) closeSync(fd);
 }

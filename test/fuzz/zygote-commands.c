@@ -51,6 +51,11 @@ void tsfpm_locked_values_take(char *const *names, char *const *values, size_t co
     }
 }
 const char *tsfpm_php_version = "8";
+int tsfpm_keeper_fd = -1;
+void tsfpm_keeper_begin(int fd, bool is_probe)
+{
+    (void)fd, (void)is_probe;
+}
 
 const char *tsfpm_php_ini_file(void)
 {
@@ -221,6 +226,19 @@ static ssize_t fuzz_recv(int fd, void *buffer, size_t size, int flags)
     return (ssize_t)step;
 }
 
+ssize_t tsfpm_receive_with_descriptor(int fd, void *buffer, size_t size, int *descriptor)
+{
+    ssize_t received = fuzz_recv(fd, buffer, size, 0);
+    *descriptor = received > 0 && fuzz_below(4) == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+    return received;
+}
+
+int tsfpm_send_with_descriptor(int fd, const void *sent, size_t size, int descriptor)
+{
+    (void)fd, (void)sent, (void)size, (void)descriptor;
+    return 0;
+}
+
 static pid_t fuzz_fork(void)
 {
     static pid_t last = 1000000;
@@ -264,7 +282,7 @@ static void add_frame(void)
 {
     static const uint16_t types[] = {TSFPM_FRAME_CONFIGURE, TSFPM_FRAME_FORK,   TSFPM_FRAME_FORK,   TSFPM_FRAME_DRAIN,
                                      TSFPM_FRAME_RETIRE,    TSFPM_FRAME_ARM,    TSFPM_FRAME_ANSWER, TSFPM_FRAME_FORK_PROBE,
-                                     TSFPM_FRAME_ECHO,      TSFPM_FRAME_LOGS_READ};
+                                     TSFPM_FRAME_ECHO,      TSFPM_FRAME_LOGS_READ, TSFPM_FRAME_KEEPER};
     struct tsfpm_frame frame = {
         .type = types[fuzz_below(sizeof types / sizeof *types)],
         .version = TSFPM_CONTROL_VERSION,
@@ -330,6 +348,9 @@ static void forget_everything(void)
     }
     alive = 0;
     is_configured = is_draining = drain_ordered = false;
+    forget_descriptor();
+    if (tsfpm_keeper_fd >= 0) close(tsfpm_keeper_fd);
+    tsfpm_keeper_fd = -1;
     command_length = 0;
     settings = (struct tsfpm_settings){0};
     memset(tsfpm_scoreboard, 0, TSFPM_HEADER_SIZE + SLOTS * sizeof(struct tsfpm_slot));
@@ -365,6 +386,7 @@ int main(int argc, char **argv)
     tsfpm_events_prepare();
     if (tsfpm_forward_prepare(SLOTS) != 0) return 1;
     control_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    listen_fd = probe_fd = -1;
+    probe_fd = -1;
+    listen_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     return fuzz_main(argc, argv, fuzz_round);
 }

@@ -263,6 +263,11 @@ export class Daemon {
     return this.#titled(`tsfpm: pool ${pool}`);
   }
 
+  /** The processes that hold kept connections. */
+  keepers(pool = this.#firstPool): Pid[] {
+    return this.#titled(`tsfpm: keeper ${pool}`);
+  }
+
   /** Waits until the pool has that many workers; default: as many as it may have. */
   async untilWorkers(count?: Count, pool = this.#firstPool): Promise<Pid[]> {
     const wanted = count ?? Number(this.#settingsOf(pool)['pm.max_children']);
@@ -358,7 +363,10 @@ export class Daemon {
     const kinds = () => [...descriptorsOf(this.pid).values()];
     const isPidfd = (kind: string) => kind === 'anon_inode:[pidfd]';
     // A worker is seen here before its master has heard of it.
-    const count = () => kinds().filter((kind) => !isPidfd(kind)).length;
+    // A pool whose clients keep their connections has a keeper from then on: two ends of a socket pair, and a page.
+    const keeping = () =>
+      3 * Object.keys(this.#pools).reduce((sum, pool) => sum + this.keepers(pool).length, 0);
+    const count = () => kinds().filter((kind) => !isPidfd(kind)).length - keeping();
     const max = Number(this.#options.global?.['process.max'] ?? 0) || Number.POSITIVE_INFINITY;
     const workers = Object.keys(this.#pools).reduce(
       (sum, pool) => sum + Number(this.#settingsOf(pool)['pm.max_children']),

@@ -5,7 +5,7 @@ import { PID_PHP } from '../helpers/probes.js';
 import { requestBytes } from '../helpers/request-bytes.js';
 import { nameOf, STRACE_IS_MISSING, startTrace } from '../helpers/strace.js';
 import { getParams, openConnection, postParams, SOCKET_KINDS, startTwoPools } from '../helpers/two-pools.js';
-import { sleep } from '../helpers/wait.js';
+import { sleep, until } from '../helpers/wait.js';
 
 test('a request costs accept4, one recvfrom, one write and close; nothing lingers', {
   skip: STRACE_IS_MISSING,
@@ -45,6 +45,8 @@ test('a request on a kept connection costs a poll, one recvfrom and one write', 
   const [worker = 0] = tsfpm.workers('unix');
   const connection = await openConnection(t, tsfpm.address('unix'));
   const ask = () => connection.request({ params: getParams(tsfpm, 'pid.php'), keepConn: true });
+  await ask();
+  await until('there is a keeper', () => tsfpm.keepers('unix').length > 0);
   await ask();
   const trace = await startTrace(t, worker, tsfpm.folder.at('trace'));
   // One send each: the client's own pieces would arrive one by one.

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { LOG_FIELD_KINDS } from '../../src/accesslog/record.js';
+import * as keeping from '../../src/keeping/layout.js';
 import * as layout from '../../src/scoreboard/layout.js';
 import * as rings from '../../src/scoreboard/log-rings.js';
 import * as frames from '../../src/zygote/control-frames.js';
@@ -22,6 +23,7 @@ function valuesInC(expressions: readonly string[]): Map<string, number> {
       '#include "scoreboard.h"',
       '#include "control.h"',
       '#include "log-ring.h"',
+      '#include "hand-over.h"',
       'int main(void) {',
       ...expressions.map((text) => `printf("%llu\\n", (unsigned long long)(${text}));`),
       '}',
@@ -164,4 +166,15 @@ for (const [table, enumName, prefix] of [
 test('the variables that mark a zygote have the same names', () => {
   assert.ok(headerText('control.h').includes(`#define TSFPM_ENV_MARK "${frames.ENV_MARK}"`));
   assert.ok(headerText('control.h').includes(`#define TSFPM_ENV_SAPI_NAME "${frames.ENV_SAPI_NAME}"`));
+});
+
+test("the keeper's page and packets are the same in C", () => {
+  const expected: Record<string, number> = {
+    TSFPM_KEEPER_PAGE_SIZE: keeping.PAGE_SIZE,
+    'sizeof(struct tsfpm_hand_over)': keeping.HAND_OVER_SIZE,
+    'sizeof(struct tsfpm_keeper_page)': keeping.PAGE_USED,
+  };
+  for (const [name, offset] of Object.entries(keeping.PAGE_FIELDS))
+    expected[`offsetof(struct tsfpm_keeper_page, ${name})`] = offset;
+  assert.deepEqual(Object.fromEntries(valuesInC(Object.keys(expected))), expected);
 });

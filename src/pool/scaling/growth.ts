@@ -33,7 +33,7 @@ export const ROOM_RETRY_MS: Milliseconds = 1000;
 /**
  * Forks what is missing: one worker for each connection that waits, and the spare ones, less those that are idle or on
  * their way. So there are never more forks than connections waiting and spare workers, however often it is asked.
- * Kept-alive workers do not count as free, though they let their clients go if nothing else helps: a fork spares that.
+ * Kept-alive workers do not count as free, though they hand their clients over where nothing else helps.
  */
 export function grow(
   settings: ScalingSettings,

@@ -33,7 +33,7 @@ function fuzz(t: TestContext, name: string, others: readonly string[]): SpawnSyn
   const program = join(folder, name);
   const sources = [
     join(ROOT, 'test/fuzz', `${name}.c`),
-    ...others.map((other) => join(ROOT, 'src/runtime', other)),
+    ...others.map((other) => join(ROOT, 'src', other.includes('/') ? '' : 'runtime', other)),
   ];
   const compiled = run(compiler, [...CFLAGS, ...SANITIZERS, '-o', program, ...sources]);
   assert.equal(compiled.status, 0, compiled.stderr);
@@ -74,5 +74,17 @@ test('a scoreboard whose header does not fit its size is refused, and read no mo
 
 test('a request’s head is rewritten in bounds, into records that php-cgi reads to the end', { skip }, (t) => {
   const { status, stderr } = fuzz(t, 'request-head', []);
+  assert.equal(status, 0, stderr);
+});
+
+test('a keeper that is sent anything holds, offers or closes each connection, and has no descriptor left over', {
+  skip,
+}, (t) => {
+  const { status, stderr } = fuzz(t, 'keeper-packets', [
+    'keeper/keeper.c',
+    'keeper/connections.c',
+    'hand-over.c',
+    'pass-descriptor.c',
+  ]);
   assert.equal(status, 0, stderr);
 });

@@ -44,6 +44,8 @@ function upgraderOf({
     isBackground: true,
     environment: { PATH: '/bin' },
     notifyVariables: { NOTIFY_SOCKET: '/run/notify' },
+    finishKeeping: async () => {},
+    resumeKeeping: () => {},
     flushLogs: async () => {
       done.push('flush logs');
     },
