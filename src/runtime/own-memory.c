@@ -183,31 +183,43 @@ const char *tsfpm_own_memory_obstacle(void)
 
 /* ---- taking ---- */
 
-static void copy_from_file(int fd, const struct mapping *mapping, char *target)
+static bool is_zero(const char *page, size_t size)
 {
+    return page[0] == 0 && memcmp(page, page + 1, size - 1) == 0;
+}
+
+/*
+ * opcache clears tables that are far larger than what is in them. A page that nobody has written is zero, too, and
+ * takes no memory.
+ */
+static void copy_pages(const char *source, char *target, size_t size, size_t page_size)
+{
+    for (size_t at = 0; at < size; at += page_size)
+        if (!is_zero(source + at, page_size)) memcpy(target + at, source + at, page_size);
+}
+
+static void copy_as_file_tells(int fd, const struct mapping *mapping, char *target, size_t page_size)
+{
+    const char *source = (const char *)mapping->start;
     off_t at = 0, size = (off_t)mapping->size;
     while (at < size && (at = lseek(fd, at, SEEK_DATA)) >= 0 && at < size) {
         off_t end = lseek(fd, at, SEEK_HOLE);
         if (end < 0 || end > size) end = size;
-        while (at < end) {
-            ssize_t length = pread(fd, target + at, (size_t)(end - at), at);
-            if (length <= 0) tsfpm_die("cannot copy shared memory: %s", length < 0 ? strerror(errno) : "it ends early");
-            at += length;
-        }
+        copy_pages(source + at, target + at, (size_t)(end - at), page_size);
+        at = end;
     }
     if (at < 0 && errno != ENXIO) tsfpm_die("cannot copy shared memory: %s", strerror(errno)); /* ENXIO: nothing more */
 }
 
-static void copy_resident(const struct mapping *mapping, char *target)
+static void copy_resident(const struct mapping *mapping, char *target, size_t page_size)
 {
     static unsigned char is_there[LOOK_AT / SMALLEST_PAGE];
-    const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
     for (size_t from = 0; from < mapping->size; from += LOOK_AT) {
         size_t size = mapping->size - from < LOOK_AT ? mapping->size - from : LOOK_AT;
         const char *source = (const char *)mapping->start + from;
         if (mincore((void *)(uintptr_t)source, size, is_there) != 0) tsfpm_die("mincore: %s", strerror(errno));
         for (size_t at = 0; at < size; at += page_size)
-            if ((is_there[at / page_size] & 1) != 0) memcpy(target + from + at, source + at, page_size);
+            if ((is_there[at / page_size] & 1) != 0) copy_pages(source + at, target + from + at, page_size, page_size);
     }
 }
 
@@ -215,14 +227,15 @@ static void take_mapping(const struct mapping *mapping)
 {
     char *own = mmap(NULL, mapping->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (own == MAP_FAILED) tsfpm_die("no shared memory of its own: %s", strerror(errno));
+    const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
     int fd = open_mapping(mapping);
     if (fd >= 0) {
-        copy_from_file(fd, mapping, own);
+        copy_as_file_tells(fd, mapping, own, page_size);
         tsfpm_libc()->close(fd);
     } else {
         int error = errno;
         if (has_swap()) tsfpm_die("cannot read shared memory as a file: %s", strerror(error));
-        copy_resident(mapping, own);
+        copy_resident(mapping, own, page_size);
     }
     void *moved = mremap(own, mapping->size, mapping->size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)mapping->start);
     if (moved == MAP_FAILED) tsfpm_die("cannot replace shared memory: %s", strerror(errno));

@@ -12,8 +12,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -38,6 +40,8 @@
  * made.
  */
 #define OWN_FDS_SPARE 16
+
+#define USED_BY_START ((uintptr_t)128 << 10)
 
 static struct tsfpm_settings settings;
 static bool is_configured;
@@ -202,12 +206,25 @@ static void prepare(void)
     tsfpm_events_watch(signal_fd, TSFPM_SOURCE_SIGNAL, 0, false);
 }
 
+/*
+ * What the start has used of the stack below this is not needed again, and is private memory of each of thousands of
+ * zygotes. The kernel keeps other mappings a megabyte away from a stack.
+ */
+static void give_back_stack(void)
+{
+    char here;
+    const uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t end = ((uintptr_t)&here & ~(page_size - 1)) - page_size; /* one page stays: madvise() is called on it */
+    madvise((void *)(end - USED_BY_START), USED_BY_START, MADV_DONTNEED);
+}
+
 pid_t tsfpm_zygote_run(void)
 {
     tsfpm_role = TSFPM_ROLE_ZYGOTE;
     fflush(NULL); /* PHP's start-up warnings: else every worker inherits them, and prints them when it ends */
     prepare();
     tsfpm_control_send_ready();
+    give_back_stack();
     while (!(tsfpm_scoreboard_is_draining() && tsfpm_workers_are_gone())) {
         struct tsfpm_event events[TSFPM_EVENTS_MOST];
         int count = tsfpm_events_wait(events, tsfpm_workers_patience_ms());
