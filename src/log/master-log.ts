@@ -6,6 +6,7 @@ import { type Gathered, GatheredLines } from './gathered-lines.js';
 import { LOG_LEVELS, type LogFields, type Logger, type LogLevel } from './levels.js';
 import { type DebugDetail, formatFpmLine, formatSyslogText } from './line-format.js';
 import { OUTPUT_LEVEL, type OutputFrame, type OutputSource, outputFrame, said } from './output-frame.js';
+import { phpMessage } from './php-message.js';
 import type { LogEntry, LogSink } from './sinks.js';
 
 /** php-fpm's lines, or one JSON object a line. */
@@ -32,7 +33,8 @@ export interface MasterLog extends Logger {
   raw(bytes: string | Uint8Array): void;
   /**
    * Writes a line that a worker printed, or a piece of it of {@link outputRoom} bytes, whatever log_level says. In
-   * JSON it has `pool`, `pid` and `stream`, and its text as `message` or, if it is a JSON object itself, as `data`.
+   * JSON it has `pool`, `pid` and `stream`, and its text as `message` or, if it is a JSON object itself, as `data`;
+   * what PHP has logged has its own level there.
    *
    * @param text without its newline; bytes that are no UTF-8 stay as they are, but in JSON become U+FFFD
    * @param ending written behind the decoration
@@ -172,13 +174,14 @@ export function createMasterLog(initial: MasterLogOptions): MasterLog {
     return frame;
   };
 
-  const outputJson = ({ pool, pid, stream, isDecorated }: OutputSource, text: string): void => {
+  const outputJson = ({ pool, pid, stream, isDecorated }: OutputSource, line: string): void => {
+    const { level, text } = phpMessage(line) ?? { level: OUTPUT_LEVEL, text: line };
     const isObject = isJsonObject(text);
     if (isObject && !isDecorated) raw(`${text}${NEWLINE}`);
-    else if (!isObject) outputLogger[OUTPUT_LEVEL]({ pool, pid, stream }, text);
+    else if (!isObject) outputLogger[level]({ pool, pid, stream }, text);
     else {
       // The text is taken as the script wrote it: JSON.parse and stringify would change long numbers.
-      const facts = JSON.stringify({ level: OUTPUT_LEVEL, time: isoTime(timeUs), pool, pid, stream });
+      const facts = JSON.stringify({ level, time: isoTime(timeUs), pool, pid, stream });
       raw(`${facts.slice(0, -1)},"data":${text.trim()}}${NEWLINE}`);
     }
   };

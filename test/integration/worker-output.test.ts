@@ -167,9 +167,13 @@ test('log_format = json: JSON objects of scripts pass through whole, other text 
   const tsfpm = await startTsfpm(t, {
     global: { log_format: 'json', log_limit: 512 },
     pools: { www: AS_FPM, bare: { 'pm.max_children': 1, decorate_workers_output: 'no' } },
-    files: { 'print.php': print },
+    files: {
+      'print.php': print,
+      'log.php':
+        '<?php ini_set("display_errors", "0"); error_log(\'{"event":"logged"}\'); error_log("stock is low"); echo $unset; nothing();',
+    },
   });
-  tsfpm.announce(/"stream"|paid/);
+  tsfpm.announce(/"stream"|paid|logged/);
   await tsfpm.get('print.php');
   await tsfpm.get('print.php', { pool: 'bare' });
   await until('all lines', () => tsfpm.log.lines.filter((line) => /paid|plain/.test(line)).length === 4);
@@ -183,4 +187,21 @@ test('log_format = json: JSON objects of scripts pass through whole, other text 
   assert.ok(said.every((line) => !line.includes('paid') || line.includes('"id":9007199254740993')));
   const bare = parsed.find(({ event }) => event === 'paid');
   assert.deepEqual(Object.keys(bare ?? {}), ['event', 'id', 'text']);
+
+  // What PHP logs is the same, with PHP's level.
+  await tsfpm.request('log.php');
+  await tsfpm.request('log.php', { pool: 'bare' });
+  await until(
+    'all lines',
+    () => tsfpm.log.lines.filter((line) => line.includes('PHP Fatal error')).length === 2,
+  );
+  const logged = tsfpm.log.lines
+    .filter((line) => /logged|stock is low|PHP Warning|PHP Fatal/.test(line))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const [event, stock, warning, fatal] = logged.filter(({ pool }) => pool === 'www');
+  assert.deepEqual([event?.level, event?.data], ['notice', { event: 'logged' }]);
+  assert.deepEqual([stock?.level, stock?.message], ['notice', 'stock is low']);
+  assert.deepEqual([warning?.level, fatal?.level], ['warning', 'error']);
+  assert.match(String(fatal?.message), /^PHP Fatal error: {2}Uncaught Error: /);
+  assert.ok(logged.some((line) => JSON.stringify(line) === '{"event":"logged"}'));
 });
