@@ -27,5 +27,7 @@ export function poolSummary(status: PoolStatus, facts: PoolFacts): ControlPoolSt
     slowRequests: status.slowRequests,
     refused: status.refused.timeout + status.refused.max,
     gone: status.gone,
+    keptIdle: status.kept.idle,
+    keptReady: status.kept.ready,
   };
 }

@@ -87,8 +87,12 @@ function fit(text: string, { width, isText }: Column): string {
   return text.padStart(width);
 }
 
-function remarks({ trouble, draining, refused = 0, gone = 0 }: ControlPoolStatus): string[] {
+function remarks(pool: ControlPoolStatus): string[] {
+  const { trouble, draining, refused = 0, gone = 0, keptIdle = 0, keptReady = 0 } = pool;
   return [
+    ...(keptIdle > 0 || keptReady > 0
+      ? [`  kept without a worker: ${plural(keptIdle, 'idle connection')}, ${keptReady} with a request`]
+      : []),
     ...(refused > 0 || Number(gone) > 0
       ? [`  overload so far: ${plural(refused, 'client')} got 503 from the queue, ${gone} had left it`]
       : []),

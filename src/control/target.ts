@@ -97,6 +97,9 @@ export interface ControlPoolStatus {
   /** Clients that got 503 from the listen queue, and those that had left it. undefined: as above. */
   readonly refused?: Count | undefined;
   readonly gone?: bigint | number | string | undefined;
+  /** Kept connections that no worker holds: between two requests, and with one that waits. undefined: as above. */
+  readonly keptIdle?: Count | undefined;
+  readonly keptReady?: Count | undefined;
   /** Why it cannot start workers. */
   readonly trouble?: string | undefined;
 }

@@ -19,7 +19,7 @@ const CHECK_EVERY_MS: Milliseconds = 5;
 /** Claims of a process of the pool's user; no more than it can have. */
 export interface KeeperCounts {
   /** Connections between two requests. */
-  readonly held: Count;
+  readonly idle: Count;
   /** Those whose next request waits for a worker. */
   readonly ready: Count;
   /** Idle connections that were closed for want of descriptors, in all. */
@@ -73,12 +73,12 @@ export class Keeper {
   }
 
   get counts(): KeeperCounts {
-    if (this.#isClosed) return { held: 0, ready: 0, closed: 0 };
+    if (this.#isClosed) return { idle: 0, ready: 0, closed: 0 };
     readSync(this.#pageFd, this.#page, 0, this.#page.length, 0);
     const waiting = Math.floor(unreadBytes(this.workersFd) / HAND_OVER_SIZE);
     const bounded = (count: number) => Math.min(count, MOST_CONNECTIONS);
     return {
-      held: bounded(readUInt32(this.#page, PAGE_FIELDS.held)),
+      idle: bounded(readUInt32(this.#page, PAGE_FIELDS.held)),
       ready: bounded(readUInt32(this.#page, PAGE_FIELDS.ready) + waiting),
       closed: Number(readUInt64(this.#page, PAGE_FIELDS.closed)),
     };
@@ -146,12 +146,12 @@ export class Keeper {
 
   #onEnd(how: string): void {
     const pid = this.#process?.pid;
-    const { held } = this.counts;
+    const { idle } = this.counts;
     this.#process = undefined;
     this.#onIdle();
     if (!this.#isWanted) return;
     this.#parts.onChange(false);
-    const text = `keeper ${pid} of kept connections ${how}; ${held} idle connection(s) closed`;
+    const text = `keeper ${pid} of kept connections ${how}; ${idle} idle connection(s) closed`;
     if (this.#parts.nowMs() - this.#startedAtMs < SETTLED_AFTER_MS) {
       this.#startLater(text);
       return;

@@ -39,6 +39,7 @@ function statusOf(pool: Pool, { header, workers }: GenerationReading, nowMs: Mil
     slowRequests: history.slowRequests,
     refused: history.refused,
     gone: history.gone + (header?.gone ?? 0n),
+    kept: pool.kept.counts,
     memoryPeak: larger(larger(history.memoryPeak, header?.pastMemoryPeak ?? 0n), peak),
     processes: workers.map(({ worker, snapshot }) => workerStatus(worker, snapshot, nowMs)),
   };

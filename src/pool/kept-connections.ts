@@ -15,7 +15,7 @@ export interface KeptConnectionsParts {
   readonly onKeeper: () => void;
 }
 
-const NOTHING_KEPT: KeeperCounts = { held: 0, ready: 0, closed: 0 };
+const NOTHING_KEPT: KeeperCounts = { idle: 0, ready: 0, closed: 0 };
 const RETRY_AFTER_MS: Milliseconds = 1000;
 
 /**

@@ -78,6 +78,21 @@ export function* ownPoolFamilies(pools: readonly LabelledPool[]): Generator<Metr
     samples: perPool(({ status }) => status.gone),
   };
   yield {
+    name: 'tsfpm_kept_connections',
+    type: 'gauge',
+    help: 'Kept connections that no worker holds: idle, or ready with a request that waits for a worker.',
+    samples: perLabel('state', ({ status: { kept } }) => [
+      ['idle', kept.idle],
+      ['ready', kept.ready],
+    ]),
+  };
+  yield {
+    name: 'tsfpm_kept_connections_closed',
+    type: 'counter',
+    help: 'Idle kept connections that were closed because there was no descriptor for another one.',
+    samples: perPool(({ status }) => status.kept.closed),
+  };
+  yield {
     name: 'tsfpm_worker_private_bytes',
     type: 'gauge',
     unit: 'bytes',

@@ -69,6 +69,15 @@ export interface PoolStatus {
   readonly refused: { readonly timeout: Count; readonly max: Count };
   /** Clients that had left the listen queue before they were served; counted where the pool limits its queue. */
   readonly gone: bigint;
+  /** Kept connections that no worker holds; php-fpm has none. */
+  readonly kept: {
+    /** Between two requests. */
+    readonly idle: Count;
+    /** With a next request, which waits for a worker. */
+    readonly ready: Count;
+    /** Closed while they were idle, since there was no descriptor for another one; in all. */
+    readonly closed: Count;
+  };
   /** Bytes, the largest peak of any request; a field of php-fpm 8.4. */
   readonly memoryPeak: bigint;
   /** Workers alive, in the order of their slots. */

@@ -90,6 +90,16 @@ test('clients that an overloaded pool has turned away are told below it', () => 
   );
 });
 
+test('kept connections that no worker holds are told below the pool', () => {
+  const remark = (pool: Partial<ControlPoolStatus>) =>
+    statusTable({ ...STATUS, pools: [{ ...WWW, trouble: undefined, draining: 0, ...pool }] })[5];
+  assert.equal(remark({ keptIdle: 0, keptReady: 0 }), undefined);
+  assert.equal(
+    remark({ keptIdle: 1, keptReady: 2 }),
+    '  kept without a worker: 1 idle connection, 2 with a request',
+  );
+});
+
 test('a name cannot command the terminal', () => {
   const evil = { ...WWW, name: '\u001b[2J\r\n', trouble: 'a\u202eb' };
   const text = statusTable({ ...STATUS, pools: [evil] }).join('\n');
@@ -135,6 +145,8 @@ test('a pool is told from what its status pages show', () => {
     slowRequests: 5n,
     refused: 9,
     gone: 3n,
+    keptIdle: 12,
+    keptReady: 4,
   };
   const summary = poolSummary(POOL, facts);
   assert.deepEqual(summary, expected);

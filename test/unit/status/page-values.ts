@@ -63,6 +63,7 @@ export function readPage(format: StatusFormat, body: string): PoolStatus {
     slowRequests: BigInt(pool[13] ?? 0),
     refused: { timeout: 0, max: 0 },
     gone: 0n,
+    kept: { idle: 0, ready: 0, closed: 0 },
     memoryPeak: 0n,
     processes: workers.map(worker),
   };

@@ -84,6 +84,7 @@ export const POOL: PoolStatus = {
   slowRequests: 5n,
   refused: { timeout: 7, max: 2 },
   gone: 3n,
+  kept: { idle: 12, ready: 4, closed: 1 },
   memoryPeak: 4194304n,
   processes: [IDLE_WORKER, RUNNING_WORKER, NEW_WORKER],
 };
