@@ -15,6 +15,7 @@ import { crashUnderLoad } from './scenarios/crash-under-load.js';
 import { helloKeepAlive } from './scenarios/hello-keep-alive.js';
 import { helloNewConnection } from './scenarios/hello-new-connection.js';
 import { idleMemory } from './scenarios/idle-memory.js';
+import { keptFifth, keptMany } from './scenarios/kept-connections.js';
 import { manyIncludes } from './scenarios/many-includes.js';
 import { manyPools } from './scenarios/many-pools.js';
 import { busyMaster, idleMaster } from './scenarios/master.js';
@@ -34,6 +35,8 @@ import { tsfpm } from './subjects/tsfpm.js';
 const SCENARIOS: readonly Scenario[] = [
   helloNewConnection,
   helloKeepAlive,
+  keptFifth,
+  keptMany,
   accessLog,
   manyIncludes,
   idleMemory,
