@@ -4,8 +4,8 @@
  * nothing, as long as nothing has changed since the last request.
  *
  * So every change that anything in this process makes is counted, and what the kernel has answered holds until the
- * next one. Only PHP's own start of a request is answered from here; scripts, extensions, handlers and other threads
- * always ask the kernel. What cannot be seen (FFI) makes all of it unknown.
+ * next one of the same signal. Only PHP's own start of a request is answered from here; scripts, extensions, handlers
+ * and other threads always ask the kernel. What cannot be seen (FFI) makes all of it unknown.
  *
  * A change is counted after it was made, an answer is noted with the count from before the question: an answer that a
  * handler or a thread has made wrong meanwhile is never taken for right.
@@ -13,12 +13,16 @@
 #define _GNU_SOURCE
 #include "known-signals.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "libc.h"
 
-static uint32_t changes = 1;
+/* Of each signal's action: libraries ignore SIGPIPE for a moment, for which PHP never asks. */
+static uint32_t changes[_NSIG];
+#define MASK 0 /* no signal has this number: of what is blocked */
+static uint32_t all_changes = 1; /* of any of them, for all that is known */
 
 /* What was learnt counts while no more changes were made; 0: nothing was. */
 static struct {
@@ -45,24 +49,24 @@ void tsfpm_known_signals_request_starts(void)
     is_starting = false;
 }
 
-static uint32_t count_now(void)
+static uint32_t count_now(int what)
 {
-    return __atomic_load_n(&changes, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&changes[what], __ATOMIC_SEQ_CST) + __atomic_load_n(&all_changes, __ATOMIC_SEQ_CST);
 }
 
-static uint32_t count_change(void)
+static void count_change(int what)
 {
-    return __atomic_add_fetch(&changes, 1, __ATOMIC_SEQ_CST);
+    if (what >= 0 && what < _NSIG) __atomic_add_fetch(&changes[what], 1, __ATOMIC_SEQ_CST);
 }
 
 void tsfpm_known_signals_forget(void)
 {
-    count_change();
+    __atomic_add_fetch(&all_changes, 1, __ATOMIC_SEQ_CST);
 }
 
-static bool is_known(uint32_t since)
+static bool is_known(int what, uint32_t since)
 {
-    return since == count_now();
+    return since == count_now(what);
 }
 
 /* Written last, and taken back first: a handler may run in between. */
@@ -79,8 +83,8 @@ static bool is_same_action(const struct sigaction *one, const struct sigaction *
 
 static int ask_action(int signal_number, struct sigaction *old)
 {
-    uint32_t before = count_now();
-    if (!is_known(actions[signal_number].answered_at)) {
+    uint32_t before = count_now(signal_number);
+    if (!is_known(signal_number, actions[signal_number].answered_at)) {
         note(&actions[signal_number].answered_at, 0);
         int result = tsfpm_libc()->sigaction(signal_number, NULL, old);
         if (result != 0) return result;
@@ -90,22 +94,23 @@ static int ask_action(int signal_number, struct sigaction *old)
     }
     *old = actions[signal_number].answer;
     /* A handler that ran meanwhile may have changed half of it. */
-    return is_known(before) ? 0 : tsfpm_libc()->sigaction(signal_number, NULL, old);
+    return is_known(signal_number, before) ? 0 : tsfpm_libc()->sigaction(signal_number, NULL, old);
 }
 
 static int set_action(int signal_number, const struct sigaction *wanted)
 {
-    uint32_t before = count_now();
+    uint32_t before = count_now(signal_number);
     /* The kernel takes an action with SA_RESETHAND back by itself. */
-    if (is_known(actions[signal_number].set_at) && is_same_action(wanted, &actions[signal_number].wanted) &&
-        (wanted->sa_flags & (int)SA_RESETHAND) == 0)
+    bool is_lasting = (wanted->sa_flags & (int)SA_RESETHAND) == 0;
+    if (is_lasting && is_known(signal_number, actions[signal_number].set_at) &&
+        is_same_action(wanted, &actions[signal_number].wanted))
         return 0;
-    note(&actions[signal_number].set_at, 0);
     int result = tsfpm_libc()->sigaction(signal_number, wanted, NULL);
-    uint32_t after = count_change();
+    count_change(signal_number);
     if (result != 0) return result;
+    note(&actions[signal_number].set_at, 0);
     actions[signal_number].wanted = *wanted;
-    if (after == before + 1) note(&actions[signal_number].set_at, after);
+    note(&actions[signal_number].set_at, before + 1); /* and by nobody else meanwhile */
     return 0;
 }
 
@@ -116,14 +121,14 @@ int tsfpm_known_sigaction(int signal_number, const struct sigaction *wanted, str
         if (wanted != NULL && old == NULL) return set_action(signal_number, wanted);
     }
     int result = tsfpm_libc()->sigaction(signal_number, wanted, old);
-    if (wanted != NULL) count_change();
+    if (wanted != NULL) count_change(signal_number);
     return result;
 }
 
 void (*tsfpm_known_signal(int signal_number, void (*handler)(int)))(int)
 {
     void (*former)(int) = tsfpm_libc()->signal(signal_number, handler);
-    count_change();
+    count_change(signal_number);
     return former;
 }
 
@@ -138,14 +143,14 @@ static bool is_any_blocked(const sigset_t *signals)
 
 static int unblock(const sigset_t *signals)
 {
-    uint32_t before = count_now();
-    if (is_known(mask.answered_at) && !is_any_blocked(signals)) return 0;
+    uint32_t before = count_now(MASK);
+    if (is_known(MASK, mask.answered_at) && !is_any_blocked(signals)) return 0;
     note(&mask.answered_at, 0);
     sigset_t old;
     int result = tsfpm_libc()->sigprocmask(SIG_UNBLOCK, signals, &old);
     if (result != 0) return result;
     mask.blocked = old;
-    if (is_any_blocked(signals)) count_change();
+    if (is_any_blocked(signals)) count_change(MASK);
     else note(&mask.answered_at, before);
     return 0;
 }
@@ -154,13 +159,15 @@ int tsfpm_known_sigprocmask(int how, const sigset_t *signals, sigset_t *old)
 {
     if (is_starting && how == SIG_UNBLOCK && signals != NULL && old == NULL) return unblock(signals);
     int result = tsfpm_libc()->sigprocmask(how, signals, old);
-    if (signals != NULL) count_change();
+    if (signals != NULL) count_change(MASK);
     return result;
 }
 
 int tsfpm_known_pthread_sigmask(int how, const sigset_t *signals, sigset_t *old)
 {
+    /* Older releases of glibc have it in a library that is not there in a program without threads. */
+    if (tsfpm_libc()->pthread_sigmask == NULL) return tsfpm_known_sigprocmask(how, signals, old) == 0 ? 0 : errno;
     int result = tsfpm_libc()->pthread_sigmask(how, signals, old);
-    if (signals != NULL) count_change();
+    if (signals != NULL) count_change(MASK);
     return result;
 }

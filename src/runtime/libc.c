@@ -29,6 +29,8 @@ const struct tsfpm_libc *tsfpm_libc(void)
         *(void **)&libc.signal = dlsym(RTLD_NEXT, "signal");
         *(void **)&libc.sigprocmask = dlsym(RTLD_NEXT, "sigprocmask");
         *(void **)&libc.pthread_sigmask = dlsym(RTLD_NEXT, "pthread_sigmask");
+        *(void **)&libc.execv = dlsym(RTLD_NEXT, "execv");
+        *(void **)&libc.execve = dlsym(RTLD_NEXT, "execve");
         *(void **)&libc.getcwd = dlsym(RTLD_NEXT, "getcwd");
         *(void **)&libc.chdir = dlsym(RTLD_NEXT, "chdir");
         *(void **)&libc.fchdir = dlsym(RTLD_NEXT, "fchdir");

@@ -66,6 +66,8 @@ struct tsfpm_libc {
     void (*(*signal)(int, void (*)(int)))(int);
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
+    int (*execv)(const char *, char *const[]);
+    int (*execve)(const char *, char *const[], char *const[]);
     char *(*getcwd)(char *, size_t);
     int (*chdir)(const char *);
     int (*fchdir)(int);

@@ -14,6 +14,7 @@
  *   sigaction, signal     PHP asks at each request what is the same as ever; who changes it is noted (known-signals.c)
  *   sigprocmask, pthread_sigmask
  *   getitimer, setitimer  PHP's limits of processor time, which hardly ever run out (time-limit.c)
+ *   execv, execve         a program that a script has take its process's place has the limit, too
  *
  * Each of them is there also under the name that _FORTIFY_SOURCE gives it (__read_chk ...): some builds of PHP call
  * that.
@@ -123,6 +124,8 @@ static void see_all_calls(void)
         {"signal", (void *)libc->signal, (void *)signal},
         {"sigprocmask", (void *)libc->sigprocmask, (void *)sigprocmask},
         {"pthread_sigmask", (void *)libc->pthread_sigmask, (void *)pthread_sigmask},
+        {"execv", (void *)libc->execv, (void *)execv},
+        {"execve", (void *)libc->execve, (void *)execve},
         {"chdir", (void *)libc->chdir, (void *)chdir},
         {"fchdir", (void *)libc->fchdir, (void *)fchdir},
         {"fcntl", (void *)libc->fcntl, (void *)fcntl},
@@ -307,6 +310,19 @@ TSFPM_EXPORT int getitimer(__itimer_which_t which, struct itimerval *now)
 TSFPM_EXPORT int setitimer(__itimer_which_t which, const struct itimerval *wanted, struct itimerval *old)
 {
     return tsfpm_time_limit_setitimer((int)which, wanted, old);
+}
+
+/* pcntl_exec(): only the kernel's timers go on in the program that takes this one's place. */
+TSFPM_EXPORT int execv(const char *path, char *const arguments[])
+{
+    tsfpm_time_limit_hand_over();
+    return tsfpm_libc()->execv(path, arguments);
+}
+
+TSFPM_EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
+{
+    tsfpm_time_limit_hand_over();
+    return tsfpm_libc()->execve(path, arguments, environment);
 }
 
 TSFPM_EXPORT char *getcwd(char *buffer, size_t size)

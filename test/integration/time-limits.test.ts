@@ -48,6 +48,7 @@ const files = {
   'hello.php': '<?php echo "hello";',
   'third.php': `<?php ${used(300)} echo "done";`,
   'none.php': `<?php set_time_limit(0); ${used(1100)} echo 'done';`,
+  'exec.php': `<?php pcntl_exec('/bin/sh', ['-c', 'while :; do :; done']);`,
   'burns.php': `<?php ${BURN}`,
   'function.php': `<?php $a = str_repeat('ab', 40000); similar_text($a, strrev($a));`,
   'ffi.php': `<?php echo class_exists('FFI') ? 'FFI' : '';`,
@@ -114,6 +115,13 @@ test('many requests that use more than the limit together are not ended', async 
   assert.equal(await tsfpm.get('none.php'), 'done');
   const [ms] = await limitsOf(tsfpm, 'burns.php');
   assertMs(ms, 1000);
+});
+
+test('a program that takes a script’s place has its limit', async (t) => {
+  const tsfpm = await start(t);
+  await tsfpm.get('hello.php');
+  await tsfpm.request('exec.php', { timeoutMs: 60_000 }).catch(() => {});
+  await tsfpm.expectLog(/exited on signal 27 \(SIGPROF\)/);
 });
 
 test('max_input_time counts until the script begins', async (t) => {

@@ -8,6 +8,7 @@ import { compileProgram } from '../../helpers/c-program.js';
  *
  *   b, s   PHP's start of a request begins, ends       q  the action of SIGTERM is asked for, and must be right
  *   w      SIGTERM gets one handler, W another         u  SIGPROF is unblocked
+ *   p      SIGPIPE is ignored
  *   B      SIGPROF is blocked                          f  something may have changed unseen
  *   h      what is asked next is changed meanwhile by a handler of another signal
  */
@@ -66,6 +67,7 @@ int main(int argc, char **argv)
         case 'W': tsfpm_known_sigaction(SIGTERM, &wanted, NULL); break;
         case 'u': tsfpm_known_sigprocmask(SIG_UNBLOCK, &prof, NULL); break;
         case 'B': tsfpm_known_sigprocmask(SIG_BLOCK, &prof, NULL); break;
+        case 'p': tsfpm_known_sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); break;
         case 'f': tsfpm_known_signals_forget(); break;
         case 'h': handler_comes = true; break;
         }
@@ -92,6 +94,8 @@ test('PHP’s start of a request asks the kernel again only after a change', (t)
   assert.equal(asked('bqsfbqqs'), 'b?qsfb?qqs');
   assert.equal(asked('bwwsWbws'), 'b!wws!Wb!ws');
   assert.equal(asked('buusBbuus'), 'b!uus!Bb!u!us');
+  // Of other signals, which libraries ignore for a moment.
+  assert.equal(asked('bqwuspbqqwus'), 'b?q!w!us!pb?qqwus');
   // Each handler that is set is set, even in turns.
   assert.equal(asked('bwWwWs'), 'b!w!W!w!Ws');
 });
