@@ -53,11 +53,16 @@ const BROWSER = {
   has: () => onPath('chromium', 'chromium-browser', 'google-chrome'),
   packages: ['chromium'],
 };
+const CONTAINER = [
+  { name: 'systemd-nspawn', has: () => onPath('systemd-nspawn'), packages: ['systemd-container'] },
+  { name: 'debootstrap', has: () => onPath('debootstrap'), packages: ['debootstrap'] },
+];
 const NEEDS = {
   start: [...BUILD, ...PHP],
   test: [...BUILD, ...PHP, NGINX, STRACE],
   apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
   php: [...BUILD, ...PHP, PATCHELF],
+  package: [...BUILD, ...PHP, ...CONTAINER],
   page: [...BUILD, ...PHP, NGINX, BROWSER],
   servers: [...BUILD, ...PHP, NGINX, ...optional(SERVERS)],
   bench: [...BUILD, ...PHP, FPM, SPAWN, NGINX, ...optional(BENCH_APPS)],

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { peekGlobal } from '../config/load.js';
 import { absolutePath, basesFor, defaultConfigFile } from '../config/prefix.js';
 import { controlPath } from '../control/path.js';
@@ -20,7 +20,7 @@ export function findControlSocket({ socket, configFile, prefix, pidFile }: Where
   const absolute = (path: unknown) =>
     typeof path === 'string' && path !== '' ? absolutePath(path, base) : undefined;
   if (pidFile && !configFile) return controlPath(undefined, absolute(pidFile));
-  const file = configFile || defaultConfigFile(prefix);
+  const file = configFile || defaultConfigFile(prefix, existsSync);
   const settings = peekGlobal({ file, prefix, environment: process.env, allowRoot: true, isRoot: true });
   return controlPath(
     absolute(settings.get('control.listen')),
@@ -30,7 +30,7 @@ export function findControlSocket({ socket, configFile, prefix, pidFile }: Where
 
 /** Why {@link findControlSocket} knows no path: one sentence for the administrator. */
 export function whyNoControlSocket({ configFile, prefix }: Where): string {
-  const file = configFile || defaultConfigFile(prefix);
+  const file = configFile || defaultConfigFile(prefix, existsSync);
   try {
     closeSync(openSync(file, 'r'));
   } catch (error) {

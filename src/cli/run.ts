@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { absolutePath, basesFor, defaultConfigFile } from '../config/prefix.js';
 import { createStartLog } from '../lifecycle/error-log.js';
@@ -12,7 +13,7 @@ import type { MasterOptions } from './options.js';
 
 /** `-y`, or the default below the prefix, or /etc/tsfpm.conf. */
 export function configFile(options: Pick<MasterOptions, 'configFile' | 'prefix'>): string {
-  return options.configFile ?? defaultConfigFile(options.prefix);
+  return options.configFile ?? defaultConfigFile(options.prefix, existsSync);
 }
 
 /** The options that say how the configuration is read. */

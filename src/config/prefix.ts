@@ -3,8 +3,8 @@ export const PREFIX = '/usr';
 const LOCALSTATEDIR = '/var';
 const SYSCONFDIR = '/etc';
 
-/** Name of the configuration file, in `/etc`, or in `DIR/etc` with `--prefix DIR`. */
-const DEFAULT_FILE = 'tsfpm.conf';
+/** Where the configuration is, in `/etc`, or in `DIR/etc` with `--prefix DIR`: the first that is there. */
+const DEFAULT_FILES = ['tsfpm.conf', 'tsfpm/tsfpm.conf'] as const;
 
 /** The directories at which relative paths start. */
 export interface Bases {
@@ -21,11 +21,15 @@ export function basesFor(prefix: string | undefined): Bases {
     : { state: prefix, programs: prefix };
 }
 
-/** The file that is read when the command line names none. */
-export function defaultConfigFile(prefix: string | undefined): string {
-  return prefix === undefined || prefix === ''
-    ? `${SYSCONFDIR}/${DEFAULT_FILE}`
-    : `${prefix}/etc/${DEFAULT_FILE}`;
+/**
+ * The file that is read when the command line names none. The second place is the Debian package's.
+ *
+ * @param isThere whether there is such a file
+ */
+export function defaultConfigFile(prefix: string | undefined, isThere: (file: string) => boolean): string {
+  const folder = prefix === undefined || prefix === '' ? SYSCONFDIR : `${prefix}/etc`;
+  const files = DEFAULT_FILES.map((name) => `${folder}/${name}`);
+  return files.find(isThere) ?? `${folder}/${DEFAULT_FILES[0]}`;
 }
 
 /** Joins without tidying, as php-fpm does: the path appears so in messages and in `-tt`. */

@@ -17,14 +17,18 @@ export class CommandFailed extends Error {
 export function run(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly environment?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly cwd?: string;
+    readonly environment?: Readonly<Record<string, string>>;
+    readonly patienceMs?: number;
+  } = {},
 ): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...process.env, LC_ALL: 'C', ...options.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',
-    timeout: PATIENCE_MS,
+    timeout: options.patienceMs ?? PATIENCE_MS,
     maxBuffer: LARGEST_OUTPUT,
   });
   if (error !== undefined) throw new CommandFailed(`cannot run ${program}: ${error.message}`);

@@ -14,6 +14,7 @@ const FREE = ['errors.ts', 'units.ts', 'version.ts'];
 
 /** Room -> the rooms below it that it imports from. A room that is used no more leaves the line. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  manual: ['cli', 'config', 'text'],
   upgrade: [
     'lifecycle',
     'pages',
