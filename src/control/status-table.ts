@@ -96,7 +96,7 @@ function remarks(pool: ControlPoolStatus): string[] {
     ...(refused > 0 || Number(gone) > 0
       ? [`  overload so far: ${plural(refused, 'client')} got 503 from the queue, ${gone} had left it`]
       : []),
-    ...(draining > 0 ? [`  ${plural(draining, 'worker')} of older generations still finish`] : []),
+    ...(draining > 0 ? [`  ${plural(draining, 'worker')} of older generations still at work`] : []),
     ...(trouble ? [`  ${trouble}`] : []),
   ];
 }

@@ -17,7 +17,7 @@ test('shows the master and a line for each pool', () => {
     'POOL                PM        GEN  IDLE  BUSY   MAX QUEUE      REQUESTS     SLOW',
     'www                 dynamic     3     2     1    10     0          4711        5',
     'shop                ondemand    3     2     1    10     0          4711        5',
-    '  1 worker of older generations still finish',
+    '  1 worker of older generations still at work',
     '  no php-cgi',
   ]);
 });
