@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Bytes, Pid } from '../../src/units.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import { isRoot, type Settings } from '../helpers/daemon-folder.js';
@@ -204,6 +205,42 @@ test('workers that crash have an emergency restart give their pool, and no other
   const { scripts } = await tsfpm.getJson<Opcache>('opcache.php', { pool: 'three' });
   assert.ok(scripts.includes('pid.php'));
 });
+
+test('a worker that is killed while it writes to opcache’s memory leaves other pools untouched', async (t) => {
+  const tsfpm = await start(t);
+  tsfpm.announce(/exited on signal 9/, /was lost after/);
+  const functions = Array.from({ length: 50_000 }, (_, i) => `function f${i}($a) { return $a . '${i}'; }`);
+  tsfpm.folder.writeScript(
+    'huge.php',
+    `<?php if (!function_exists('f1')) { ${functions.join('\n')} } echo 'done';`,
+  );
+  await tsfpm.get('pid.php', { pool: 'three' });
+  const workers = tsfpm.workers('two');
+  const lost = tsfpm.request('huge.php', { pool: 'two' }).catch(() => {});
+  const deadlineMs = performance.now() + 20_000;
+  let worker: Pid | undefined;
+  while (worker === undefined) {
+    assert.ok(performance.now() < deadlineMs, 'a worker writes to opcache');
+    await nextTurn();
+    worker = workers.find(holdsWriteLock);
+  }
+  process.kill(worker, 'SIGSTOP');
+  await until('it is stopped', () => /^State:\tT/m.test(readFileSync(`/proc/${worker}/status`, 'latin1')));
+  assert.ok(holdsWriteLock(worker), 'in the middle of it');
+  await tsfpm.get('opcache.php', { pool: 'three' }); // is compiled, and written there
+  const status = () => tsfpm.getJson<Opcache>('opcache.php', { pool: 'three' });
+  const { scripts } = await status();
+  for (const script of ['pid.php', 'opcache.php']) assert.ok(scripts.includes(script), script);
+  process.kill(worker, 'SIGKILL');
+  await lost;
+  for (const pool of POOLS) assert.match(await tsfpm.get('pid.php', { pool }), /^\d+$/);
+  assert.deepEqual((await status()).scripts.toSorted(), scripts.toSorted());
+});
+
+/** @see proc_locks(5) */
+function holdsWriteLock(pid: Pid): boolean {
+  return new RegExp(`^\\d+: POSIX  ADVISORY  WRITE ${pid} `, 'm').test(readFileSync('/proc/locks', 'latin1'));
+}
 
 test('what one pool stores in APCu is in no other pool’s', async (t) => {
   const tsfpm = await start(t);
