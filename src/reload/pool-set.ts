@@ -161,12 +161,14 @@ export class PoolSet {
     this.#isStopping = true;
     this.#mender.stop();
     this.#each(this.#everyPool(), (pool) => pool.drain());
+    this.#parts.tools.zygoteStarts.stop();
   }
 
   killWorkers(): void {
     this.#isStopping = true;
     this.#mender.stop();
     this.#each(this.#everyPool(), (pool) => pool.killWorkers());
+    this.#parts.tools.zygoteStarts.stop();
   }
 
   killZygotes(): void {

@@ -20,11 +20,15 @@ export function forkFrom(
   share?: string,
 ): StartProcess {
   return (descriptors, listener) => {
+    const startOtherwise = (reason: string) => {
+      if (listener.isWanted()) otherwise(descriptors, listener);
+      else listener.onFailed(reason);
+    };
     const forkListener: ForkListener = {
       onForked: (pid) => {
         // The kernel's word that the number is a child's; one that has ended is, too, until its status is taken.
         if (processState(pid)?.parent !== process.pid) {
-          listener.onFailed('it ended as soon as it was forked');
+          startOtherwise('it ended as soon as it was forked');
           return;
         }
         let hasEnded = false;
@@ -45,7 +49,7 @@ export function forkFrom(
           },
         });
       },
-      onFailed: () => otherwise(descriptors, listener),
+      onFailed: startOtherwise,
     };
     template.fork(descriptors, forkListener, share);
   };

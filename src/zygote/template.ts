@@ -20,6 +20,7 @@ export interface ForkListener {
 const ANSWER_TIMEOUT_MS: Milliseconds = 3000;
 /** Orders on their way: a socket's buffer holds some hundred, and the system bounds descriptors on their way, too. */
 const MOST_ORDERS: Count = 16;
+const UNWANTED = 'it is not needed any more';
 
 export interface TemplateListener {
   /** A line that php-cgi has printed while it started. */
@@ -123,10 +124,22 @@ export class Template {
     }
   }
 
-  /** Ends the template: it is not needed any more. */
+  /** It is not needed any more, and ends once it has answered what was asked of it. */
   end(): void {
-    this.#failure ||= 'it is not needed any more';
     this.#isWanted = false;
+    this.#endIfDone();
+  }
+
+  /** Ends it now, whatever was asked of it. */
+  kill(): void {
+    this.#isWanted = false;
+    this.#failure ||= UNWANTED;
+    this.#process.kill();
+  }
+
+  #endIfDone(): void {
+    if (this.#isWanted || this.#waiting.length > 0 || this.#sent.size > 0) return;
+    this.#failure ||= UNWANTED;
     if (this.#state === 'starting') this.#process.kill();
     else this.#process.hangUp();
     this.#killAfter(ANSWER_TIMEOUT_MS, 'it did not end');
@@ -186,6 +199,7 @@ export class Template {
     }
     this.#sendOrders();
     this.#awaitAnswer();
+    this.#endIfDone();
   }
 
   #takeOrder(number: number): Order | undefined {
@@ -195,7 +209,7 @@ export class Template {
   }
 
   #awaitAnswer(): void {
-    if (this.#state !== 'ready' || !this.#isWanted) return; // something else is awaited
+    if (this.#state !== 'ready') return; // something else is awaited
     clearTimeout(this.#timer);
     if (this.#sent.size > 0) this.#killAfter(ANSWER_TIMEOUT_MS, 'it did not answer');
   }

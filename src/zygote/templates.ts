@@ -41,6 +41,8 @@ export interface ZygoteStarts {
   forget(pool: object): void;
   /** At a reload by which these get other generations: PHP may find other files from now on. */
   renew(pools: readonly object[]): void;
+  /** No pool will start a zygote any more. */
+  stop(): void;
   /** When nothing is left of what was started for several pools, after all of them were forgotten. */
   ended(): Promise<void>;
 }
@@ -51,6 +53,7 @@ export const OWN_STARTS: ZygoteStarts = {
   distrust: () => {},
   forget: () => {},
   renew: () => {},
+  stop: () => {},
   ended: () => Promise.resolve(),
 };
 
@@ -95,6 +98,11 @@ export class Templates implements ZygoteStarts {
       const keyOfShare = this.#keysByUser.get(key);
       if (keyOfShare !== undefined) this.#end(keyOfShare);
     }
+  }
+
+  stop(): void {
+    for (const template of this.#living) template.kill();
+    this.#made.clear();
   }
 
   async ended(): Promise<void> {

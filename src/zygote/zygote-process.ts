@@ -35,6 +35,8 @@ export interface StartedProcess {
 
 /** What becomes of a start: one of the first two is called, now or later; after {@link onStarted} the last, once. */
 export interface StartListener {
+  /** Somebody has use for the process. */
+  isWanted(): boolean;
   onStarted(process: StartedProcess): void;
   onFailed(reason: string): void;
   onExit(status: ExitStatus): void;
@@ -82,6 +84,7 @@ export class ZygoteProcess {
     start(
       { standInFd, stdoutFd, stderrFd, controlFd, scoreboardFd, listenFd },
       {
+        isWanted: () => !this.#isUnwanted,
         onStarted: (started) => {
           closeAll(theirs);
           this.#onStarted(started);

@@ -131,7 +131,13 @@ test('a template that dies after its fork and before its answer leaves the pool 
 test('a stop leaves no template behind that hangs', async (t) => {
   const tsfpm = await start(t);
   process.kill(templateOf(tsfpm), 'SIGSTOP');
+  const before = tsfpm.zygote('two');
+  assert.ok(before !== undefined);
+  killProcess(before);
+  await until('its zygote is gone, and another is to be forked', () => !isAlive(before));
+  const startedAtMs = performance.now();
   assert.equal((await tsfpm.stop('SIGTERM')).code, 0);
+  assert.ok(performance.now() - startedAtMs < 3000, 'nothing waits for an answer of it');
   await until('it is gone', () => templates(tsfpm).length === 0);
 });
 

@@ -3,8 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Pid } from '../../src/units.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
+import { PHP_CGI } from '../helpers/php-programs.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { descriptorsOf, isAlive, killProcess, processInfo } from '../helpers/processes.js';
+import { reload } from '../helpers/reload.js';
 import { until } from '../helpers/wait.js';
 
 const OPCACHE_PHP = `<?php
@@ -198,6 +200,28 @@ test('reload_unchanged = no keeps the template of pools that keep their zygotes'
     return now.length === 2 && now.filter((pid) => before.includes(pid)).length === 1;
   });
   assert.deepEqual(zygotes(), kept);
+});
+
+test('a pool that waits for a template while a reload comes has no php-cgi of its own for that', async (t) => {
+  const alike = { ...ALIKE, pm: 'ondemand', php_cgi: '{folder}/www/php' };
+  const tsfpm = await startTsfpm(t, {
+    files: {
+      ...FILES,
+      php: `#!/bin/sh
+echo "\${TSFPM_TEMPLATE-own}" >> "$(dirname "$0")/starts"
+[ -z "\${TSFPM_TEMPLATE-own}" ] && sleep 1
+exec ${PHP_CGI} "$@"
+`,
+    },
+    pools: { one: alike, two: alike },
+  });
+  const starts = () => readFileSync(tsfpm.folder.script('starts'), 'utf8').split('\n').slice(0, -1);
+  await tsfpm.get('pid.php', { pool: 'one' });
+  const answer = tsfpm.get('pid.php', { pool: 'two' });
+  await until('a template starts', () => starts().length === 2);
+  await reload(tsfpm);
+  assert.match(await answer, /^\d+$/);
+  assert.deepEqual(starts(), ['own', '', '']);
 });
 
 test('what PHP warns of while a template starts is logged', async (t) => {
