@@ -35,10 +35,12 @@ void tsfpm_request_arrives(void)
 
 void tsfpm_request_begins(uint16_t id)
 {
+    /* Where a client begins one within the body of another, that one's script runs on. */
+    bool is_within = tsfpm_phase_is(TSFPM_PHASES_IN_REQUEST);
     /* A request that is pipelined behind another was not waited for. */
-    if (tsfpm_signals_are_changed) tsfpm_signals_restore();
+    if (!is_within && tsfpm_signals_are_changed) tsfpm_signals_restore();
     if (!tsfpm_phase_is(TSFPM_PHASES_ARRIVED)) tsfpm_request_arrives();
-    tsfpm_php_start_begins();
+    if (!is_within) tsfpm_php_start_begins();
     tsfpm_request_id = id;
     tsfpm_response_has_begun = 0;
     tsfpm_enter_phase(TSFPM_PHASE_RUNNING);

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { FCGI_HEADER_LEN, FCGI_RESPONDER } from '../../src/fastcgi/constants.js';
+import { encodeBeginRequest } from '../../src/fastcgi/encode.js';
 import { type Daemon, prepareFolder, startTsfpm } from '../helpers/daemon.js';
 import type { Settings } from '../helpers/daemon-folder.js';
+import { FastcgiConnection, scriptParams } from '../helpers/fastcgi-client.js';
+import { requestBytes } from '../helpers/request-bytes.js';
 import { compileExtension } from '../helpers/test-extension.js';
 import { until } from '../helpers/wait.js';
 
@@ -49,6 +53,7 @@ const files = {
   'third.php': `<?php ${used(300)} echo "done";`,
   'none.php': `<?php set_time_limit(0); ${used(1100)} echo 'done';`,
   'exec.php': `<?php pcntl_exec('/bin/sh', ['-c', 'while :; do :; done']);`,
+  'input.php': `<?php file_get_contents('php://input'); ${BURN}`,
   'burns.php': `<?php ${BURN}`,
   'function.php': `<?php $a = str_repeat('ab', 40000); similar_text($a, strrev($a));`,
   'ffi.php': `<?php echo class_exists('FFI') ? 'FFI' : '';`,
@@ -80,9 +85,14 @@ async function start(t: TestContext, settings: Settings = {}): Promise<Daemon> {
 }
 
 /** When the limits of a request were over, in milliseconds. */
-async function limitsOf(tsfpm: Daemon, name: string, query = ''): Promise<number[]> {
+function limitsOf(tsfpm: Daemon, name: string, query = ''): Promise<number[]> {
+  const request = { params: { QUERY_STRING: query }, timeoutMs: 60_000 };
+  return limitsAfter(tsfpm, () => tsfpm.request(name, request).catch(() => {})); // its worker may end
+}
+
+async function limitsAfter(tsfpm: Daemon, ask: () => Promise<unknown>): Promise<number[]> {
   const from = tsfpm.log.text.length;
-  await tsfpm.request(name, { params: { QUERY_STRING: query }, timeoutMs: 60_000 }).catch(() => {}); // its worker may end
+  await ask();
   const found = () =>
     [...tsfpm.log.text.slice(from).matchAll(/timing: limit of \d+ s after (\d+) us/g)].map(
       ([, us]) => Number(us) / 1000,
@@ -122,6 +132,22 @@ test('a program that takes a script’s place has its limit', async (t) => {
   await tsfpm.get('hello.php');
   await tsfpm.request('exec.php', { timeoutMs: 60_000 }).catch(() => {});
   await tsfpm.expectLog(/exited on signal 27 \(SIGPROF\)/);
+});
+
+test('a client that begins another request in the body of one does not end its limit', async (t) => {
+  const tsfpm = await start(t);
+  await tsfpm.get('hello.php');
+  const body = { REQUEST_METHOD: 'PUT', CONTENT_TYPE: 'application/octet-stream', CONTENT_LENGTH: '100' };
+  const [ms] = await limitsAfter(tsfpm, async () => {
+    const connection = await FastcgiConnection.open(tsfpm.address());
+    t.after(() => connection.close());
+    const params = scriptParams(tsfpm.folder.script('input.php'), body);
+    const whole = requestBytes({ params, body: Buffer.from('some of it') });
+    const begin = encodeBeginRequest(1, { role: FCGI_RESPONDER, flags: 0 });
+    connection.send(Buffer.concat([whole.subarray(0, whole.length - FCGI_HEADER_LEN), begin]));
+    await connection.closed;
+  });
+  assertMs(ms, 1000);
 });
 
 test('max_input_time counts until the script begins', async (t) => {
