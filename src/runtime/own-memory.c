@@ -162,13 +162,23 @@ static bool has_swap(void)
     return has;
 }
 
-/* mincore() does not see pages that were swapped out: without the file behind a mapping they would be lost. */
-static const char *look_at_swap(void)
+/*
+ * mincore() does not see pages that were swapped out: without the file behind a mapping they would be lost. A seccomp
+ * filter may refuse it.
+ */
+static const char *look_at_copying(void)
 {
-    for (size_t i = 0; i < mapping_count && has_swap(); i++) {
+    for (size_t i = 0; i < mapping_count; i++) {
         int fd = open_mapping(&mappings[i]);
-        if (fd < 0) return is_obstacle("its shared memory may be swapped out and cannot be read", strerror(errno));
-        tsfpm_libc()->close(fd);
+        if (fd >= 0) {
+            tsfpm_libc()->close(fd);
+            continue;
+        }
+        int error = errno;
+        if (has_swap()) return is_obstacle("its shared memory may be swapped out and cannot be read", strerror(error));
+        unsigned char is_there;
+        if (mincore((void *)mappings[i].start, 1, &is_there) != 0)
+            return is_obstacle("what of its shared memory is in use cannot be found out", strerror(errno));
     }
     return NULL;
 }
@@ -177,7 +187,7 @@ const char *tsfpm_own_memory_obstacle(void)
 {
     const char *found = look_at_mappings();
     if (found == NULL) found = look_at_descriptors();
-    if (found == NULL) found = look_at_swap();
+    if (found == NULL) found = look_at_copying();
     return found;
 }
 
