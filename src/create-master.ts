@@ -44,8 +44,8 @@ export interface MasterOptions {
   readonly privilege: Privilege;
   /** The path that the command line gives. */
   readonly configFile: string;
-  /** Reads the file again and tells what is wrong with it; undefined where something is fatal. */
-  readonly readConfig: () => Config | undefined;
+  /** Reads the file again and tells what is wrong with it. */
+  readonly readConfig: () => CheckedFile;
   /** What `-t` would find in the file. */
   readonly readForTest: () => CheckedFile;
   readonly inheritance: Inheritance;

@@ -20,6 +20,7 @@ import { AccessLogs } from './log/access-logs.js';
 import type { MasterLog } from './log/master-log.js';
 import { isRoot } from './os/accounts.js';
 import { setProcessTitle } from './os/title.js';
+import { beatWatchdog } from './systemd/watchdog.js';
 import { Fallback } from './upgrade/fallback.js';
 import { type Inheritance, NOTHING_INHERITED } from './upgrade/inheritance.js';
 import { predecessorOf } from './upgrade/predecessor.js';
@@ -51,6 +52,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
   const accessLogs = new AccessLogs(log);
   setProcessTitle(`tsfpm: master process (${shownPath(options.file)})`);
   const predecessor = predecessorOf(inheritance, { environment: process.env, log, accessLogs });
+  const endBeats = beatWatchdog(predecessor && inheritance.notify);
   const errorLog = new ErrorLog(log, options);
   let master: Master | undefined;
   try {
@@ -87,6 +89,7 @@ export async function runMaster(options: RunOptions): Promise<number> {
   if (!master.isStopping) {
     log.notice(`fpm is running, pid ${process.pid}`);
     master.run();
+    endBeats();
     log.notice('ready to handle connections');
     options.onUp?.();
   }

@@ -65,8 +65,8 @@ export function controlTarget(facts: MasterFacts, commands: MasterCommands): Con
   };
 }
 
-function result({ isComplete, summary }: Outcome): ControlResult {
-  return { ok: isComplete, exitCode: isComplete ? EXIT_OK : EXIT_NOT_DONE, lines: [summary] };
+function result({ isComplete, summary, reasons = [] }: Outcome): ControlResult {
+  return { ok: isComplete, exitCode: isComplete ? EXIT_OK : EXIT_NOT_DONE, lines: [...reasons, summary] };
 }
 
 function testResult({ config, problems }: CheckedFile, file: string): ControlResult {

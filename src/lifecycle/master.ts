@@ -6,7 +6,7 @@ import type { Milliseconds } from '../units.js';
 import type { Orphans } from '../zygote/orphans.js';
 import { directivesIgnoredWithoutRoot } from './ignored-directives.js';
 import { mistakeText, type RestartHistory } from './mistakes.js';
-import type { Outcome } from './outcome.js';
+import { type Outcome, troubleOf } from './outcome.js';
 import type { PidFile } from './pid-file.js';
 import type { Reloads } from './reloads.js';
 import type { Restarts } from './restarts.js';
@@ -203,7 +203,7 @@ export class Master {
     systemd.reloading();
     const outcome = await reloads.perform(() => this.isStopping);
     for (const resolve of waiting) resolve(outcome);
-    if (!this.isStopping) this.#serve();
+    if (!this.isStopping) this.#serve(outcome);
     // A stop came meanwhile: what the reload has started ends with the rest.
     else if (this.state === 'killing') pools.killWorkers();
     else pools.drain();
@@ -220,7 +220,7 @@ export class Master {
     const { upgrader, restarts, systemd } = this.#parts;
     systemd.reloading();
     const outcome = await upgrader.upgrade(restarts.history, this.#stop.signal);
-    if (!this.isStopping) this.#serve();
+    if (!this.isStopping) this.#serve(outcome);
     return outcome;
   }
 
@@ -242,9 +242,9 @@ export class Master {
   }
 
   /** A reload, an upgrade or a restart is over. */
-  #serve(): void {
+  #serve(outcome?: Outcome): void {
     this.#state = 'running';
-    this.#parts.systemd.ready();
+    this.#parts.systemd.ready(outcome && troubleOf(outcome));
   }
 
   /** After a reload, an upgrade or a restart: does what was asked for meanwhile. */

@@ -69,10 +69,10 @@ export function readConfig(options: ReadOptions, log: MasterLog): CheckedFile {
  * For a reload, with whatever is wrong told in the log. Users and groups are looked up pool by pool then, since one
  * unknown name concerns one pool.
  */
-export function readConfigAgain(options: ReadOptions, log: Logger): Config | undefined {
+export function readConfigAgain(options: ReadOptions, log: Logger): CheckedFile {
   const { config, problems } = loadFile(options);
   tellProblems(problems, log);
-  return config;
+  return { config, problems };
 }
 
 /** For a test of the file by a master that runs: what `-t` asks for. */

@@ -1,6 +1,7 @@
 import type { InheritedSocket } from '../listen/inherited.js';
 import type { Logger } from '../log/levels.js';
 import type { ReloadReport } from '../reload/report.js';
+import type { Count } from '../units.js';
 
 // php-fpm's lines about a reload, in its order: tools count reloads by them. php-fpm replaces its program, and two
 // programs write them; here one does. A reload that has changed nothing writes none of them: a tool that waits for
@@ -32,6 +33,9 @@ export function tellReloaded(log: Logger, sockets: readonly InheritedSocket[]): 
   log.notice('ready to handle connections');
 }
 
+/** More pools than these are counted, not named: the line is for one screen. */
+const MOST_NAMES: Count = 8;
+
 /** For people: what became of each pool. */
 export function reloadSummary(report: ReloadReport, problems: readonly string[]): string {
   const parts = [
@@ -40,7 +44,15 @@ export function reloadSummary(report: ReloadReport, problems: readonly string[])
     ['removed', report.removed],
     ['unchanged', report.unchanged],
   ] as const;
-  const done = parts.flatMap(([what, pools]) => (pools.length === 0 ? [] : `${what}: ${pools.join(', ')}`));
+  const done = parts.flatMap(([what, pools]) => {
+    if (pools.length === 0) return [];
+    return pools.length > MOST_NAMES ? `${pools.length} ${what}` : `${what}: ${pools.join(', ')}`;
+  });
   const text = `reloaded; pools ${done.length === 0 ? 'none' : done.join('; ')}`;
-  return problems.length === 0 ? text : `${text}; not in force: ${problems.join(', ')}`;
+  return problems.length === 0 ? text : `${text}; not in force: ${firstOf(problems)}`;
+}
+
+function firstOf(names: readonly string[]): string {
+  const shown = names.slice(0, MOST_NAMES).join(', ');
+  return names.length > MOST_NAMES ? `${shown} and ${names.length - MOST_NAMES} more` : shown;
 }

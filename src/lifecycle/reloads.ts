@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.js';
+import { isFatal } from '../config/problem.js';
 import { errorText } from '../errors.js';
 import type { Logger } from '../log/levels.js';
 import { systemFailure } from '../os/libc.js';
@@ -9,6 +10,7 @@ import type { ErrorLog } from './error-log.js';
 import type { ReloadCounts } from './master-facts.js';
 import type { Outcome } from './outcome.js';
 import type { PidFile } from './pid-file.js';
+import type { CheckedFile } from './read-config.js';
 import { hasChangedPools, reloadSummary, tellReloaded, tellReloading } from './reload-lines.js';
 import type { Servers } from './servers.js';
 import { systemdInterval } from './service-facts.js';
@@ -23,11 +25,11 @@ export interface ReloadParts {
   readonly servers: Pick<Servers, 'openHttp' | 'openControl'>;
   readonly systemd: Pick<SystemdService, 'configure'>;
   /**
-   * Reads the file again and tells what is wrong with it; undefined where something is fatal.
+   * Reads the file again and tells what is wrong with it.
    *
    * @throws what the system refuses
    */
-  readonly readConfig: () => Config | undefined;
+  readonly readConfig: () => CheckedFile;
   /** Told of an exception that nobody foresaw. */
   readonly onMistake: (error: unknown) => void;
 }
@@ -89,41 +91,56 @@ export class Reloads {
   async #goOver(isStopping: () => boolean): Promise<ReloadOutcome> {
     const refused = { isComplete: false, isInForce: false };
     const next = this.#readConfig();
-    if (next === undefined)
-      return { ...refused, summary: 'reload refused: the configuration in force stays' };
+    if (Array.isArray(next))
+      return { ...refused, summary: 'reload refused: the configuration in force stays', reasons: next };
     const report = await this.#parts.pools.reload(next);
     if (isStopping()) return { ...refused, summary: 'reload given up: the master is stopping' };
     const isInForce = hasChangedPools(report);
     if (isInForce) tellReloading(this.#parts.log, process.argv.slice(1));
-    const problems = [...report.failed.map(({ pool }) => `pool ${pool}`), ...(await this.#applyGlobal(next))];
+    const failed = report.failed.map(({ pool, reason }) => ({
+      what: `pool ${pool}`,
+      reason: `[pool ${pool}] ${reason}`,
+    }));
+    const problems = [...failed, ...(await this.#applyGlobal(next))];
     this.#config = next;
-    return { isComplete: problems.length === 0, isInForce, summary: reloadSummary(report, problems) };
+    const summary = reloadSummary(
+      report,
+      problems.map(({ what }) => what),
+    );
+    return {
+      isComplete: problems.length === 0,
+      isInForce,
+      summary,
+      reasons: problems.map(({ reason }) => reason),
+    };
   }
 
-  /** @returns undefined where it is wrong or cannot be read; that has been logged */
-  #readConfig(): Config | undefined {
+  /** @returns the reasons where it is wrong or cannot be read; they have been logged */
+  #readConfig(): Config | string[] {
     try {
-      return this.#parts.readConfig();
+      const { config, problems } = this.#parts.readConfig();
+      return config ?? problems.filter(isFatal).map(({ message }) => message);
     } catch (error) {
       const failure = systemFailure(error);
       if (failure === undefined) throw error;
       this.#parts.log.error(failure);
-      return undefined;
+      return [failure];
     }
   }
 
-  /** @returns the directives that could not be applied */
-  async #applyGlobal(config: Config): Promise<string[]> {
+  /** @returns the directives that could not be applied, and why */
+  async #applyGlobal(config: Config): Promise<{ what: string; reason: string }[]> {
     const { log, errorLog, pidFile, servers, systemd } = this.#parts;
     const { global } = config;
     systemd.configure(systemdInterval(config));
-    const problems: string[] = [];
+    const problems: { what: string; reason: string }[] = [];
     const attempt = async (directive: string, apply: () => unknown) => {
       try {
         await apply();
       } catch (error) {
-        log.error(errorText(error));
-        problems.push(directive);
+        const reason = errorText(error);
+        log.error(reason);
+        problems.push({ what: directive, reason });
       }
     };
     await attempt('error_log', () => errorLog.change(global));

@@ -3,7 +3,7 @@ import { monotonicClockUs } from '../os/clock.js';
 import type { Milliseconds, Pid, Seconds } from '../units.js';
 import { type Notification, notify } from './notify.js';
 import type { NotifyEnvironment } from './notify-environment.js';
-import { loadStatus, READY_STATUS, type ServiceLoad } from './status-text.js';
+import { loadStatus, READY_STATUS, type ServiceLoad, statusWith } from './status-text.js';
 
 /** Node lets a longer timer fire at once. */
 const LONGEST_TIMER_MS: Milliseconds = 2 ** 31 - 1;
@@ -28,7 +28,7 @@ export interface SystemdServiceOptions extends IntervalSetting {
 }
 
 /**
- * Notifies systemd: php-fpm's messages, and those of `Type=notify-reload`. If systemd does not listen, nothing is sent,
+ * Notifies systemd: php-fpm's messages, and those of a reload. If systemd does not listen, nothing is sent,
  * logged or timed. A failure to send is logged once, and the service goes on.
  */
 export class SystemdService {
@@ -38,6 +38,7 @@ export class SystemdService {
   #timer: NodeJS.Timeout | undefined;
   #hasFailed = false;
   #isBeating = false;
+  #trouble: string | undefined;
   #requestsBefore = 0n;
   #shownAtMs: Milliseconds;
 
@@ -48,9 +49,15 @@ export class SystemdService {
     this.#shownAtMs = this.#nowMs();
   }
 
-  /** The service serves: for the first time, or again after {@link reloading}, whether the reload succeeded or not. */
-  ready(status = READY_STATUS): void {
+  /**
+   * The service serves: for the first time, or again after {@link reloading}, whether the reload succeeded or not.
+   *
+   * @param trouble what the administrator has to know, shown until the next call
+   */
+  ready(trouble?: string): void {
+    this.#trouble = trouble;
     if (this.#options.environment === undefined) return;
+    const status = statusWith(trouble, READY_STATUS);
     const mainPid = this.#options.pid ?? process.pid;
     if (this.#send({ ready: true, status, mainPid }, 'start'))
       this.#options.log.debug('have notify start to systemd');
@@ -114,10 +121,10 @@ export class SystemdService {
   #beat(hasWatchdog: boolean): void {
     const load = this.#options.load();
     const nowMs = this.#nowMs();
-    const status = loadStatus(load, this.#requestsBefore, nowMs - this.#shownAtMs);
+    const traffic = loadStatus(load, this.#requestsBefore, nowMs - this.#shownAtMs);
     this.#requestsBefore = load.requests;
     this.#shownAtMs = nowMs;
-    this.#send({ status, ...(hasWatchdog ? { watchdog: true } : {}) });
+    this.#send({ status: statusWith(this.#trouble, traffic), ...(hasWatchdog ? { watchdog: true } : {}) });
   }
 
   /** @returns whether it was sent; after a failure the next one is tried all the same */

@@ -9,6 +9,16 @@ export interface ServiceLoad {
   readonly slow: bigint;
 }
 
+/** The journal has the rest. */
+const LONGEST_TROUBLE = 400;
+
+/** What is wrong comes first: `systemctl status` shows one line. */
+export function statusWith(trouble: string | undefined, status: string): string {
+  if (trouble === undefined) return status;
+  const shown = trouble.length > LONGEST_TROUBLE ? `${trouble.slice(0, LONGEST_TROUBLE)}...` : trouble;
+  return `${shown}. ${status}`;
+}
+
 /** php-fpm's line for `systemctl status` before there is anything to count. */
 export const READY_STATUS = 'Ready to handle connections';
 

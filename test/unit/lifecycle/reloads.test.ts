@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fatal, type Problem } from '../../../src/config/problem.js';
 import { type ReloadParts, Reloads } from '../../../src/lifecycle/reloads.js';
 import type { ReloadReport } from '../../../src/reload/report.js';
 import { FakeLog } from '../../helpers/fake-log.js';
@@ -35,7 +36,7 @@ function reloadsOf(parts: Partial<ReloadParts> = {}, report: ReloadReport = RENE
       openControl: async () => note('control.listen')(),
     },
     systemd: { configure: note('systemd_interval') },
-    readConfig: () => NEXT,
+    readConfig: () => ({ config: NEXT, problems: [] }),
     onMistake: note('mistake'),
     ...parts,
   });
@@ -45,7 +46,8 @@ function reloadsOf(parts: Partial<ReloadParts> = {}, report: ReloadReport = RENE
 test('a reload changes the pools, then the rest, and is told in php-fpm’s lines', async () => {
   const { reloads, log, done } = reloadsOf();
   const summary = 'reloaded; pools renewed: www';
-  assert.deepEqual(await reloads.perform(never), { isComplete: true, isInForce: true, summary });
+  const reasons: string[] = [];
+  assert.deepEqual(await reloads.perform(never), { isComplete: true, isInForce: true, summary, reasons });
   assert.deepEqual(done, ['pools', 'systemd_interval', 'error_log', 'pid', 'http.listen', 'control.listen']);
   assert.equal(reloads.config, NEXT);
   assert.equal(reloads.counts.succeeded, 1);
@@ -60,9 +62,14 @@ test('a reload changes the pools, then the rest, and is told in php-fpm’s line
 });
 
 test('a file that is not good changes nothing', async () => {
-  const { reloads, log, done } = reloadsOf({ readConfig: () => undefined });
-  const { isComplete, summary } = await reloads.perform(never);
+  const problems: Problem[] = [
+    fatal("[a.conf:3] unknown entry 'x'"),
+    { level: 'warning', message: 'old name' },
+  ];
+  const { reloads, log, done } = reloadsOf({ readConfig: () => ({ config: undefined, problems }) });
+  const { isComplete, summary, reasons } = await reloads.perform(never);
   assert.deepEqual([isComplete, summary], [false, 'reload refused: the configuration in force stays']);
+  assert.deepEqual(reasons, ["[a.conf:3] unknown entry 'x'"]);
   assert.deepEqual(done, []);
   assert.equal(reloads.config, FIRST);
   assert.deepEqual(log.lines, ['Reloading in progress ...', summary]);
@@ -90,8 +97,9 @@ test('what cannot be applied is named, and the rest is in force', async () => {
   };
   const report = { ...RENEWED, failed: [{ pool: 'shop', reason: 'no user' }] };
   const { reloads, log, done } = reloadsOf({ errorLog }, report);
-  const { isComplete, summary } = await reloads.perform(never);
+  const { isComplete, summary, reasons } = await reloads.perform(never);
   assert.equal(isComplete, false);
+  assert.deepEqual(reasons, ['[pool shop] no user', 'cannot open it']);
   assert.equal(summary, 'reloaded; pools renewed: www; not in force: pool shop, error_log');
   assert.deepEqual(done.slice(-3), ['pid', 'http.listen', 'control.listen']);
   assert.ok(log.lines.includes('cannot open it'));
@@ -123,7 +131,7 @@ test('a mistake is passed on, and the reload has failed', async () => {
 
 test('reloads are counted, and the last one is remembered', async () => {
   const answers = [NEXT, undefined, undefined, NEXT];
-  const { reloads } = reloadsOf({ readConfig: () => answers.shift() });
+  const { reloads } = reloadsOf({ readConfig: () => ({ config: answers.shift(), problems: [] }) });
   const isLast: boolean[] = [reloads.counts.isLastComplete];
   while (answers.length > 0) {
     await reloads.perform(never);
@@ -132,4 +140,19 @@ test('reloads are counted, and the last one is remembered', async () => {
   assert.deepEqual(isLast, [true, true, false, false, true]);
   const { succeeded, failed } = reloads.counts;
   assert.deepEqual([succeeded, failed], [2, 2]);
+});
+
+test('many pools are counted, not named', async () => {
+  const many = Array.from({ length: 499 }, (_, i) => `p${i}`);
+  const failed = many.map((pool) => ({ pool, reason: 'no user' }));
+  const told = async (report: Partial<ReloadReport>) =>
+    (await reloadsOf({}, { ...NOTHING, ...report }).reloads.perform(never)).summary;
+  assert.equal(
+    await told({ renewed: ['www'], unchanged: many }),
+    'reloaded; pools renewed: www; 499 unchanged',
+  );
+  assert.match(
+    await told({ failed }),
+    /^reloaded; pools none; not in force: pool p0, .*, pool p7 and 491 more$/,
+  );
 });

@@ -121,7 +121,11 @@ test('a reload carries the monotonic time of its begin, and ends with ready', (t
   const [begin = '', end] = socket.received();
   const us = /^RELOADING=1\nMONOTONIC_USEC=([0-9]+)\nSTATUS=Reloading in progress \.\.\.$/.exec(begin)?.[1];
   assert.ok(Number(us) >= before && Number(us) <= monotonicClockUs());
-  assert.equal(end, 'READY=1\nSTATUS=the file was refused\nMAINPID=42');
+  assert.equal(end, 'READY=1\nSTATUS=the file was refused. Ready to handle connections\nMAINPID=42');
+  t.mock.timers.tick(10_000);
+  assert.match(socket.received()[0] ?? '', /^STATUS=the file was refused\. Processes active: /);
+  made.ready();
+  assert.equal(socket.received()[0], 'READY=1\nSTATUS=Ready to handle connections\nMAINPID=42');
   assert.equal(log.lines.filter((line) => line.startsWith('systemd monitor')).length, 1);
 });
 
