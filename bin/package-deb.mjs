@@ -53,7 +53,7 @@ console.log(relative(root, file));
 
 function putProgram() {
   write(`${LIBRARY}/package.json`, JSON.stringify({ name: packageName, version, type, engines }, null, 2));
-  for (const name of ['bin/tsfpm', 'dist/src', 'dist/runtime', 'conf/demo'])
+  for (const name of ['bin/tsfpm', 'dist/src', 'dist/runtime', 'conf/demo', 'conf/tsfpm.service'])
     if (existsSync(join(root, name))) copy(join(root, name), `${LIBRARY}/${name}`);
   for (const name of readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }))
     if (/\.(?:css|html|mjs|php)$/.test(name)) copy(join(root, 'src', name), `${LIBRARY}/src/${name}`);

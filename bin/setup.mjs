@@ -48,21 +48,27 @@ const SERVERS = Object.entries({
 /** Those that the benchmark asks for pages. */
 const BENCH_APPS = APPS.filter(({ name }) => !['phpmyadmin', 'dokuwiki'].includes(name));
 const PATCHELF = { name: 'patchelf', has: () => onPath('patchelf'), packages: ['patchelf'] };
+/** Another Debian in a folder, and its systemd in a container. */
+const DEBOOTSTRAP = { name: 'debootstrap', has: () => onPath('debootstrap'), packages: ['debootstrap'] };
+const NSPAWN = {
+  name: 'systemd-nspawn',
+  has: () => onPath('systemd-nspawn'),
+  packages: ['systemd-container'],
+};
+const CONTAINER = [NSPAWN, DEBOOTSTRAP];
 const BROWSER = {
   name: 'chromium',
   has: () => onPath('chromium', 'chromium-browser', 'google-chrome'),
   packages: ['chromium'],
 };
-const CONTAINER = [
-  { name: 'systemd-nspawn', has: () => onPath('systemd-nspawn'), packages: ['systemd-container'] },
-  { name: 'debootstrap', has: () => onPath('debootstrap'), packages: ['debootstrap'] },
-];
 const NEEDS = {
   start: [...BUILD, ...PHP],
   test: [...BUILD, ...PHP, NGINX, STRACE],
   apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
   php: [...BUILD, ...PHP, PATCHELF],
   package: [...BUILD, ...PHP, ...CONTAINER],
+  node: [...BUILD, ...PHP, ...optional([DEBOOTSTRAP])],
+  systemd: [...BUILD, ...optional(CONTAINER)],
   page: [...BUILD, ...PHP, NGINX, BROWSER],
   servers: [...BUILD, ...PHP, NGINX, ...optional(SERVERS)],
   bench: [...BUILD, ...PHP, FPM, SPAWN, NGINX, ...optional(BENCH_APPS)],

@@ -48,6 +48,10 @@ async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
       const { top } = await import('./top.js');
       return top(command);
     }
+    case 'unit': {
+      const { unit } = await import('./unit.js');
+      return unit(command.configFile);
+    }
     default:
       return unreachable(command);
   }

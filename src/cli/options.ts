@@ -13,6 +13,7 @@ import {
   createProgram,
   createServerCommand,
   createTopCommand,
+  createUnitCommand,
   type ParsedControlOptions,
   type ParsedOptions,
   type ParsedTopOptions,
@@ -85,7 +86,9 @@ export type CommandLine =
   | { readonly verb: 'serve'; readonly docroot: string; readonly port: number }
   | { readonly verb: 'demo'; readonly port: number }
   | ({ readonly verb: 'control' } & ControlOptions)
-  | ({ readonly verb: 'top' } & TopOptions);
+  | ({ readonly verb: 'top' } & TopOptions)
+  /** `configFile`: undefined for the default file. */
+  | { readonly verb: 'unit'; readonly configFile: string | undefined };
 
 /**
  * Reads the command line, left to right, as php-fpm does.
@@ -98,6 +101,7 @@ export function parseCommandLine(argv: readonly string[], progName: string): Com
   try {
     if (first === 'serve' || first === 'demo') return parseServerCommand(first, rest, progName);
     if (first === 'top') return parseTopCommand(rest, progName);
+    if (first === 'unit') return parseUnitCommand(rest, progName);
     const verb = CONTROL_VERBS.find((name) => name === first);
     if (verb !== undefined) return parseControlCommand(verb, rest, progName);
     if (first !== undefined && !first.startsWith('-')) refuseCommand(first);
@@ -279,6 +283,15 @@ function parseTopCommand(argv: readonly string[], progName: string): CommandLine
     filter: options.filter ?? '',
     pool: options.pool,
   };
+}
+
+function parseUnitCommand(argv: readonly string[], progName: string): CommandLine {
+  if (argv.includes('-h') || argv.includes('--help')) {
+    return { verb: 'help', progName };
+  }
+  const command = createUnitCommand();
+  command.parse(argv, { from: 'user' });
+  return { verb: 'unit', configFile: command.opts<{ config?: string }>().config };
 }
 
 function stopKind({ kill, terminate }: ParsedControlOptions): StopKind {

@@ -54,7 +54,7 @@ export interface ParsedTopOptions
 }
 
 /** Every command, in the order of the usage text. */
-export const COMMANDS = ['serve', 'demo', ...CONTROL_VERBS, 'top'] as const;
+export const COMMANDS = ['serve', 'demo', ...CONTROL_VERBS, 'top', 'unit'] as const;
 
 /**
  * @param word first of the command line, which is neither an option nor a command
@@ -89,6 +89,11 @@ export function createProgram(): Command {
 export function createServerCommand(name: 'serve' | 'demo'): Command {
   const command = quiet(new Command(name)).option('--port <number>', 'TCP port of the web server', '8080');
   return name === 'serve' ? command.argument('[docroot]', 'directory to serve', '.') : command;
+}
+
+/** `tsfpm unit`. */
+export function createUnitCommand(): Command {
+  return quiet(new Command('unit')).helpOption(false).option('-y, --config <file>');
 }
 
 /** One of the commands for a running master. */

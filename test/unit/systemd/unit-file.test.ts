@@ -3,47 +3,63 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { unitFor } from '../../../src/systemd/unit-file.js';
 
-const UNIT = readFileSync(new URL('../../../../conf/tsfpm.service', import.meta.url), 'utf8');
-const COMMAND = '/usr/bin/tsfpm';
-/** The first systemd that knows Type=notify-reload. */
-const NOTIFY_RELOAD = 253;
+const shipped = (name: string) => readFileSync(new URL(`../../../../conf/${name}`, import.meta.url), 'utf8');
+const UNIT = shipped('tsfpm.service');
+const PLACES = { program: '/usr/bin/tsfpm', config: '/etc/tsfpm.conf', nodeFolder: undefined };
 
-function systemdVersion(): number | undefined {
-  const { stdout } = spawnSync('systemd-analyze', ['--version'], { encoding: 'utf8', timeout: 20_000 });
-  const version = /^systemd ([0-9]+)/.exec(stdout ?? '')?.[1];
-  return version === undefined ? undefined : Number(version);
-}
+const hasSystemd = spawnSync('systemd-analyze', ['--version'], { timeout: 20_000 }).status === 0;
+const skip = hasSystemd ? false : 'no systemd-analyze here';
 
-/** The unit with what its comment gives for an older systemd. */
-function forOlder(unit: string): string {
-  const lines = /^# {3}(Type=notify)\n# {3}(ExecReload=.*)$/m.exec(unit);
-  assert.ok(lines, 'the unit says how it is written for an older systemd');
-  return unit.replace('Type=notify-reload\n', `${lines[1]}\n${lines[2]}\n`);
-}
-
-const version = systemdVersion();
-const skip = version === undefined ? 'no systemd-analyze here' : false;
-
-test('systemd finds nothing wrong with the unit', { skip }, (t) => {
+/** What `systemd-analyze verify` says of units of ours. */
+function verify(t: TestContext, units: Readonly<Record<string, string>>): [number | null, string[]] {
   const folder = mkdtempSync(join(tmpdir(), 'tsfpm-unit-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, 'tsfpm.service');
-  const unit = (version ?? 0) < NOTIFY_RELOAD ? forOlder(UNIT) : UNIT;
-  // systemd looks whether the command is there; here it is elsewhere.
-  writeFileSync(path, unit.replaceAll(COMMAND, process.execPath));
-  const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', path], {
+  for (const [name, text] of Object.entries(units)) writeFileSync(join(folder, name), text);
+  const paths = Object.keys(units).map((name) => join(folder, name));
+  const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...paths], {
     encoding: 'utf8',
     timeout: 60_000,
   });
-  const own = `${stdout}${stderr}`.split('\n').filter((line) => line.includes('tsfpm'));
-  assert.deepEqual([status, own], [0, []]);
+  return [status, `${stdout}${stderr}`.split('\n').filter((line) => line.includes('tsfpm'))];
+}
+
+test('systemd finds nothing wrong with the units', { skip }, (t) => {
+  // systemd looks whether the command is there; here it is elsewhere.
+  const service = unitFor(UNIT, { ...PLACES, program: process.execPath });
+  assert.deepEqual(verify(t, { 'tsfpm.service': service, 'tsfpm.socket': shipped('tsfpm.socket') }), [0, []]);
 });
 
-test('the unit names only one place of the command', () => {
+test('the unit that is shipped is for /usr/bin and /etc', () => {
+  assert.equal(unitFor(UNIT, PLACES), UNIT);
+  const commands = [...UNIT.matchAll(/^Exec\w+=(\S+) .*--config (\S+)/gm)].map(([, ...places]) => places);
+  assert.deepEqual(commands, [
+    [PLACES.program, PLACES.config],
+    [PLACES.program, PLACES.config],
+  ]);
+});
+
+test('an installation elsewhere gets its own paths, with what systemd would take for something else', {
+  skip,
+}, (t) => {
+  const unit = unitFor(UNIT, {
+    program: '/opt/my apps/100%/$HOME/tsfpm',
+    config: '/etc/php/$8.4/php-fpm.conf',
+    nodeFolder: '/opt/node 20/bin',
+  });
+  assert.doesNotMatch(unit, /^[^#].*(?:\/usr\/bin\/tsfpm|\/etc\/tsfpm\.conf)/m);
+  const commands = unit.split('\n').filter((line) => line.startsWith('Exec'));
+  for (const command of commands) {
+    assert.match(command, /^Exec\w+="\/opt\/my apps\/100%%\/\$HOME\/tsfpm" /);
+    assert.match(command, / --config \/etc\/php\/\$\$8\.4\/php-fpm\.conf /);
+  }
+  assert.match(unit, /^Environment="PATH=\/opt\/node 20\/bin:\/usr\/local\/sbin:/m);
+  const [, lines] = verify(t, { 'tsfpm.service': unit });
+  // The command is not there; all else is understood.
   assert.deepEqual(
-    [...UNIT.matchAll(/^#? *Exec\w+=(\S+)/gm)].map(([, command]) => command),
-    [COMMAND, COMMAND],
+    [...new Set(lines.map((line) => line.replace(/.*: Command/, 'Command')))],
+    ['Command /opt/my apps/100%/$HOME/tsfpm is not executable: No such file or directory'],
   );
 });
