@@ -137,8 +137,13 @@ function installSystemPackages(wanted) {
     );
 }
 
-const namesOf = (needs) => needs.map(({ name }) => name).join(', ');
-const packagesOf = (needs) => [...new Set(needs.flatMap((need) => need.packages))];
+function namesOf(needs) {
+  return needs.map(({ name }) => name).join(', ');
+}
+
+function packagesOf(needs) {
+  return [...new Set(needs.flatMap((need) => need.packages))];
+}
 
 function install(needs) {
   const packages = packagesOf(needs);
