@@ -740,6 +740,20 @@ export const POOL_DIRECTIVES = [
     example: 'owner1',
   },
   {
+    name: 'opcache.warmup',
+    scope: 'pool',
+    type: 'integer',
+    default: 0,
+    range: { min: 0, max: 20000, refusal: 'opcache.warmup(%d) must be within 0 and 20000', level: 'alert' },
+    summary: 'Scripts that a reload compiles at most before the new children serve; 0 is off.',
+    details: [
+      'Those that the old children used most, in at most five seconds, while the old children serve. Nothing of',
+      'them is run, what cannot be compiled is passed over, and half of the memory of opcache stays free. Not for',
+      'deploys that put each release into a folder of its own: the scripts would be those of the last release.',
+    ],
+    example: '2000',
+  },
+  {
     name: 'pm.zygote_idle_timeout',
     scope: 'pool',
     type: 'fineTime',

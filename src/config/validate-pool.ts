@@ -27,6 +27,7 @@ const RULES: readonly PoolRule[] = [
   checkChdir,
   resolvePhpPaths,
   checkOpcacheShare,
+  checkOpcacheWarmup,
 ];
 
 /** Checks a pool and completes it in place: derived values, absolute paths. */
@@ -65,4 +66,8 @@ function checkOpcacheShare(pool: UncheckedPool): Problem[] {
           `opcache.share '${pool.opcacheShare}' is no name: up to 64 letters, digits, dots, underscores and hyphens`,
         ),
       ];
+}
+
+function checkOpcacheWarmup(pool: UncheckedPool): Problem[] {
+  return present(range(pool, 'opcache.warmup', pool.opcacheWarmup));
 }

@@ -9,6 +9,7 @@ import type { Trace } from '../slowlog/tracer.js';
 import type { Count, Fd, Milliseconds, Nanoseconds, Pid } from '../units.js';
 import type { PhpFacts, Question, Setting, ZygoteMessage } from '../zygote/control-frames.js';
 import { lastWords, zygoteEndText } from '../zygote/end-text.js';
+import { runErrand } from '../zygote/errand.js';
 import { Fingerprint } from '../zygote/fingerprint.js';
 import { Heartbeat } from '../zygote/heartbeat.js';
 import type { Orphans } from '../zygote/orphans.js';
@@ -213,6 +214,22 @@ export class Generation {
     return failure === undefined
       ? undefined
       : `its first worker does not answer: ${failure}${lastWords(this.#lastLine)}`;
+  }
+
+  /**
+   * Has an errand evaluate a PHP expression, see {@link runErrand}.
+   *
+   * @returns its answer, which is a claim; undefined where there is none
+   */
+  async errand(expression: string, patienceMs: Milliseconds): Promise<Buffer | undefined> {
+    const fd = this.#state === 'running' ? this.#zygote?.forkErrand() : undefined;
+    return fd === undefined ? undefined : runErrand(fd, expression, patienceMs);
+  }
+
+  /** A worker of it has begun a request, by its own account. */
+  get hasServed(): boolean {
+    if (this.scoreboard.header().pastAccepted > 0n) return true;
+    return this.workers().some(({ slot }) => (this.scoreboard.glance(slot)?.requestStartNs ?? 0n) > 0n);
   }
 
   /** Forks one worker into a free slot. */

@@ -21,6 +21,7 @@ import type { ProcessBudget } from './process-budget.js';
 import { Retries } from './retries.js';
 import { Scaler } from './scaler.js';
 import { type GenerationSource, PHP_CGI, prove } from './start-generation.js';
+import { WarmUp } from './warm-up.js';
 import { endText, hasEndedAsTold, hasEndedInOrder, toldEndText, unexpectedEnd } from './worker-end.js';
 import type { EndedWorker } from './worker-table.js';
 
@@ -68,6 +69,7 @@ export class Pool {
   readonly #retries: Retries;
   readonly #firstWorker = new FirstWorker();
   readonly #kept: KeptConnections;
+  readonly #warmUp: WarmUp;
   #settleEnd: () => void = () => {};
   /** When no process of the pool is left, after a stop. */
   readonly ended: Promise<void>;
@@ -78,6 +80,7 @@ export class Pool {
     this.#tools = tools;
     this.#log = tools.log;
     this.#history = new PoolHistory(Date.now());
+    this.#warmUp = new WarmUp(tools.nowMs);
     this.#queueGuard = new QueueGuard({
       pool: parts.config.name,
       log: tools.log,
@@ -222,7 +225,15 @@ export class Pool {
     const generation = await this.#startGeneration(parts, true);
     if (typeof generation === 'string') return generation;
     const failure = await prove(generation);
-    return failure ?? { commit: () => this.#replace(parts, generation), abandon: () => generation.drain() };
+    if (failure !== undefined) return failure;
+    await this.#warm(generation, parts.config);
+    return { commit: () => this.#replace(parts, generation), abandon: () => generation.drain() };
+  }
+
+  async #warm(next: Generation, { opcacheWarmup }: PoolConfig): Promise<void> {
+    const warmth = await this.#warmUp.run(next, this.#current, opcacheWarmup);
+    if (warmth !== undefined)
+      this.#tell('debug', `${warmth.scripts} scripts compiled in advance in ${Math.round(warmth.tookMs)} ms`);
   }
 
   /** Every worker finishes what it has in hand; kept connections whose next request has arrived are served before. */

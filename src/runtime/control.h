@@ -62,6 +62,7 @@ enum tsfpm_frame_type {
     TSFPM_FRAME_FORK_ZYGOTE = 25,
     /* to a template: fork a template for the pools of one opcache.share, whose name is the payload. Else the same */
     TSFPM_FRAME_FORK_TEMPLATE = 26,
+    TSFPM_FRAME_ERRAND = 34,    /* fork an errand, whose connection comes along as a descriptor (errand.c) */
     TSFPM_FRAME_ANSWER = 22,    /* slot, pid; payload: uint32 id of the question, then the answer */
 };
 
@@ -103,6 +104,14 @@ struct tsfpm_answer_part {
     uint32_t is_last;
 };
 static_assert(sizeof(struct tsfpm_answer_part) == 8, "layout");
+
+/* An errand's answer on its connection, in front of its text. Closed without a whole one: it could not be done. */
+#define TSFPM_ERRAND_MAGIC 0x44525245u /* "ERRD" */
+struct tsfpm_errand_answer {
+    uint32_t magic;
+    uint32_t length; /* of the text */
+};
+static_assert(sizeof(struct tsfpm_errand_answer) == 8, "layout");
 
 /* A CONFIGURE payload is a row of settings: uint16 key, uint16 zero, uint32 length, then `length` bytes. */
 struct tsfpm_setting {

@@ -49,6 +49,7 @@ static void in_child(void)
     if (tsfpm_is_forking_worker) return;
     switch (tsfpm_role) {
     case TSFPM_ROLE_NONE:
+    case TSFPM_ROLE_ERRAND:
     case TSFPM_ROLE_SCRIPT_CHILD: return; /* has nothing of ours */
     case TSFPM_ROLE_STARTING:
     case TSFPM_ROLE_ARMED:

@@ -46,6 +46,7 @@ enum tsfpm_role {
     TSFPM_ROLE_TEMPLATE, /* zygotes are forked from it */
     TSFPM_ROLE_ZYGOTE,
     TSFPM_ROLE_WORKER,
+    TSFPM_ROLE_ERRAND,       /* does one thing for the master, as the pool's user (errand.c); never meets a client */
     TSFPM_ROLE_SCRIPT_CHILD, /* forked by a script from its worker: shares the client's connection, and nothing else */
 };
 extern enum tsfpm_role tsfpm_role;

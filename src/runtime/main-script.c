@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "errand.h"
 #include "finish.h"
 #include "libc.h"
 #include "messages.h"
@@ -88,6 +89,7 @@ static void tell_unopened(int reason)
 
 static int on_open_stream(void *first, void *second)
 {
+    if (tsfpm_role == TSFPM_ROLE_ERRAND && !tsfpm_errand_has_begun) tsfpm_errand_run();
     bool is_main_script = is_awaited;
     is_awaited = false;
     if (is_main_script) errno = 0; /* for a directory it fails without setting errno */

@@ -12,6 +12,7 @@
 
 #include "access-log.h"
 #include "environment.h"
+#include "errand.h"
 #include "error-header.h"
 #include "finish.h"
 #include "get-status.h"
@@ -32,34 +33,6 @@
 #include "signals.h"
 #include "stream.h"
 #include "template.h"
-
-/* Zend/zend_modules.h, builds without thread safety */
-struct module_entry {
-    unsigned short size;
-    unsigned int zend_api;
-    unsigned char zend_debug;
-    unsigned char zts;
-    const void *ini_entry;
-    const void *deps;
-    const char *name;
-    const void *functions;
-    int (*module_startup)(int type, int module_number);
-    int (*module_shutdown)(int type, int module_number);
-    int (*request_startup)(int type, int module_number);
-    int (*request_shutdown)(int type, int module_number);
-    void (*info)(struct module_entry *);
-    const char *version;
-    size_t globals_size;
-    void *globals;
-    void (*globals_ctor)(void *);
-    void (*globals_dtor)(void *);
-    int (*post_deactivate)(void);
-    int module_started;
-    unsigned char type;
-    void *handle;
-    int module_number;
-    const char *build_id;
-};
 
 static size_t (*memory_peak_usage)(bool real);
 
@@ -98,23 +71,12 @@ static int module_startup(int type, int module_number)
     return 0;
 }
 
-/*
- * Zend/zend_API.h: an entry is a name, a handler, argument information, its count and flags; PHP 8.4 added two pointers
- * behind that, which may be null.
- */
-#define ENTRY_WORDS 4
-#define ENTRY_WORDS_8_4 6
 #define FUNCTIONS_MOST 2
-static const void *functions[(FUNCTIONS_MOST + 1) * ENTRY_WORDS_8_4]; /* and zeros to end the row */
-
-/* Argument information: the first word says how many arguments a function demands, none. */
-static const uint64_t no_arguments[8];
+static const void *functions[(FUNCTIONS_MOST + 1) * TSFPM_FUNCTION_WORDS_MOST]; /* and zeros to end the row */
 
 static void register_functions(struct module_entry *entry, const struct module_entry *standard)
 {
-    const void *const *standards = standard->functions;
-    /* In the shorter form the second function's name follows the first function at once. */
-    size_t words = standards[ENTRY_WORDS] != NULL ? ENTRY_WORDS : ENTRY_WORDS_8_4;
+    size_t words = tsfpm_function_words(standard->functions);
     const struct {
         const char *name;
         void (*handler)(struct execute_data *, struct zval *);
@@ -128,7 +90,7 @@ static void register_functions(struct module_entry *entry, const struct module_e
         if (!ours[i].is_possible) continue;
         functions[at] = ours[i].name;
         functions[at + 1] = (const void *)(uintptr_t)ours[i].handler;
-        functions[at + 2] = no_arguments;
+        functions[at + 2] = tsfpm_no_arguments;
         at += words;
     }
     entry->functions = functions;
@@ -191,5 +153,6 @@ TSFPM_EXPORT struct module_entry *get_module(void)
     tsfpm_request_body_prepare();
     tsfpm_environment_prepare();
     tsfpm_script_child_prepare();
+    tsfpm_errand_prepare();
     return &module;
 }

@@ -9,6 +9,16 @@
 
 const char *tsfpm_php_version;
 
+/* The first word says how many arguments a function demands. */
+const uint64_t tsfpm_no_arguments[8];
+
+size_t tsfpm_function_words(const void *functions)
+{
+    const void *const *words = functions;
+    /* In the shorter form the second function's name follows the first function at once. */
+    return words[4] != NULL ? 4 : TSFPM_FUNCTION_WORDS_MOST;
+}
+
 struct sapi_module *tsfpm_sapi_module(void)
 {
     struct sapi_module *sapi = dlsym(RTLD_DEFAULT, "sapi_module");

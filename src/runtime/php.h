@@ -45,6 +45,42 @@ struct execute_data {
 /* Zend/zend_compile.h zif_handler: a function that is written in C */
 typedef void tsfpm_php_function(struct execute_data *call, struct zval *result);
 
+/* Zend/zend_modules.h, builds without thread safety */
+struct module_entry {
+    unsigned short size;
+    unsigned int zend_api;
+    unsigned char zend_debug;
+    unsigned char zts;
+    const void *ini_entry;
+    const void *deps;
+    const char *name;
+    const void *functions;
+    int (*module_startup)(int type, int module_number);
+    int (*module_shutdown)(int type, int module_number);
+    int (*request_startup)(int type, int module_number);
+    int (*request_shutdown)(int type, int module_number);
+    void (*info)(struct module_entry *);
+    const char *version;
+    size_t globals_size;
+    void *globals;
+    void (*globals_ctor)(void *);
+    void (*globals_dtor)(void *);
+    int (*post_deactivate)(void);
+    int module_started;
+    unsigned char type;
+    void *handle;
+    int module_number;
+    const char *build_id;
+};
+
+/*
+ * Zend/zend_API.h: an extension's functions are a row of entries that ends with zeros. An entry is a name, a handler,
+ * argument information, its count and flags; PHP 8.4 added two pointers behind that, which may be null.
+ */
+#define TSFPM_FUNCTION_WORDS_MOST 6
+size_t tsfpm_function_words(const void *functions); /* words of an entry, from a row of at least two */
+extern const uint64_t tsfpm_no_arguments[8]; /* argument information of a function that takes none */
+
 /* main/SAPI.h, the start of sapi_module_struct: functions that php-cgi gives to PHP. The runtime replaces some. */
 struct sapi_headers;
 struct sapi_module {

@@ -34,6 +34,7 @@
 #include "client.h"
 #include "control.h"
 #include "descriptors.h"
+#include "errand.h"
 #include "foreign-fork.h"
 #include "imports.h"
 #include "input.h"
@@ -172,6 +173,7 @@ TSFPM_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
 {
     if (fd == TSFPM_FD_STAND_IN && tsfpm_role == TSFPM_ROLE_WORKER && tsfpm_connection == -1)
         return tsfpm_worker_accept(address, length);
+    if (fd == TSFPM_FD_STAND_IN && tsfpm_role == TSFPM_ROLE_ERRAND) return tsfpm_errand_accept(address, length);
     return tsfpm_libc()->accept(fd, address, length);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "allowed-clients.h"
 #include "channels.h"
 #include "descriptors.h"
+#include "errand.h"
 #include "foreign-fork.h"
 #include "forward.h"
 #include "keeper-link.h"
@@ -81,7 +83,35 @@ static void become_worker(const struct plan *plan)
     tsfpm_worker_begin(plan->slot, listen_fd, channel);
 }
 
+static void become_errand(int connection, pid_t zygote, const struct tsfpm_settings *settings)
+{
+    /* Descriptor 0 is /dev/null. */
+    if (dup2(STDIN_FILENO, STDOUT_FILENO) < 0 || dup2(STDIN_FILENO, STDERR_FILENO) < 0) _exit(70);
+    int kept = fcntl(connection, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (kept < 0) _exit(70);
+    tsfpm_descriptors_close_own();
+    tsfpm_identity_take(&settings->identity);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* workers of the same user cannot look into it, nor take its connection */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != zygote) _exit(0);
+    tsfpm_role = TSFPM_ROLE_ERRAND;
+    char title[128];
+    snprintf(title, sizeof title, "tsfpm: errand for pool %s", settings->identity.pool);
+    tsfpm_title_set(title);
+    tsfpm_errand_begin(kept);
+}
+
 /* ---- in the zygote ---- */
+
+static pid_t fork_own(void)
+{
+    tsfpm_is_forking_worker = true;
+    pid_t pid = tsfpm_libc()->fork();
+    int error = errno;
+    tsfpm_is_forking_worker = false;
+    errno = error;
+    return pid;
+}
 
 static void close_pipes(int pipes[2][2])
 {
@@ -121,11 +151,7 @@ pid_t tsfpm_spawn(uint32_t slot, int listen_fd, bool is_probe, const struct tsfp
     if (tsfpm_channel_make(plan.channel) != 0) goto no_channel;
     tsfpm_scoreboard_clear_slot(slot);
     tsfpm_access_log_clear(slot);
-    tsfpm_is_forking_worker = true;
-    pid_t pid = tsfpm_libc()->fork();
-    int fork_error = errno;
-    tsfpm_is_forking_worker = false;
-    errno = fork_error;
+    pid_t pid = fork_own();
     if (pid == 0) {
         become_worker(&plan);
         return 0;
@@ -151,4 +177,12 @@ no_channel:
     close_pipes(plan.pipes);
     errno = error;
     return -1;
+}
+
+pid_t tsfpm_spawn_errand(int connection, const struct tsfpm_settings *settings)
+{
+    pid_t zygote = getpid();
+    pid_t pid = fork_own();
+    if (pid == 0) become_errand(connection, zygote, settings);
+    return pid;
 }

@@ -67,6 +67,17 @@ static bool on_fork(int32_t slot, bool is_probe)
     return false;
 }
 
+/* Returns true in the errand. Where there is none its connection is closed, which tells the master. */
+static bool on_errand(void)
+{
+    int connection = tsfpm_control_take_descriptor();
+    if (connection < 0) return false; /* no descriptor is free: the kernel has closed it */
+    bool may_fork = is_configured && !tsfpm_scoreboard_is_draining();
+    if (may_fork && tsfpm_spawn_errand(connection, &settings) == 0) return true;
+    tsfpm_libc()->close(connection);
+    return false;
+}
+
 static void on_configure(const uint8_t *payload, size_t length)
 {
     if (is_configured) return;
@@ -102,13 +113,14 @@ static void on_keeper(void)
     tsfpm_workers_wake();
 }
 
-/* Returns true in a new worker. */
+/* Returns true in a new worker or errand. */
 static bool obey(const struct tsfpm_frame *frame, const uint8_t *payload)
 {
     switch (frame->type) {
     case TSFPM_FRAME_CONFIGURE: on_configure(payload, frame->length); return false;
     case TSFPM_FRAME_FORK: return on_fork(frame->slot, false);
     case TSFPM_FRAME_FORK_PROBE: return on_fork(frame->slot, true);
+    case TSFPM_FRAME_ERRAND: return on_errand();
     case TSFPM_FRAME_ECHO: tsfpm_control_send(TSFPM_FRAME_ECHOED, -1, 0, NULL, 0); return false;
     case TSFPM_FRAME_DRAIN:
         drain_ordered = true;
@@ -139,7 +151,7 @@ static void on_master_gone(void)
     tsfpm_scoreboard_drain();
 }
 
-/* Returns true in a new worker. */
+/* Returns true in a new worker or errand. */
 static bool on_control(void)
 {
     struct tsfpm_frame frame;

@@ -43,6 +43,7 @@ export const FRAME_TYPES = {
   LOGS_READ: 31,
   KEEPER: 32,
   KEEPER_WANTED: 33,
+  ERRAND: 34,
 } as const;
 
 /** `TSFPM_TIME_OUT_SIGNAL` */
@@ -99,6 +100,10 @@ const LONGEST_REASON = 512;
 
 /** Descriptors of the spawned process, `enum tsfpm_descriptor`: their order in the list given to spawn. */
 export const DESCRIPTORS = { STAND_IN: 0, CONTROL: 3, SCOREBOARD: 4, LISTEN: 5, LIBRARY: 6 } as const;
+
+/** `struct tsfpm_errand_answer` */
+export const ERRAND_MAGIC = 0x44525245;
+export const ERRAND_HEAD_SIZE: Bytes = 8;
 
 /** `TSFPM_ENV_MARK` */
 export const ENV_MARK = 'TSFPM_RUNTIME';

@@ -2,8 +2,8 @@ import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { ProtocolError } from '../errors.js';
 import { duplicateDescriptor } from '../os/descriptor.js';
-import { sendDescriptors } from '../os/descriptor-passing.js';
-import { hasCode } from '../os/libc.js';
+import { openSocketPair, sendDescriptors } from '../os/descriptor-passing.js';
+import { hasCode, systemFailure } from '../os/libc.js';
 import { nativeInt32 } from '../os/native-integers.js';
 import { descriptorOf } from '../os/peer-credentials.js';
 import type { ExitStatus } from '../os/process.js';
@@ -113,6 +113,22 @@ export class Zygote {
   /** The workers' end of the pair to the pool's keeper: for workers that are there, and those that are forked later. */
   useKeeper(workersFd: Fd): void {
     this.#send(encodeFrame('KEEPER'), duplicateDescriptor(workersFd));
+  }
+
+  /**
+   * Has an errand forked. Where there will be none the connection is closed.
+   *
+   * @returns the master's end of its connection, which the caller closes; undefined where there is no descriptor for it
+   */
+  forkErrand(): Fd | undefined {
+    try {
+      const [ours, theirs] = openSocketPair();
+      this.#send(encodeFrame('ERRAND'), theirs);
+      return ours;
+    } catch (error) {
+      if (systemFailure(error) === undefined) throw error;
+      return undefined;
+    }
   }
 
   /** Asks for an `echoed`. */

@@ -139,6 +139,8 @@ test('a control frame has the same header, version and bounds', () => {
     TSFPM_CONTROL_VERSION: frames.CONTROL_VERSION,
     TSFPM_TIME_OUT_SIGNAL: frames.TIME_OUT_SIGNAL,
     TSFPM_OUTPUT_CHUNK: frames.OUTPUT_CHUNK,
+    TSFPM_ERRAND_MAGIC: frames.ERRAND_MAGIC,
+    'sizeof(struct tsfpm_errand_answer)': frames.ERRAND_HEAD_SIZE,
     ...Object.fromEntries(
       Object.entries(frames.FRAME_FIELDS).map(([name, offset]) => [
         `offsetof(struct tsfpm_frame, ${name})`,

@@ -30,6 +30,7 @@ const FILES = [
   'output-by-path',
   'pages-as-requests',
   'php-',
+  'reload-warm',
   'reload.test',
   'request-body-file',
   'request-ini',

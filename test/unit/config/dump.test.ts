@@ -85,6 +85,7 @@ const POOL_DUMP = `[www]
 	php_ini = undefined
 	php_sapi_name = fpm-fcgi
 	opcache.share = undefined
+	opcache.warmup = 0
 	pm.zygote_idle_timeout = 300s
 	pm.max_memory = 0
 	pm.max_memory_hard = 0

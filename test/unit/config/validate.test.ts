@@ -157,6 +157,8 @@ const CASES: readonly [text: string, lines: readonly string[]][] = [
     ["ERROR: [pool www] the chdir path '/usr/log' does not exist or is not a directory", POST],
   ],
   [`${POOL}prefix = /tmp\nchroot = $prefix/in\nchdir = /log\n`, []],
+  [`${POOL}opcache.warmup = 2000\n`, []],
+  [`${POOL}opcache.warmup = -1\n`, ['ALERT: [pool www] opcache.warmup(-1) must be within 0 and 20000', POST]],
   [`${POOL}opcache.share = Some-owner_1.example\n`, []],
   [
     `${POOL}opcache.share = two owners\n`,
