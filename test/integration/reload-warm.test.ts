@@ -32,14 +32,19 @@ async function scripts(tsfpm: Daemon, pool: Settings, query = ''): Promise<strin
 }
 
 /** A daemon whose opcache has every file, and how often child.php has run. */
-async function startUsed(t: TestContext, pool: Settings, files: Record<string, string> = {}) {
+async function startUsed(
+  t: TestContext,
+  pool: Settings,
+  files: Record<string, string> = {},
+  global: Settings = {},
+) {
   const settings = {
     'pm.max_children': 1,
     'opcache.warmup': 2000,
     'php_admin_value[opcache.enable]': 1,
     ...pool,
   };
-  const tsfpm = await startTsfpm(t, { pools: { www: settings }, files: { ...FILES, ...files } });
+  const tsfpm = await startTsfpm(t, { pools: { www: settings }, files: { ...FILES, ...files }, global });
   mkdirSync(tsfpm.folder.script('marks'));
   chmodSync(tsfpm.folder.script('marks'), 0o1777);
   const wanted = Object.keys(FILES);
@@ -93,4 +98,16 @@ test('with opcache.warmup = 0 opcache is empty after a reload', async (t) => {
   const { tsfpm } = await startUsed(t, pool);
   await reload(tsfpm);
   assert.deepEqual(await scripts(tsfpm, pool), ['status.php']);
+});
+
+test('an emergency restart has what the crashed pool used', async (t) => {
+  const files = { 'z.php': '<?php posix_kill(getmypid(), 11); sleep(5);' };
+  const global = { emergency_restart_threshold: 1, emergency_restart_interval: 60 };
+  const { tsfpm } = await startUsed(t, { rlimit_core: 0 }, files, global);
+  tsfpm.announce(/exited on signal/);
+  const before = tsfpm.zygote('www');
+  await tsfpm.get('z.php').catch(() => {});
+  await tsfpm.expectLog(/initiating reload of pool www/);
+  await until('the pool is renewed', () => ![undefined, before].includes(tsfpm.zygote('www')));
+  await until('it has them', async () => (await scripts(tsfpm, {})).includes('child.php'));
 });

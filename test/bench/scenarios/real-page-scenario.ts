@@ -39,6 +39,8 @@ export interface RealPageMeasurement {
   readonly reloads: boolean;
   readonly metrics: readonly Metric[];
   readonly targets: readonly Target[];
+  /** Pool directives that php-fpm does not know. */
+  readonly tsfpmDirectives?: Readonly<Record<string, string>>;
   measure(bench: Bench, visitFor: Visiting): Promise<Sample>;
 }
 
@@ -79,7 +81,8 @@ export class RealPageScenario implements Scenario {
   /** Before `prepare()` its directives are not known. */
   get pool(): PoolSettings {
     const directives = this.#running?.directives ?? {};
-    return { pm: 'static', maxChildren: WORKERS, hasAllExtensions: true, directives };
+    const { tsfpmDirectives = {} } = this.#measurement;
+    return { pm: 'static', maxChildren: WORKERS, hasAllExtensions: true, directives, tsfpmDirectives };
   }
 
   async prepare(site: Site, subjects: readonly Subject[]): Promise<void> {

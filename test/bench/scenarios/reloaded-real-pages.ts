@@ -29,6 +29,7 @@ const reloadMeasurement: RealPageMeasurement = {
   title: 'a reload while pages are visited',
   reloads: true,
   metrics: METRICS,
+  tsfpmDirectives: { 'opcache.warmup': '2000' },
   targets: [
     { metric: 'timesSteady', isAbsolute: true, atMost: 1.5 },
     { metric: 'lost', isAbsolute: true, atMost: 0 },
