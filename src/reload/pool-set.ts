@@ -14,7 +14,7 @@ import type { PoolPlan } from '../pool/plan.js';
 import { Pool } from '../pool/pool.js';
 import { ProcessBudget } from '../pool/process-budget.js';
 import type { GenerationSource } from '../pool/start-generation.js';
-import type { Milliseconds } from '../units.js';
+import type { Count, Milliseconds } from '../units.js';
 import type { Environment } from '../zygote/environment.js';
 import { type Privilege, poolAccount } from '../zygote/identity.js';
 import type { PhpOptions } from '../zygote/php-arguments.js';
@@ -74,7 +74,7 @@ export class PoolSet {
     );
     this.#budget = new ProcessBudget(
       0,
-      () => this.pools().reduce((sum, pool) => sum + pool.workerCount, 0),
+      () => this.#countWorkers(),
       () =>
         log.warning(
           'The maximum number of processes has been reached. ' +
@@ -224,6 +224,13 @@ export class PoolSet {
       unchanged: unchanged.map(nameOf),
       failed,
     };
+  }
+
+  /** At each decision of each pool, where `process.max` is set. */
+  #countWorkers(): Count {
+    let count = 0;
+    for (const pool of this.#poolsByName.values()) count += pool.workerCount;
+    return count;
   }
 
   #candidate(pool: PoolConfig, config: Config, fail: Fail): Candidate[] {

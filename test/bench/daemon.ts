@@ -56,8 +56,10 @@ export class Daemon implements Subject {
   constructor(description: DaemonDescription, site: Site) {
     this.#description = description;
     this.#site = site;
-    const file = (ending: string) => join(site.folder, `${description.name}.${ending}`);
-    this.#files = { address: file('sock'), logFile: file('log'), configFile: file('conf') };
+    const { name } = description;
+    const file = (ending: string) => join(site.folder, `${name}.${ending}`);
+    const address = join(site.sockets, `${name}.sock`);
+    this.#files = { address, logFile: file('log'), configFile: file('conf') };
   }
 
   get name(): string {

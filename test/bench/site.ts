@@ -33,6 +33,11 @@ opcache.revalidate_freq = 2
 /** The one place on disk that all subjects serve from; workers of another user can read it. */
 export interface Site {
   readonly folder: string;
+  /**
+   * In memory, as /run of a server. On ext4 a new file takes longer the more were removed within the last seconds, which
+   * thousands of sockets of the subject before have been.
+   */
+  readonly sockets: string;
   /** Holds the fixtures of test/bench/pages; scenarios may add theirs. */
   readonly pages: string;
   readonly phpIni: string;
@@ -44,13 +49,15 @@ export interface Site {
 
 export function createSite(): Site {
   const folder = mkdtempSync('/tmp/tsfpm-bench-');
-  chmodSync(folder, 0o755);
+  const sockets = mkdtempSync('/dev/shm/tsfpm-bench-');
+  for (const each of [folder, sockets]) chmodSync(each, 0o755);
   const pages = join(folder, 'pages');
   cpSync(join(REPOSITORY, 'test/bench/pages'), pages, { recursive: true });
   const phpIni = join(folder, 'php.ini');
   writeFileSync(phpIni, PHP_INI);
   return {
     folder,
+    sockets,
     pages,
     phpIni,
     environment: {
@@ -71,7 +78,7 @@ function opcacheAlone(folder: string): string {
 }
 
 export function removeSite(site: Site): void {
-  rmSync(site.folder, { recursive: true, force: true });
+  for (const folder of [site.folder, site.sockets]) rmSync(folder, { recursive: true, force: true });
 }
 
 /** A folder under the pages, made if need be. */
