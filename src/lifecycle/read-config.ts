@@ -9,7 +9,8 @@ import type { MasterLog } from '../log/master-log.js';
 import { openLog } from '../log/open-log.js';
 import { groupByName, isRoot, userByName } from '../os/accounts.js';
 import { type FolderIdentity, sharingProblems } from '../zygote/opcache-share.js';
-import type { PhpOptions } from '../zygote/php-arguments.js';
+import { definedPhpCgi, type PhpOptions } from '../zygote/php-arguments.js';
+import { findPhpCgi, PhpBinaryError } from '../zygote/php-binary.js';
 import { phpIniLookup } from '../zygote/php-ini.js';
 
 /** What the command line says of how the configuration is read. */
@@ -39,7 +40,18 @@ export function loadFile(options: ReadOptions): LoadResult {
     touchLog: (path) => closeSync(openLog(path)),
   });
   const pools = loaded.config?.pools ?? [];
-  return { ...loaded, problems: [...loaded.problems, ...sharingProblems(pools, identifyFolder)] };
+  const programOf = (phpCgi: string | undefined) => programPath(phpCgi ?? definedPhpCgi(options.php));
+  const sharing = sharingProblems(pools, { identify: identifyFolder, programOf });
+  return { ...loaded, problems: [...loaded.problems, ...sharing] };
+}
+
+function programPath(phpCgi: string | undefined): string | undefined {
+  try {
+    return findPhpCgi(phpCgi, process.env.PATH);
+  } catch (error) {
+    if (error instanceof PhpBinaryError) return undefined; // whoever starts the pool tells why
+    throw error;
+  }
 }
 
 function identifyFolder(path: string): FolderIdentity | undefined {

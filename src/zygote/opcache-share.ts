@@ -12,22 +12,32 @@ export interface FolderIdentity {
 /** undefined where the folder cannot be looked at. */
 export type IdentifyFolder = (path: string) => FolderIdentity | undefined;
 
+/** What has to be asked of the machine. */
+export interface ShareLookup {
+  readonly identify: IdentifyFolder;
+  /** The path that `php_cgi` stands for; undefined where there is none. */
+  readonly programOf: (phpCgi: string | undefined) => string | undefined;
+}
+
 const FALSE_WORDS = ['', '0', 'off', 'no', 'false', 'none'];
 const SAME_PATH = 'each runs scripts of the other at the same path';
 
 /** What is to say of pools of one `opcache.share`: which cannot share, and which share more than is safe. */
-export function sharingProblems(pools: readonly PoolConfig[], identify: IdentifyFolder): Problem[] {
+export function sharingProblems(
+  pools: readonly PoolConfig[],
+  { identify, programOf }: ShareLookup,
+): Problem[] {
   const sharing = pools.filter(({ opcacheShare }) => opcacheShare !== undefined);
-  return [...differences(sharing), ...rootsTakenForOne(sharing, identify)];
+  return [...differences(sharing, programOf), ...rootsTakenForOne(sharing, identify)];
 }
 
 /** Each pool beside the first of its name. */
-function differences(pools: readonly PoolConfig[]): Problem[] {
+function differences(pools: readonly PoolConfig[], programOf: ShareLookup['programOf']): Problem[] {
   const firsts = new Map<string | undefined, PoolConfig>();
   return pools.flatMap((pool) => {
     const first = firsts.get(pool.opcacheShare) ?? pool;
     firsts.set(pool.opcacheShare, first);
-    const reason = startDifference(first, pool);
+    const reason = startDifference(first, pool, programOf);
     return reason === undefined
       ? dangers(first, pool).map((danger) => sharesBut(pool, first, danger))
       : warning(
@@ -38,8 +48,12 @@ function differences(pools: readonly PoolConfig[]): Problem[] {
 }
 
 /** Why two pools are not started alike; undefined where they are. */
-function startDifference(a: PoolConfig, b: PoolConfig): string | undefined {
-  if (a.phpCgi !== b.phpCgi) return 'it has another php_cgi';
+function startDifference(
+  a: PoolConfig,
+  b: PoolConfig,
+  programOf: ShareLookup['programOf'],
+): string | undefined {
+  if (a.phpCgi !== b.phpCgi && programOf(a.phpCgi) !== programOf(b.phpCgi)) return 'it has another php_cgi';
   if (a.phpIni !== b.phpIni) return 'it has another php_ini';
   if (a.phpSapiName !== b.phpSapiName) return 'it has another php_sapi_name';
   const [ours, theirs] = [valuesAtStart(a), valuesAtStart(b)];

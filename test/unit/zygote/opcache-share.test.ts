@@ -16,12 +16,18 @@ const FOLDERS: Readonly<Record<string, FolderIdentity>> = {
 };
 
 function linesOf(...pools: PoolConfig[]): string[] {
-  return sharingProblems(pools, (path) => FOLDERS[path]).map(({ level, message }) => `${level}: ${message}`);
+  const identify = (path: string) => FOLDERS[path];
+  const programOf = (phpCgi = 'php-cgi') => (phpCgi === 'php-cgi' ? '/usr/bin/php-cgi' : phpCgi);
+  return sharingProblems(pools, { identify, programOf }).map(({ level, message }) => `${level}: ${message}`);
 }
 
 test('pools that are alike share, and so do those that differ in what PHP takes later', () => {
   const limited = pool('c', { phpAdminValue: [entry('memory_limit', '1G')] });
   assert.deepEqual(linesOf(pool('a'), pool('b'), limited), []);
+});
+
+test('php_cgi is compared by what it stands for', () => {
+  assert.deepEqual(linesOf(pool('a'), pool('b', { phpCgi: '/usr/bin/php-cgi' })), []);
 });
 
 test('of two names nothing is compared, nor of pools without a name', () => {
