@@ -58,7 +58,7 @@ function metrics(source: HttpSource, { accept }: HttpRequest): HttpAnswer {
     headers,
     body,
   } = answerOf(200, EXPOSITION_TYPES[format], metricsPieces(source, format));
-  return { status: code, headers: { ...headers, Vary: 'Accept' }, body };
+  return { status: code, headers: { ...headers, Vary: 'Accept, Accept-Encoding' }, body };
 }
 
 function* metricsPieces(source: HttpSource, format: ExpositionFormat): Generator<string> {

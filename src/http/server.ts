@@ -8,6 +8,7 @@ import type { Logger } from '../log/levels.js';
 import { socketAddressText } from '../os/socket-address.js';
 import type { Bytes, Count, Milliseconds } from '../units.js';
 import { answer, type HttpAnswer, plain } from './answer.js';
+import { gzipped } from './compress.js';
 import { hostRefusal } from './hosts.js';
 import type { HttpSource } from './source.js';
 
@@ -131,15 +132,18 @@ async function serve(
     refusal === undefined
       ? await answerOrFailure(source, request, log)
       : await wholeAnswer(plain(421, refusal));
+  const small = await gzipped(body, request.headers['accept-encoding']);
+  const sent = small ?? body;
   // A body is not used: instead of reading it to its end, the connection is closed after the answer.
   const hasBody = request.headers['transfer-encoding'] !== undefined || hasLength(request);
   response.writeHead(status, {
     ...headers,
-    'Content-Length': body.length,
+    ...(small === undefined ? {} : { 'Content-Encoding': 'gzip' }),
+    'Content-Length': sent.length,
     ...(hasBody ? { Connection: 'close' } : {}),
   });
   endInTime(response, limits.answerTimeoutMs);
-  response.end(body);
+  response.end(sent);
 }
 
 function hasLength(request: IncomingMessage): boolean {

@@ -11,6 +11,10 @@ export interface LivePage {
 /** The folder src/live/, seen from dist/src/live/. */
 const SOURCES = new URL('../../../src/live/', import.meta.url);
 
+/** One script in the page, in an order in which each finds what it needs at its start. */
+const MODULES = ['figures.mjs', 'elements.mjs', 'charts.mjs', 'tables.mjs', 'pools.mjs', 'page.mjs'];
+const IMPORT = /^import [^;]*;\n/gm;
+
 // Read when the master starts: an upgrade of the package may replace the files later, and a page of another version may
 // ask for what this master does not have.
 const PAGE = readPage();
@@ -27,9 +31,8 @@ export function livePage(): LivePage | undefined {
 
 function readPage(): LivePage | undefined {
   try {
-    const [html, style, script] = ['page.html', 'page.css', 'page.mjs'].map((name) =>
-      readFileSync(fileURLToPath(new URL(name, SOURCES)), 'utf8'),
-    ) as [string, string, string];
+    const [html, style] = [read('page.html'), read('page.css')];
+    const script = MODULES.map((name) => read(name).replaceAll(IMPORT, '')).join('');
     return {
       // Replaced by functions, so that a `$` in the text stands for itself.
       html: html.replace('{style}', () => style).replace('{script}', () => script),
@@ -38,6 +41,11 @@ function readPage(): LivePage | undefined {
   } catch {
     return undefined; // not installed: a request for the page is answered with an error
   }
+}
+
+/** @throws where there is no such file */
+function read(name: string): string {
+  return readFileSync(fileURLToPath(new URL(name, SOURCES)), 'utf8');
 }
 
 /** Hashes instead of a nonce: the page is the same for every request, and no other text in it can run as a script. */

@@ -63,11 +63,14 @@ export function liveSnapshot(pools: readonly Pool[], content: LiveContent): Live
 /** Each as it is when it is asked for. Not more workers than {@link MOST_LIVE_WORKERS}. */
 export function* livePools(pools: readonly Pool[], { withMemory }: LiveContent): Generator<LivePool> {
   const memoryOf = withMemory ? memoryEstimate() : () => undefined;
+  const workerCount = pools.reduce((sum, { generation }) => sum + (generation?.workers().length ?? 0), 0);
+  const withIdleWorkers = workerCount <= MOST_LIVE_WORKERS;
   let mostWorkers = MOST_LIVE_WORKERS;
   for (const pool of pools) {
     const { config, trouble } = pool;
     const metrics = metricsOf(pool, performance.now(), memoryOf);
-    const live = livePool(metrics, { maxChildren: config.pmMaxChildren, trouble, mostWorkers });
+    const facts = { maxChildren: config.pmMaxChildren, trouble, mostWorkers, withIdleWorkers };
+    const live = livePool(metrics, facts);
     mostWorkers -= live.workers.length;
     yield live;
   }

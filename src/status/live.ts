@@ -28,6 +28,8 @@ export interface LivePool {
   /** Requests begun. */
   readonly requests: Count;
   readonly slowRequests: Count;
+  /** Finished requests whose HTTP status was 5xx. */
+  readonly serverErrors: Count;
   /** Clients that got 503 from the listen queue, and those that had left it. */
   readonly refused: Count;
   readonly gone: Count;
@@ -45,6 +47,8 @@ export interface LivePool {
   readonly hasZygote: boolean;
   /** Why it cannot start workers. */
   readonly trouble?: string;
+  /** Memory that its workers share with nobody; undefined where it was not measured. */
+  readonly privateBytes?: Bytes;
   /** Workers with a request first, the longest request first. */
   readonly workers: readonly LiveWorker[];
   /** How many workers are not in `workers`. */
@@ -72,22 +76,35 @@ export interface LiveFacts {
   readonly trouble: string | undefined;
   /** Most workers to tell of. */
   readonly mostWorkers: Count;
+  /** Default true. */
+  readonly withIdleWorkers?: boolean;
 }
 
-/** Most workers over all pools; of more workers, the busy ones are listed. */
-export const MOST_LIVE_WORKERS: Count = 2000;
+/** Most workers over all pools; where there are more, those with a request are listed alone. */
+export const MOST_LIVE_WORKERS: Count = 1000;
 /** Longest text of a request, for one line. */
 const MOST_TEXT: Count = 300;
 
 /** @param metrics with `privateBytes` if memory is to be shown */
 export function livePool(
-  { status, hasZygote, requestDurations, deaths, privateBytes }: Omit<PoolMetrics, 'isUp' | 'forks'>,
-  { maxChildren, trouble, mostWorkers }: LiveFacts,
+  {
+    status,
+    hasZygote,
+    requestDurations,
+    responses,
+    deaths,
+    privateBytes,
+  }: Omit<PoolMetrics, 'isUp' | 'forks' | 'cpuS' | 'maxChildren'>,
+  { maxChildren, trouble, mostWorkers, withIdleWorkers = true }: LiveFacts,
 ): LivePool {
   const { upperBoundsS, counts, sumS } = requestDurations;
   const workers = status.processes
     .map((worker, index) => liveWorker(worker, privateBytes[index]))
     .sort((a, b) => Number(isBusy(b)) - Number(isBusy(a)) || b.durationMs - a.durationMs || a.pid - b.pid);
+  const listed = workers
+    .filter((worker) => withIdleWorkers || isBusy(worker))
+    .slice(0, Math.max(0, mostWorkers));
+  const measured = privateBytes.filter((bytes) => bytes !== undefined);
   return {
     name: lineText(status.name),
     processManager: status.processManager,
@@ -102,14 +119,16 @@ export function livePool(
     listenQueueLen: status.listenQueueLen,
     requests: Number(status.acceptedConn),
     slowRequests: Number(status.slowRequests),
+    serverErrors: Number(responses.get('5xx') ?? 0),
     refused: status.refused.timeout + status.refused.max,
     gone: Number(status.gone),
     durations: { boundsS: upperBoundsS, counts: counts.map(Number), sumS },
     deaths: Object.fromEntries([...deaths].map(([reason, count]) => [lineText(reason), Number(count)])),
     hasZygote,
     ...(trouble === undefined ? {} : { trouble: lineText(trouble) }),
-    workers: workers.slice(0, Math.max(0, mostWorkers)),
-    workersLeftOut: Math.max(0, workers.length - Math.max(0, mostWorkers)),
+    ...(measured.length === 0 ? {} : { privateBytes: measured.reduce((sum, bytes) => sum + bytes, 0) }),
+    workers: listed,
+    workersLeftOut: workers.length - listed.length,
   };
 }
 

@@ -6,11 +6,13 @@ import { SLEEP_PHP } from '../helpers/scaling-pools.js';
 import { freePort } from '../helpers/two-pools.js';
 import { sleep } from '../helpers/wait.js';
 import { BrowserPage } from './chromium.js';
+import { nameOf, serveManyPools } from './many-pools.js';
 
 const HOSTILE = '/<script>alert(1)</script><img src=x onerror=alert(2)>"\'&\x1b[31m\u202e';
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1280, height: 800 };
-const POOLS_SHOWN = `document.querySelectorAll('.pool .spark').length === 6 && document.getElementById('state').textContent === 'live'`;
+const IS_LIVE = `document.getElementById('state')?.textContent === 'live'`;
+const POOLS_SHOWN = `${IS_LIVE} && document.querySelectorAll('.details .spark').length === 8`;
 
 /** Requests until the test is over, some of them hostile, and one that takes long. */
 function load(t: TestContext, tsfpm: Daemon): void {
@@ -58,15 +60,18 @@ test('the page of the HTTP server shows all pools, and hostile requests as text'
   const page = await BrowserPage.open(t);
   await page.send('Page.navigate', { url: `${url}/` });
   await page.until('the pools are shown', POOLS_SHOWN);
-  await page.until('there is a rate', `/^[0-9.]+$/.test(document.querySelector('.pool .now').textContent)`);
+  await page.until(
+    'there is a rate',
+    `/^[0-9.]+$/.test(document.querySelector('.details .now').textContent)`,
+  );
   await page.until(
     'lines are drawn',
-    `[...document.querySelectorAll('.pool:first-child .spark path.area')].every((each) => each.getAttribute('d').includes('L'))`,
+    `[...document.querySelectorAll('.rate path.area')].every((each) => each.getAttribute('d').includes('L'))`,
   );
   const names = await page.evaluate(
-    `[...document.querySelectorAll('.pool h3 bdi')].map((each) => each.textContent)`,
+    `[...document.querySelectorAll('.pool .name bdi')].map((each) => each.textContent)`,
   );
-  assert.deepEqual(names, ['www', 'shop']);
+  assert.deepEqual((names as string[]).sort(), ['shop', 'www']);
   await page.until(
     'the hostile request is shown',
     `document.querySelector('#slow td.request')?.textContent.includes('<script>alert(1)</script>') === true`,
@@ -144,14 +149,93 @@ test('it is readable on a phone and at a desk, by day and by night', async (t) =
     }
   assert.equal(backgrounds.size, 2);
   const heads = await page.evaluate(
-    `[...document.querySelectorAll('table')].map((table) => table.caption !== null && [...table.querySelectorAll('th')].every((th) => th.scope === 'col'))`,
+    `[...document.querySelectorAll('table')].map((table) => table.caption !== null && [...table.querySelectorAll('thead th')].every((th) => th.scope === 'col'))`,
   );
-  assert.deepEqual(heads, [true, true]);
+  assert.deepEqual(heads, [true, true, true]);
   assert.ok(
     await page.evaluate(
       `[...document.querySelectorAll('svg[role=img]')].every((svg) => /now .*, most /.test(svg.getAttribute('aria-label')))`,
     ),
   );
+  assertClean(page, url);
+});
+
+test('500 pools are a short table: the busiest first, idle ones folded, found by name, opened by a click', async (t) => {
+  const { url, lastBytes } = await serveManyPools(t, 500);
+  const page = await BrowserPage.open(t);
+  await page.look({ ...PHONE, scheme: 'light' });
+  await page.send('Page.navigate', { url: `${url}/` });
+  const rows = `[...document.querySelectorAll('#pools tr.pool')]`;
+  await page.until(
+    'they are shown',
+    `${IS_LIVE} && ${rows}.length > 0 && ${rows}[0].cells[3].textContent !== '–'`,
+  );
+  assert.ok(lastBytes() < 40_000, `${lastBytes()} bytes`);
+  assert.ok(await page.evaluate(`document.documentElement.scrollHeight < 12_000`));
+  assert.ok(await page.evaluate(`document.documentElement.scrollWidth <= innerWidth`));
+  assert.ok(
+    await page.evaluate(`${rows}.every((row) => row.offsetWidth <= innerWidth)`),
+    'no row is cut off',
+  );
+  assert.match(await page.evaluate<string>(`${rows}[1].cells[1].textContent`), /^8 of 8$/);
+  assert.match(
+    await page.evaluate<string>(`document.getElementById('fold').textContent`),
+    /^Show [0-9]+ idle pools$/,
+  );
+
+  const button = `document.querySelector('#pools tr.pool .name button')`;
+  assert.equal(await page.evaluate(`document.querySelectorAll('.details').length`), 0);
+  await page.evaluate(`${button}.click()`);
+  assert.equal(await page.evaluate(`${button}.getAttribute('aria-expanded')`), 'true');
+  await page.until('charts are shown', `document.querySelectorAll('.details .spark').length === 4`);
+  assert.match(await page.evaluate<string>(`document.querySelector('.axis').textContent`), /^60 s agonow$/);
+  await page.evaluate(`${button}.click()`);
+  assert.equal(await page.evaluate(`document.querySelectorAll('.details').length`), 0);
+
+  const head = (name: string) =>
+    `[...document.querySelectorAll('#pools thead button')].find((each) => each.textContent.startsWith('${name}'))`;
+  for (const [name, cell] of [
+    ['Queue', 2],
+    ['Errors', 7],
+  ] as const) {
+    await page.evaluate(`${head(name)}.click()`);
+    const numbers = await page.evaluate<number[]>(
+      `${rows}.map((row) => Number(row.cells[${cell}].textContent))`,
+    );
+    assert.ok((numbers[0] ?? 0) > 0 && numbers[0] === Math.max(...numbers), `${name}: ${numbers}`);
+    assert.equal(await page.evaluate(`${head(name)}.parentElement.getAttribute('aria-sort')`), 'descending');
+  }
+
+  await page.evaluate(`document.getElementById('pool-filter').focus()`);
+  await page.send('Input.insertText', { text: 'SHOP-' });
+  await page.until('the hostile one is left', `${rows}.length === 1`);
+  assert.equal(
+    await page.evaluate(`${rows}[0].cells[0].textContent`),
+    nameOf(3).replace('\u202e', '\ufffd').replace('\u0007', '\ufffd'),
+  );
+  assert.equal(await page.evaluate(`document.querySelectorAll('main img').length`), 0);
+  await page.evaluate(`document.getElementById('pool-filter').select()`);
+  await page.send('Input.insertText', { text: 'customer-0499' });
+  await page.until('an idle one is found', `${rows}.length === 1`);
+  assertClean(page, url);
+});
+
+test('4000 pools do not hold up the browser', async (t) => {
+  const { url, lastBytes } = await serveManyPools(t, 4000);
+  const page = await BrowserPage.open(t);
+  await page.send('Page.navigate', { url: `${url}/` });
+  await page.until('they are shown', `${IS_LIVE} && document.querySelectorAll('tr.pool').length === 100`);
+  assert.ok(lastBytes() < 250_000, `${lastBytes()} bytes`);
+  const blockedMs = await page.evaluate<number>(`(async () => {
+    let [worst, last] = [0, performance.now()];
+    for (const end = last + 6000; last < end; ) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      worst = Math.max(worst, performance.now() - last);
+      last = performance.now();
+    }
+    return worst;
+  })()`);
+  assert.ok(blockedMs < 2000, `${blockedMs} ms`);
   assertClean(page, url);
 });
 
@@ -178,9 +262,12 @@ test('a pool shows the same page at its status path, through a web server', asyn
   await page.send('Page.navigate', { url: `${url}/status.php?html&live` });
   await page.until(
     'the pool is shown',
-    `document.querySelectorAll('.pool .spark').length === 3 && document.getElementById('state').textContent === 'live'`,
+    `${IS_LIVE} && document.querySelectorAll('.details .spark').length === 4`,
   );
-  await page.until('there is a rate', `/^[0-9.]+$/.test(document.querySelector('.pool .now').textContent)`);
+  await page.until(
+    'there is a rate',
+    `/^[0-9.]+$/.test(document.querySelector('.details .now').textContent)`,
+  );
   assert.ok(page.events.requests.includes(`${url}/status.php?json&live`));
   assertClean(page, url);
 });

@@ -16,7 +16,7 @@ test('/metrics speaks the format that is asked for', () => {
     openmetrics.headers['Content-Type'],
     'application/openmetrics-text; version=1.0.0; charset=utf-8',
   );
-  assert.equal(openmetrics.headers.Vary, 'Accept');
+  assert.equal(openmetrics.headers.Vary, 'Accept, Accept-Encoding');
   parseOpenMetrics(openmetrics.body);
   for (const accept of [undefined, '*/*', 'text/plain'])
     assert.equal(get('/metrics', accept).headers['Content-Type'], 'text/plain; version=0.0.4; charset=utf-8');

@@ -28,6 +28,7 @@ export const pool = (name: string, more: Partial<LivePool> = {}): LivePool => ({
   listenQueueLen: 128,
   requests: 100,
   slowRequests: 0,
+  serverErrors: 0,
   refused: 0,
   gone: 0,
   durations: { boundsS: [0.01, 0.1, 1], counts: [90, 10, 0, 0], sumS: 1 },
