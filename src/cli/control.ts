@@ -16,6 +16,8 @@ import type { ControlOptions } from './options.js';
 export const EXIT_UNAVAILABLE = 69;
 /** EX_TEMPFAIL: the command began, and its result is not known. */
 const EXIT_NO_OUTCOME = 75;
+/** There is no such pool. */
+const EXIT_NOT_DONE = 1;
 
 /** How long to wait for the new program: one that could not start answers nobody, while the old workers serve on. */
 const UPGRADE_PATIENCE_MS: Milliseconds = 60_000;
@@ -54,10 +56,12 @@ class Command {
   readonly #output: ControlOutput;
   readonly #deadlineMs: Milliseconds;
   readonly #file: string | undefined;
+  readonly #pool: string | undefined;
 
   constructor(path: string, options: ControlOptions, output: ControlOutput) {
     const { request, json, timeoutMs } = options;
     this.#file = options.output;
+    this.#pool = options.pool;
     this.#path = path;
     this.#request = request;
     this.#isJson = json;
@@ -154,7 +158,12 @@ class Command {
 
   #show(result: ControlResult): number {
     const { out } = this.#output;
-    const { ok, exitCode, lines, data } = result;
+    const { ok, exitCode, lines } = result;
+    const data = this.#pool === undefined ? result.data : onlyPool(result.data, this.#pool);
+    if (data === undefined && this.#pool !== undefined && ok) {
+      this.#output.error(`there is no pool '${terminalText(this.#pool)}'; tsfpm status shows all`);
+      return EXIT_NOT_DONE;
+    }
     const folded = ok && this.#request.verb === 'trace' ? foldedStacks(data) : undefined;
     if (folded !== undefined && (this.#file !== undefined || !this.#isJson))
       return this.#showStacks(folded, result);
@@ -190,6 +199,13 @@ class Command {
     );
     return hasBegun ? EXIT_NO_OUTCOME : EXIT_UNAVAILABLE;
   }
+}
+
+/** @returns undefined where there is no such pool, or the answer is another one */
+function onlyPool(data: unknown, name: string): unknown {
+  if (!isControlStatus(data)) return undefined;
+  const pools = data.pools.filter((pool) => pool.name === name);
+  return pools.length === 0 ? undefined : { ...data, pools };
 }
 
 /** The stacks of `trace --sample`, or undefined for any other answer. */

@@ -1,5 +1,7 @@
 import { basename } from 'node:path';
 import { EXIT_CANNOT_WRITE, EXIT_OK, EXIT_USAGE, unreachable } from '../errors.js';
+import { commandHelp } from './command-help.js';
+import { completionScript } from './completion.js';
 import { takeDaemonMark } from './daemonize.js';
 import { type CommandLine, parseCommandLine } from './options.js';
 import { usageText } from './usage.js';
@@ -8,7 +10,14 @@ import { usageText } from './usage.js';
 async function obey(command: CommandLine, isDaemon: boolean): Promise<number> {
   switch (command.verb) {
     case 'help':
-      process.stdout.write(usageText(command.progName));
+      process.stdout.write(
+        command.command === undefined
+          ? usageText(command.progName)
+          : commandHelp(command.command, command.progName),
+      );
+      return EXIT_OK;
+    case 'completion':
+      process.stdout.write(completionScript(command.shell));
       return EXIT_OK;
     case 'usage-error':
       if (command.isCommand) process.stderr.write(`tsfpm: ${command.error.message}\n`);

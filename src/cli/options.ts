@@ -5,10 +5,14 @@ import { UsageError } from '../errors.js';
 import { SORT_KEYS, type SortKey } from '../top/view.js';
 import type { Milliseconds } from '../units.js';
 import type { PhpOptions } from '../zygote/php-arguments.js';
+import { SHELLS, type Shell } from './completion.js';
 import { normaliseArguments } from './normalise.js';
 import {
+  COMMANDS,
   CONTROL_VERBS,
+  type CommandName,
   type ControlVerb,
+  createCompletionCommand,
   createControlCommand,
   createProgram,
   createServerCommand,
@@ -48,6 +52,8 @@ export interface ControlOptions {
   /** `-g`; counts if no configuration file is named. */
   readonly pidFile: string | undefined;
   readonly json: boolean;
+  /** `status`: show this pool only. */
+  readonly pool?: string;
   /** `trace --sample`: the file for the stacks. */
   readonly output?: string;
   /** `undefined` waits for ever. */
@@ -72,7 +78,9 @@ export type CommandLine =
   /** `dump` is `-tt`. */
   | ({ readonly verb: 'test'; readonly dump: boolean } & MasterOptions)
   | { readonly verb: 'version' | 'modules' | 'info'; readonly php: PhpOptions }
-  | { readonly verb: 'help'; readonly progName: string }
+  /** Of everything, or of one command. */
+  | { readonly verb: 'help'; readonly progName: string; readonly command?: CommandName }
+  | { readonly verb: 'completion'; readonly shell: Shell }
   /**
    * Exit 64. Of php-fpm's own options the usage is all that is printed, as php-fpm does; of a command, or of a word
    * that is none, the reason.
@@ -99,11 +107,15 @@ export type CommandLine =
 export function parseCommandLine(argv: readonly string[], progName: string): CommandLine {
   const [first, ...rest] = argv;
   try {
-    if (first === 'serve' || first === 'demo') return parseServerCommand(first, rest, progName);
-    if (first === 'top') return parseTopCommand(rest, progName);
-    if (first === 'unit') return parseUnitCommand(rest, progName);
+    const command = COMMANDS.find((name) => name === first);
+    if (command !== undefined && (rest.includes('-h') || rest.includes('--help')))
+      return { verb: 'help', progName, command };
+    if (first === 'completion') return parseCompletionCommand(rest);
+    if (first === 'serve' || first === 'demo') return parseServerCommand(first, rest);
+    if (first === 'top') return parseTopCommand(rest);
+    if (first === 'unit') return parseUnitCommand(rest);
     const verb = CONTROL_VERBS.find((name) => name === first);
-    if (verb !== undefined) return parseControlCommand(verb, rest, progName);
+    if (verb !== undefined) return parseControlCommand(verb, rest);
     if (first !== undefined && !first.startsWith('-')) refuseCommand(first);
     return parseDaemonOptions(argv, progName);
   } catch (error) {
@@ -165,10 +177,16 @@ function definedConfigFile(defines: readonly string[]): string | undefined {
   return file === '' ? undefined : file;
 }
 
-function parseServerCommand(name: 'serve' | 'demo', argv: readonly string[], progName: string): CommandLine {
-  if (argv.includes('-h') || argv.includes('--help')) {
-    return { verb: 'help', progName };
-  }
+function parseCompletionCommand(argv: readonly string[]): CommandLine {
+  const command = createCompletionCommand();
+  command.parse(argv, { from: 'user' });
+  const shell = SHELLS.find((name) => name === command.args[0]);
+  if (shell === undefined)
+    throw new UsageError(`no completion for '${command.args[0]}' (${SHELLS.join(', ')})`);
+  return { verb: 'completion', shell };
+}
+
+function parseServerCommand(name: 'serve' | 'demo', argv: readonly string[]): CommandLine {
   const command = createServerCommand(name);
   command.parse(argv, { from: 'user' });
   const port = parsePort(command.opts<{ port: string }>().port);
@@ -191,10 +209,7 @@ function parsePort(text: string): number {
 const DEFAULT_TIMEOUT_MS: Milliseconds = 60_000;
 const LONGEST_TIMEOUT_S = 86_400;
 
-function parseControlCommand(name: ControlVerb, argv: readonly string[], progName: string): CommandLine {
-  if (argv.includes('-h') || argv.includes('--help')) {
-    return { verb: 'help', progName };
-  }
+function parseControlCommand(name: ControlVerb, argv: readonly string[]): CommandLine {
   const command = createControlCommand(name);
   command.parse(argv, { from: 'user' });
   const options: ParsedControlOptions = command.opts();
@@ -205,6 +220,7 @@ function parseControlCommand(name: ControlVerb, argv: readonly string[], progNam
     verb: 'control',
     request,
     ...(options.output === undefined ? {} : { output: options.output }),
+    ...(options.pool === undefined ? {} : { pool: options.pool }),
     socket: options.control,
     configFile: options.config,
     prefix: options.prefix,
@@ -250,10 +266,7 @@ function sampleMs(text: string): Milliseconds {
 const SHORTEST_INTERVAL_S = 0.1;
 const LONGEST_INTERVAL_S = 3600;
 
-function parseTopCommand(argv: readonly string[], progName: string): CommandLine {
-  if (argv.includes('-h') || argv.includes('--help')) {
-    return { verb: 'help', progName };
-  }
+function parseTopCommand(argv: readonly string[]): CommandLine {
   const command = createTopCommand();
   command.parse(argv, { from: 'user' });
   const options: ParsedTopOptions = command.opts();
@@ -285,10 +298,7 @@ function parseTopCommand(argv: readonly string[], progName: string): CommandLine
   };
 }
 
-function parseUnitCommand(argv: readonly string[], progName: string): CommandLine {
-  if (argv.includes('-h') || argv.includes('--help')) {
-    return { verb: 'help', progName };
-  }
+function parseUnitCommand(argv: readonly string[]): CommandLine {
   const command = createUnitCommand();
   command.parse(argv, { from: 'user' });
   return { verb: 'unit', configFile: command.opts<{ config?: string }>().config };
@@ -313,7 +323,7 @@ function usageErrorOf(error: unknown): UsageError {
   if (error instanceof UsageError) return error;
   if (error instanceof CommanderError) {
     return new UsageError(
-      error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean '$1'?"),
+      error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, ", did you mean '$1'?"),
     );
   }
   throw error;

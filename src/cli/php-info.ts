@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { EXIT_OK, EXIT_SOFTWARE } from '../errors.js';
 import type { Milliseconds } from '../units.js';
+import { ownVersion } from '../version.js';
 import { withoutCgiVariables } from '../zygote/environment.js';
 import { definedPhpCgi, type PhpOptions, phpOptionArguments } from '../zygote/php-arguments.js';
 import { phpinfoText } from './phpinfo-text.js';
@@ -59,8 +60,10 @@ export function showPhp(question: keyof typeof QUESTIONS, php: PhpOptions, conte
 function asFpm(question: keyof typeof QUESTIONS, answer: string): string {
   switch (question) {
     case 'version':
-      // Tools compare the whole answer, so the version of tsfpm is not in it; -h and `status` tell that.
-      return answer.replace('(cgi-fcgi)', '(fpm-fcgi)');
+      // php-fpm's lines and no other: tools read them. Its last parentheses tell which program this is.
+      return answer
+        .replace('(cgi-fcgi)', '(fpm-fcgi)')
+        .replace(/^(PHP .*)\)$/m, `$1; tsfpm ${ownVersion()})`);
     case 'modules':
       return answer;
     case 'info':

@@ -41,20 +41,21 @@ export interface ParsedControlOptions {
   readonly sample?: string;
   readonly hz?: string;
   readonly output?: string;
+  readonly pool?: string;
 }
 
 /** Option values of `top`, as commander keeps them. */
 export interface ParsedTopOptions
-  extends Pick<ParsedControlOptions, 'config' | 'prefix' | 'pid' | 'control' | 'json'> {
+  extends Pick<ParsedControlOptions, 'config' | 'prefix' | 'pid' | 'control' | 'json' | 'pool'> {
   readonly once?: true;
   readonly interval?: string;
   readonly sort?: string;
   readonly filter?: string;
-  readonly pool?: string;
 }
 
 /** Every command, in the order of the usage text. */
-export const COMMANDS = ['serve', 'demo', ...CONTROL_VERBS, 'top', 'unit'] as const;
+export const COMMANDS = ['serve', 'demo', ...CONTROL_VERBS, 'top', 'unit', 'completion'] as const;
+export type CommandName = (typeof COMMANDS)[number];
 
 /**
  * @param word first of the command line, which is neither an option nor a command
@@ -87,19 +88,24 @@ export function createProgram(): Command {
 
 /** One of the two commands that start a web server for development. */
 export function createServerCommand(name: 'serve' | 'demo'): Command {
-  const command = quiet(new Command(name)).option('--port <number>', 'TCP port of the web server', '8080');
+  const command = quiet(new Command(name))
+    .helpOption(false)
+    .option('--port <number>', 'TCP port of the web server (default: 8080)', '8080');
   return name === 'serve' ? command.argument('[docroot]', 'directory to serve', '.') : command;
 }
 
 /** `tsfpm unit`. */
 export function createUnitCommand(): Command {
-  return quiet(new Command('unit')).helpOption(false).option('-y, --config <file>');
+  return quiet(new Command('unit'))
+    .helpOption(false)
+    .option('-y, --config <file>', 'configuration file of the service');
 }
 
 /** One of the commands for a running master. */
 export function createControlCommand(name: ControlVerb): Command {
   const command = quiet(new Command(name)).helpOption(false);
   for (const option of controlOptions()) command.addOption(option);
+  if (name === 'status') command.addOption(new Option('--pool <name>', 'only this pool'));
   if (name === 'stop') {
     command.addOption(new Option('--terminate', 'wait for requests no longer than process_control_timeout'));
     command.addOption(new Option('--kill', 'do not wait for requests').conflicts('terminate'));
@@ -117,6 +123,11 @@ export function traceOptions(): Option[] {
     new Option('--hz <n>', 'looks per second (default: 99)'),
     new Option('--output <file>', 'file for the counted stacks (default: standard output)'),
   ];
+}
+
+/** `tsfpm completion`. */
+export function createCompletionCommand(): Command {
+  return quiet(new Command('completion')).helpOption(false).argument('<shell>', 'bash or zsh');
 }
 
 /** `tsfpm top`. */

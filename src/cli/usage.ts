@@ -16,6 +16,7 @@ export function usageText(progName: string): string {
     `       ${progName} serve [<docroot>] [--port <number>]`,
     `       ${progName} demo [--port <number>]`,
     `       ${progName} status|reload|stop|reopen|upgrade|test [<where>] [--json] [--timeout <s>]`,
+    `       ${progName} completion bash|zsh`,
     `       ${progName} trace <pid or pool> [<where>] [--sample <time>] [--hz <n>] [--output <file>]`,
     `       ${progName} top [<where>] [--once] [--json] [--interval <s>] [--sort <key>] [--filter <text>]`,
     `       ${progName} unit [--config <file>]`,
@@ -38,13 +39,15 @@ export function usageText(progName: string): string {
     'development only.',
     '',
     'unit prints a unit for systemd with the paths of this installation.',
+    'completion prints what makes bash or zsh complete all this. Each command has --help of its own.',
     '',
     `This is tsfpm ${ownVersion()}.`,
     '',
   ].join('\n');
 }
 
-function describe(option: Option): string[] {
+/** A line of the usage text, or two. */
+export function describe(option: Option): string[] {
   const name = `  ${option.flags}`;
   return name.length < TEXT_COLUMN
     ? [`${name.padEnd(TEXT_COLUMN)}${option.description}`]

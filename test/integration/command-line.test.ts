@@ -105,9 +105,15 @@ for (const option of ['-v', '-m', '-i', '-h'])
     );
   });
 
-test('-v prints what php-fpm -v prints, to the byte', { skip: unlessPhpFpm }, async (t) => {
+test('-v prints what php-fpm -v prints, with the version of tsfpm in the last parentheses', {
+  skip: unlessPhpFpm,
+}, async (t) => {
   const { stdout } = await runTsfpm(t, { arguments: ['-v'] });
-  assert.equal(stdout, spawnSync(PHP_FPM, ['-v'], { encoding: 'utf8' }).stdout);
+  assert.match(stdout, /^PHP .*; tsfpm [0-9.]+\)$/m);
+  assert.equal(
+    stdout.replace(/; tsfpm [0-9.]+/, ''),
+    spawnSync(PHP_FPM, ['-v'], { encoding: 'utf8' }).stdout,
+  );
 });
 
 for (const words of [['--nonsense'], ['word'], ['-d']])
@@ -120,7 +126,7 @@ for (const words of [['--nonsense'], ['word'], ['-d']])
 
 const WRONG_COMMANDS: readonly [words: string[], reason: string][] = [
   [['word'], "unknown command 'word'"],
-  [['statuss'], "unknown command 'statuss'; did you mean 'status'?"],
+  [['statuss'], "unknown command 'statuss', did you mean 'status'?"],
   [['top', '--interval', 'x'], "invalid interval 'x' (0.1 to 3600 seconds)"],
   [['serve', '--port', '99999'], "invalid port '99999'"],
   [['trace'], "missing required argument 'pid or pool'"],

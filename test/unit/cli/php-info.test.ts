@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { type ProgramRun, showPhp } from '../../../src/cli/php-info.js';
 import { phpinfoText } from '../../../src/cli/phpinfo-text.js';
+import { ownVersion } from '../../../src/version.js';
 import type { PhpOptions } from '../../../src/zygote/php-arguments.js';
 
 const PHP: PhpOptions = { ini: undefined, noIni: false, defines: [], profileInfo: false };
@@ -40,7 +41,11 @@ function ask(
 test('-v is the version of php-cgi under the name of php-fpm, and nothing else', () => {
   const { code, out, file, args } = ask('version', PHP, { stdout: VERSION });
   assert.deepEqual([code, file, args], [0, 'php-cgi', ['-v']]);
-  assert.equal(out, VERSION.replace('cgi-fcgi', 'fpm-fcgi'));
+  const wanted = VERSION.replace('cgi-fcgi', 'fpm-fcgi').replace(
+    '20:02:04)',
+    `20:02:04; tsfpm ${ownVersion()})`,
+  );
+  assert.equal(out, wanted);
 });
 
 test('options for PHP go to php-cgi, another binary is taken from -d php_cgi=', () => {

@@ -13,7 +13,7 @@ test('the usage begins like that of php-fpm', () => {
   assert.ok(text.endsWith('\n'));
 });
 
-test('it ends with our version, which -v does not tell', () => {
+test('it ends with our version, which -v tells behind that of PHP', () => {
   assert.match(ownVersion(), /^\d+\.\d+\.\d+$/);
   assert.ok(text.endsWith(`\nThis is tsfpm ${ownVersion()}.\n`));
 });
