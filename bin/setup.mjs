@@ -66,7 +66,7 @@ const NEEDS = {
   test: [...BUILD, ...PHP, NGINX, STRACE],
   apps: [...BUILD, ...PHP, NGINX, FPM, ...APPS],
   php: [...BUILD, ...PHP, PATCHELF],
-  package: [...BUILD, ...PHP, ...CONTAINER],
+  package: [...BUILD, ...optional(CONTAINER)],
   node: [...BUILD, ...PHP, ...optional([DEBOOTSTRAP])],
   systemd: [...BUILD, ...optional(CONTAINER)],
   page: [...BUILD, ...PHP, NGINX, BROWSER],

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findArchive, NotAvailable } from '../php/archive.js';
@@ -9,11 +9,13 @@ export type Release = 'bookworm' | 'trixie';
 /** Where roots and programs stay: as root for everybody, else in the user's own cache. */
 export const CACHE = process.geteuid?.() === 0 ? '/var/cache/tsfpm' : join(homedir(), '.cache', 'tsfpm');
 
-/** gcc: some tests compile a program. Debian 12's own node is too old. */
+/** gcc: some tests compile a program. lintian and man look at our package. Debian 12's own node is too old. */
 const PACKAGES: Readonly<Record<Release, readonly string[]>> = {
   bookworm: ['php-cgi'],
-  trixie: ['php-cgi', 'nodejs', 'gcc', 'libc6-dev', 'procps'],
+  trixie: ['php-cgi', 'nodejs', 'gcc', 'libc6-dev', 'procps', 'lintian', 'man-db'],
 };
+/** In the root: what was installed, for later runs that want something else. */
+const LIST = 'packages-of-tsfpm-tests';
 const BASE = ['systemd', 'systemd-sysv', 'dbus'];
 
 /**
@@ -24,7 +26,8 @@ const BASE = ['systemd', 'systemd-sysv', 'dbus'];
  */
 export function bringDebian(release: Release): string {
   const target = join(CACHE, 'debian', release);
-  if (existsSync(target)) return target;
+  const packages = PACKAGES[release].join(' ');
+  if (packagesOf(target) === packages) return target;
   if (process.geteuid?.() !== 0)
     throw new NotAvailable('only root can make the root folder of another Debian');
   const archive = findArchive();
@@ -52,10 +55,17 @@ export function bringDebian(release: Release): string {
     );
     for (const name of readdirSync(join(working, 'var/cache/apt/archives')))
       rmSync(join(working, 'var/cache/apt/archives', name), { recursive: true });
+    writeFileSync(join(working, LIST), packages);
+    rmSync(target, { recursive: true, force: true });
     renameSync(working, target);
   } catch (error) {
     rmSync(working, { recursive: true, force: true });
     throw error instanceof CommandFailed ? new NotAvailable(error.message) : error;
   }
   return target;
+}
+
+function packagesOf(root: string): string | undefined {
+  const list = join(root, LIST);
+  return existsSync(list) ? readFileSync(list, 'utf8') : undefined;
 }

@@ -11,38 +11,29 @@ import { fileURLToPath } from 'node:url';
 import { bringDebian, type Release } from '../debian/root.js';
 import { bringNode, lowestSupported } from '../node/install.js';
 import { NotAvailable } from '../php/archive.js';
+import { requireBoot, requirePrograms } from './required.js';
 
+const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url));
 const TEST = fileURLToPath(new URL('units.test.js', import.meta.url));
 const RELEASES: readonly Release[] = ['bookworm', 'trixie'];
 const PATIENCE_MS = 300_000;
 
 const wanted = RELEASES.filter((release) => process.argv.length === 2 || process.argv.includes(release));
-const results = wanted.map((release) => {
+let isGood = true;
+for (const release of wanted)
   try {
-    return test(release, prepare(release));
+    isGood = test(release, await prepare(release)) && isGood;
   } catch (error) {
     if (!(error instanceof NotAvailable)) throw error;
     console.log(`${release}: left out: ${error.message}`);
-    return true;
   }
-});
-process.exit(results.every(Boolean) ? 0 : 1);
+process.exit(isGood ? 0 : 1);
 
 /** @returns what the test needs to know @throws NotAvailable */
-function prepare(release: Release): Record<string, string> {
-  if (process.geteuid?.() !== 0) throw new NotAvailable('only root can boot a container');
-  for (const program of ['systemd-nspawn', 'debootstrap', 'nsenter'])
-    if (spawnSync(program, ['--help']).error !== undefined) throw new NotAvailable(`${program} is missing`);
+async function prepare(release: Release): Promise<Record<string, string>> {
+  requirePrograms();
   const root = bringDebian(release);
-  // Does this machine let a container have its own devices, processes and file systems?
-  const tried = spawnSync(
-    'systemd-nspawn',
-    ['-q', '-D', root, '--volatile=overlay', '--register=no', '--keep-unit', 'true'],
-    {
-      encoding: 'utf8',
-    },
-  );
-  if (tried.status !== 0) throw new NotAvailable(`systemd-nspawn: ${tried.stderr.trim()}`);
+  await requireBoot(root, CHECKOUT);
   if (release !== 'bookworm') return { TSFPM_ROOT: root };
   const node = bringNode(lowestSupported());
   if (typeof node !== 'string') throw new NotAvailable(`Node ${lowestSupported()}: ${node.reason}`);
