@@ -38,7 +38,7 @@ static const struct name calls[] = {
     CALL(fchown),       CALL(fcntl),      CALL(getsockopt),        CALL(io_uring_setup),   CALL(memfd_create),
     CALL(openat2),      CALL(pidfd_open), CALL(pidfd_send_signal), CALL(prctl),            CALL(prlimit64),
     CALL(process_vm_readv), CALL(ptrace), CALL(setgroups),         CALL(setpriority),      CALL(setrlimit),
-    CALL(signalfd4),    CALL(socket),     CALL(statx),             CALL(waitid),
+    CALL(mincore),      CALL(signalfd4),  CALL(socket),            CALL(statx),            CALL(waitid),
 };
 
 #define ERRNO(name) {#name, name}

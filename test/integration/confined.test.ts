@@ -267,3 +267,18 @@ for (const [call, reason] of [
     await tsfpm.expectLog(reason);
     assert.deepEqual(tsfpm.workers(), []);
   });
+
+test('where the kernel does not tell which shared memory is in use, pools that start alike have a php-cgi each', {
+  skip: unlessRoot,
+}, async (t) => {
+  const tsfpm = await startTsfpm(t, {
+    command: confined({
+      refuse: ['mincore=EPERM'],
+      capabilities: ['CHOWN', 'SETUID', 'SETGID', 'KILL', 'DAC_OVERRIDE'],
+    }),
+    pools: { www: {}, other: {} },
+    files: { 'index.php': '<?php echo "served";' },
+  });
+  await tsfpm.expectLog(/is started for each pool by itself.*its? .*shared memory .*cannot be/);
+  for (const pool of ['www', 'other']) assert.equal(await tsfpm.get('index.php', { pool }), 'served');
+});
