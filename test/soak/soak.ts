@@ -3,8 +3,9 @@
  *
  *   node dist/test/soak/soak.js [--seconds N] [--seed N]
  *
- * Reloads, log rotations, ends of workers, zygotes and templates at random moments, on pools of every kind. At the end no request
- * is lost but those that killed workers had in hand, and no descriptor, process, shared memory or file is left.
+ * Reloads, log rotations, ends of workers, zygotes, templates and keepers at random moments, on pools of every kind, with clients
+ * that keep their connections and others. At the end no request is lost and no kept connection closed but those that killed
+ * processes had in hand, and no descriptor, process, shared memory or file is left.
  */
 import { readFileSync, renameSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,6 +47,7 @@ const NAMES = Object.keys(POOLS);
 const EXPECTED = [
   /child [0-9]+ exited on signal (?:6|7|9|11) /,
   /zygote [0-9]+ exited on signal 9 \(SIGKILL\)/,
+  /keeper [0-9]+ of kept connections exited on signal 9 \(SIGKILL\)/,
   /template [0-9]+ of php-cgi '.*' ended: it (?:exited on signal 9|did not answer)/,
   /a template of php-cgi '.*' cannot be started: it (?:exited on signal 9|was not ready)/,
   /php-cgi '.*' exited on signal 9 \(SIGKILL\) before it was ready/,
@@ -67,6 +69,7 @@ interface Tally {
   workersKilled: Pid[];
   zygoteKills: Count;
   templateKills: Count;
+  keeperKills: Count;
 }
 
 const titled = (daemon: Daemon, start: string): Pid[] =>
@@ -76,6 +79,8 @@ const titled = (daemon: Daemon, start: string): Pid[] =>
     .map(({ pid }) => pid);
 const zygotes = (daemon: Daemon): Pid[] => titled(daemon, 'tsfpm: zygote ');
 const templates = (daemon: Daemon): Pid[] => titled(daemon, 'tsfpm: template');
+
+const keepers = (daemon: Daemon): Pid[] => titled(daemon, 'tsfpm: keeper ');
 
 /** Descriptors, but those that stand for workers: their number changes with the load. */
 const heldFor = (pid: Pid) =>
@@ -100,7 +105,7 @@ function kill(pid: Pid | undefined, signal: NodeJS.Signals): boolean {
 
 /** One thing that happens. */
 function act(daemon: Daemon, random: Random, tally: Tally, rotated: string[]): void {
-  const choice = random.below(21);
+  const choice = random.below(22);
   if (choice < 6) {
     daemon.signal(random.pick(['SIGUSR2', 'SIGHUP'] as const) ?? 'SIGUSR2');
     tally.reloads++;
@@ -116,6 +121,8 @@ function act(daemon: Daemon, random: Random, tally: Tally, rotated: string[]): v
     if (victim !== undefined && kill(victim, signal)) tally.workersKilled.push(victim);
   } else if (choice < 20) {
     if (kill(random.pick(zygotes(daemon)), 'SIGKILL')) tally.zygoteKills++;
+  } else if (choice < 21) {
+    if (kill(random.pick(keepers(daemon)), 'SIGKILL')) tally.keeperKills++;
   } else if (kill(random.pick(templates(daemon)), random.pick(['SIGKILL', 'SIGSTOP'] as const) ?? 'SIGKILL'))
     tally.templateKills++;
 }
@@ -137,15 +144,24 @@ async function untilQuiet(daemon: Daemon): Promise<void> {
   await sleep(500);
 }
 
-function load(daemon: Daemon, pool: string, index: number): Promise<LoadResult> {
+/** Clients of each load. */
+const CONNECTIONS: Count = 3;
+
+/** A pool has a keeper, and the master its descriptors, once a client has kept its connection. */
+async function haveKeepers(daemon: Daemon): Promise<void> {
+  await Promise.all(NAMES.map((pool) => load(daemon, pool, 1, 0.5)));
+  await until('every pool has a keeper', () => keepers(daemon).length === NAMES.length);
+}
+
+function load(daemon: Daemon, pool: string, index: number, forSeconds = seconds): Promise<LoadResult> {
   const address = daemon.address(pool);
   return runLoad(
     {
       address: typeof address === 'string' ? address : `${address.host}:${address.port}`,
       script: daemon.folder.script('work.php'),
-      connections: 3,
+      connections: CONNECTIONS,
       keepAlive: index % 2 === 1,
-      seconds,
+      seconds: forSeconds,
       timeoutMs: 60_000,
     },
     new AbortController().signal,
@@ -156,6 +172,7 @@ async function soak(daemon: Daemon): Promise<string[]> {
   const faults: string[] = [];
   const random = randomFrom(seed);
   for (const pool of NAMES) await daemon.get('work.php', { pool });
+  await haveKeepers(daemon);
   daemon.signal('SIGUSR2');
   await daemon.log.expect(RELOADED);
   for (const pool of NAMES) await daemon.get('work.php', { pool });
@@ -165,7 +182,14 @@ async function soak(daemon: Daemon): Promise<string[]> {
     memory: sharedMemory(daemon.pid),
     mib: residentMiB(daemon.pid),
   };
-  const tally: Tally = { reloads: 0, rotations: 0, workersKilled: [], zygoteKills: 0, templateKills: 0 };
+  const tally: Tally = {
+    reloads: 0,
+    rotations: 0,
+    workersKilled: [],
+    zygoteKills: 0,
+    templateKills: 0,
+    keeperKills: 0,
+  };
   const rotated: string[] = [];
   const loads = NAMES.flatMap((pool) => [load(daemon, pool, 0), load(daemon, pool, 1)]);
   const end = performance.now() + seconds * 1000;
@@ -180,6 +204,7 @@ async function soak(daemon: Daemon): Promise<string[]> {
   );
   for (const pool of NAMES) await daemon.get('work.php', { pool });
   await untilQuiet(daemon);
+  await until('every pool has a keeper again', () => keepers(daemon).length === NAMES.length);
   const after = {
     descriptors: heldFor(daemon.pid),
     memory: sharedMemory(daemon.pid),
@@ -189,6 +214,7 @@ async function soak(daemon: Daemon): Promise<string[]> {
   const sum = (value: (result: LoadResult) => number) =>
     results.reduce((total, result) => total + value(result), 0);
   const failed = sum((result) => result.failed);
+  const closed = sum((result) => result.reconnects);
   const text = [...rotated, daemon.folder.at('error.log')].map((path) => readFileSync(path, 'utf8')).join('');
   const told = text.match(LOST)?.length ?? 0;
   const slowestMs = Math.max(...results.map(({ latencyUs }) => latencyUs.max)) / 1000;
@@ -201,15 +227,20 @@ async function soak(daemon: Daemon): Promise<string[]> {
   console.log(
     `seed ${seed}, ${seconds} s: ${sum(({ ok }) => ok)} requests answered, slowest ${slowestMs.toFixed(0)} ms; ` +
       `${tally.reloads} reloads, ${tally.rotations} rotations, ` +
-      `${tally.workersKilled.length} workers, ${tally.zygoteKills} zygotes and ${tally.templateKills} templates killed; ` +
-      `${failed} requests lost (${kinds}), ${told} told in the log`,
+      `${tally.workersKilled.length} workers, ${tally.zygoteKills} zygotes, ${tally.templateKills} templates and ` +
+      `${tally.keeperKills} keepers killed; ${failed} requests lost (${kinds}), ${told} told in the log; ` +
+      `${closed} kept connections closed`,
   );
   console.log(
     `master: descriptors ${before.descriptors} -> ${after.descriptors}, shared memory ${before.memory} -> ${after.memory}, ` +
       `resident ${before.mib.toFixed(0)} -> ${after.mib.toFixed(0)} MiB`,
   );
-  if (failed > tally.workersKilled.length)
+  // A keeper may have all kept connections of its pool.
+  const mostByKeepers = CONNECTIONS * tally.keeperKills;
+  if (failed > tally.workersKilled.length + mostByKeepers)
     faults.push(`${failed} requests were lost by ${tally.workersKilled.length} killed workers`);
+  if (closed > tally.workersKilled.length + mostByKeepers)
+    faults.push(`${closed} kept connections were closed, which nobody who was killed had`);
   if (told > tally.workersKilled.length) faults.push(`the log tells of ${told} lost requests`);
   if (after.descriptors > before.descriptors)
     faults.push(`descriptors: ${[...descriptorsOf(daemon.pid)].join(' ')}`);
