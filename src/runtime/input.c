@@ -207,12 +207,16 @@ ssize_t tsfpm_input_read(void *buffer, size_t size)
 static bool receive_rest_of_record(void)
 {
     struct pollfd fds = {.fd = tsfpm_connection, .events = POLLIN};
-    if (tsfpm_libc()->poll(&fds, 1, (int)(DRAIN_SILENCE_NS / 1000000u)) <= 0) return false;
+    uint64_t end_ns = tsfpm_clock_ns(CLOCK_MONOTONIC) + DRAIN_SILENCE_NS;
+    int ready;
+    /* Signals come again and again to a worker that is to leave. */
+    do ready = tsfpm_libc()->poll(&fds, 1, (int)(DRAIN_SILENCE_NS / 1000000u));
+    while (ready < 0 && errno == EINTR && tsfpm_clock_ns(CLOCK_MONOTONIC) < end_ns);
+    if (ready <= 0) return false;
     size_t rest = tsfpm_stream_rest(), most = rest < sizeof input ? rest : sizeof input;
     ssize_t received = tsfpm_libc()->recv(tsfpm_connection, input, most, MSG_DONTWAIT);
-    if (received <= 0) return false;
-    tsfpm_stream_skip(input, (size_t)received);
-    return true;
+    if (received > 0) tsfpm_stream_skip(input, (size_t)received);
+    return received > 0;
 }
 
 bool tsfpm_input_end_request(void)

@@ -41,7 +41,7 @@ static bool can_be_given(void)
  * worker. Where others wait and no worker is free, it hands the connection over, whatever the client has sent by now,
  * and takes the one that waits longest. A worker that is to leave hands it over, too.
  *
- * A drain tells the worker by a signal, from the zygote; its handler closes the listening socket, which poll() sees.
+ * A drain tells the worker by a signal, from the zygote; its handler closes a descriptor that poll() looks at.
  */
 bool tsfpm_wait_for_next_request(void)
 {
@@ -51,10 +51,11 @@ bool tsfpm_wait_for_next_request(void)
     tsfpm_keeper_want();
     while (!arrived && !is_given && !tsfpm_must_leave()) {
         bool has_keeper = tsfpm_keeper_is_in_use();
-        struct pollfd fds[3] = {{.fd = tsfpm_connection, .events = POLLIN},
-                                {.fd = tsfpm_listen_fd, .events = POLLIN},
-                                {.fd = tsfpm_keeper_fd, .events = POLLIN}};
-        if (tsfpm_libc()->poll(fds, 3, has_keeper ? -1 : KEEPER_CHECK_MS) <= 0) continue;
+        struct pollfd fds[] = {{.fd = tsfpm_connection, .events = POLLIN},
+                               {.fd = tsfpm_listen_fd, .events = POLLIN},
+                               {.fd = tsfpm_keeper_fd, .events = POLLIN},
+                               {.fd = tsfpm_arrivals_fd}};
+        if (tsfpm_libc()->poll(fds, sizeof fds / sizeof *fds, has_keeper ? -1 : KEEPER_CHECK_MS) <= 0) continue;
         bool others_wait = (fds[1].revents | fds[2].revents) != 0;
         if (others_wait && tsfpm_count_nobody_is_idle() && can_be_given())
             is_given = tsfpm_keeper_hand_over(tsfpm_connection);

@@ -29,12 +29,13 @@ void tsfpm_stop_listening(void)
 
 /*
  * The worker may be anywhere, also between reading the flag and the call that would block. So besides setting the
- * flag this makes the blocking call fail: accept, epoll_wait or poll on a descriptor that is closed.
+ * flag this makes the blocking call fail: accept, epoll_wait or poll on a descriptor that is closed. Where there is an
+ * epoll, the listening socket stays: the worker may have been woken for a client that is there.
  */
 void tsfpm_leave(void)
 {
     tsfpm_is_leaving = 1;
-    tsfpm_stop_listening();
+    close_one(tsfpm_arrivals_fd >= 0 ? &tsfpm_arrivals_fd : &tsfpm_listen_fd);
 }
 
 bool tsfpm_must_leave(void)

@@ -68,21 +68,33 @@ static int take_kept(struct sockaddr_storage *client, socklen_t *length)
     return fd;
 }
 
+/* From both lines in turn, whoever is there. Returns -1 with EAGAIN where nobody is. */
+static int take(struct sockaddr_storage *client, socklen_t *length)
+{
+    for (int lines = 0; lines < 2; lines++) {
+        took_kept = !took_kept;
+        int fd = took_kept ? take_kept(client, length)
+                           : accept4(tsfpm_listen_fd, (struct sockaddr *)client, length, SOCK_CLOEXEC);
+        if (fd >= 0 || errno != EAGAIN) return fd;
+    }
+    return -1;
+}
+
+/*
+ * The kernel wakes one worker for each client, whichever line the client is in. So that none waits while a worker
+ * sleeps, each looks at both lines before it sleeps; and one that was woken takes somebody first, also where it is to
+ * leave.
+ */
 int tsfpm_next_client(struct sockaddr_storage *client, socklen_t *length)
 {
     struct epoll_event events[2];
     tsfpm_client_is_shared = false;
     if (!prepare()) return -1;
+    int fd = take(client, length);
+    if (fd >= 0 || errno != EAGAIN) return fd;
     int count = epoll_wait(tsfpm_arrivals_fd, events, 2, -1);
     if (count < 0) return -1;
-    bool is_kept = false, is_new = false, is_lost = false;
-    for (int i = 0; i < count; i++) {
-        if (events[i].data.fd != tsfpm_keeper_fd) is_new = true;
-        else if ((events[i].events & EPOLLIN) != 0) is_kept = true;
-        else is_lost = true;
-    }
-    if (is_lost) lose_keeper();
-    took_kept = is_kept && !(is_new && took_kept);
-    return took_kept ? take_kept(client, length)
-                     : accept4(tsfpm_listen_fd, (struct sockaddr *)client, length, SOCK_CLOEXEC);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.fd == tsfpm_keeper_fd && (events[i].events & EPOLLIN) == 0) lose_keeper();
+    return take(client, length);
 }

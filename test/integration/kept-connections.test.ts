@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import type { Milliseconds } from '../../src/units.js';
+import type { Milliseconds, Pid } from '../../src/units.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
+import { unlessRoot } from '../helpers/daemon-folder.js';
 import { type FastcgiConnection, fcgiRequest } from '../helpers/fastcgi-client.js';
 import { reload } from '../helpers/reload.js';
+import { requestBytes } from '../helpers/request-bytes.js';
 import {
   ECHO_PHP,
   type Echo,
@@ -93,9 +96,16 @@ class BusyClients {
   }
 }
 
+const SLOW_PHP = `<?php echo 'begun'; ob_flush(); flush(); usleep(300000); echo 'done';`;
+
+const userOf = (pid: Pid) => /^Uid:\s+([0-9]+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+
 /** A daemon whose pool has a keeper, as any has once a client keeps its connection. */
 async function start(t: TestContext, settings: Record<string, string | number>): Promise<Daemon> {
-  const tsfpm = await startTsfpm(t, { pools: { www: settings }, files: { 'echo.php': ECHO_PHP } });
+  const tsfpm = await startTsfpm(t, {
+    pools: { www: settings },
+    files: { 'echo.php': ECHO_PHP, 'slow.php': SLOW_PHP },
+  });
   const first = await openConnection(t, tsfpm.address());
   await first.request({ params: getParams(tsfpm, 'echo.php'), keepConn: true });
   await until('there is a keeper', () => tsfpm.keepers().length > 0);
@@ -194,4 +204,57 @@ test('hostile packets harm neither the keeper nor those whose connections it hol
   assert.equal(held.isClosed, false);
   await held.request({ params: getParams(tsfpm, 'echo.php'), keepConn: true });
   assert.deepEqual(tsfpm.keepers(), before);
+});
+
+test('a kept connection outlives the workers and the zygote of an ondemand pool', async (t) => {
+  const tsfpm = await start(t, {
+    pm: 'ondemand',
+    'pm.max_children': 2,
+    'pm.process_idle_timeout': '1s',
+    'pm.zygote_idle_timeout': '1s',
+  });
+  const connection = await openConnection(t, tsfpm.address());
+  const ask = () => connection.request({ params: getParams(tsfpm, 'echo.php'), keepConn: true });
+  await ask();
+  await until('nobody is left', () => tsfpm.zygote() === undefined && tsfpm.workers().length === 0);
+  assert.equal((await ask()).status, 200);
+});
+
+test('a stop closes idle kept connections in order, and serves whoever has asked', async (t) => {
+  const tsfpm = await start(t, { 'pm.max_children': 1 });
+  const idle = await openConnection(t, tsfpm.address());
+  const asking = await openConnection(t, tsfpm.address());
+  const params = getParams(tsfpm, 'echo.php');
+  for (const connection of [idle, asking]) await connection.request({ params, keepConn: true });
+  const slow = await openConnection(t, tsfpm.address());
+  slow.send(requestBytes({ params: getParams(tsfpm, 'slow.php') }));
+  assert.match((await slow.nextRecord())?.content.toString() ?? '', /begun/);
+  const answer = asking.request({ params, keepConn: true });
+  tsfpm.signal('SIGQUIT');
+  assert.match((await slow.nextRecord())?.content.toString() ?? '', /done/);
+  assert.equal((await answer).status, 200);
+  await idle.closed;
+  assert.equal(idle.error, undefined);
+  assert.deepEqual(await tsfpm.ended(), { code: 0, signal: null });
+});
+
+test('a pool that gets another user gets another keeper, and loses no request by it', {
+  skip: unlessRoot,
+}, async (t) => {
+  const tsfpm = await start(t, { 'pm.max_children': 2 });
+  const [former = 0] = tsfpm.keepers();
+  const busy = await openConnection(t, tsfpm.address());
+  await busy.request({ params: getParams(tsfpm, 'echo.php'), keepConn: true });
+  await reload(tsfpm, { pools: { www: { 'pm.max_children': 2, user: 'nobody' } } });
+  await until(
+    'there is another keeper',
+    () => tsfpm.keepers().length === 1 && !tsfpm.keepers().includes(former),
+  );
+  const [keeper = 0] = tsfpm.keepers();
+  const [worker = 0] = tsfpm.workers();
+  assert.equal(userOf(keeper), userOf(worker));
+  const others = new BusyClients(t, tsfpm, 3);
+  await until('all are served', () => others.served.every((count) => count > 10));
+  await others.stop();
+  assert.deepEqual(others.failures, []);
 });
