@@ -40,6 +40,8 @@ const POOLS: Readonly<Record<string, Settings>> = {
   'dynamic-unix': DYNAMIC,
   'dynamic-tcp': { ...DYNAMIC, listen: `127.0.0.1:${await freePort()}` },
   'ondemand-unix': ONDEMAND,
+  'shared-static': { 'pm.max_children': 4, 'opcache.share': 'both' },
+  'shared-ondemand': { ...ONDEMAND, 'opcache.share': 'both' },
 };
 const NAMES = Object.keys(POOLS);
 
