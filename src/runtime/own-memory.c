@@ -4,7 +4,8 @@
  * what no pool may have in common with another one. So each fork replaces
  *
  *   every shared anonymous mapping that can be written, at its address, by a new one with the same contents: pointers
- *   into it and within it stay right; locks in it are free, since the template never serves
+ *   into it and within it stay right; locks in it are free, since the template never serves. It may have pieces with
+ *   rights of their own: opcache protects the part that holds the JIT's code, and makes it writable to add some
  *
  *   every lock file, at its number: opcache locks with fcntl() on a file that nothing names any more. Locks belong to a
  *   process and a file: pools would wait for each other, and a tenant could hold the lock of all of them
@@ -38,9 +39,12 @@
 /* How the kernel names a shared anonymous mapping. */
 #define ANONYMOUS "/dev/zero (deleted)"
 
+/* A line of /proc/self/maps. Those of one file follow each other, and cover it from its beginning. */
 static struct mapping {
     uintptr_t start;
-    size_t size;
+    size_t size, offset; /* in the file */
+    unsigned long file;  /* its inode */
+    int protection;      /* PROT_READ and others */
 } mappings[MOST_MAPPINGS];
 static size_t mapping_count;
 
@@ -59,6 +63,21 @@ static const char *is_obstacle(const char *what, const char *name)
 
 /* ---- looking ---- */
 
+static int protection_of(const char rights[])
+{
+    return (rights[0] == 'r' ? PROT_READ : 0) | (rights[1] == 'w' ? PROT_WRITE : 0) |
+           (rights[2] == 'x' ? PROT_EXEC : 0);
+}
+
+/* The beginning of a file, or what follows in the file and in memory upon the mapping that was found before. */
+static bool is_whole_so_far(const struct mapping *mapping)
+{
+    const struct mapping *before = mapping_count > 0 ? &mappings[mapping_count - 1] : NULL;
+    if (mapping->offset == 0) return true;
+    return before != NULL && before->file == mapping->file && before->start + before->size == mapping->start &&
+           before->offset + before->size == mapping->offset;
+}
+
 /* proc(5), /proc/PID/smaps: a line as in maps for each mapping, then lines of which VmFlags is the last. */
 static const char *look_at_mappings(void)
 {
@@ -67,14 +86,14 @@ static const char *look_at_mappings(void)
     const char *found = NULL;
     char line[4352], name[4200] = "";
     struct mapping mapping = {0};
-    unsigned long offset = 0;
     char rights[5] = "";
     mapping_count = 0;
     while (found == NULL && fgets(line, sizeof line, file) != NULL) {
-        unsigned long start, end;
+        unsigned long start, end, offset, inode;
         int name_at = 0;
-        if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &start, &end, rights, &offset, &name_at) == 4 && name_at > 0) {
-            mapping = (struct mapping){.start = start, .size = end - start};
+        if (sscanf(line, "%lx-%lx %4s %lx %*s %lu %n", &start, &end, rights, &offset, &inode, &name_at) == 5 &&
+            name_at > 0) {
+            mapping = (struct mapping){start, end - start, offset, inode, protection_of(rights)};
             snprintf(name, sizeof name, "%s", line + name_at);
             name[strcspn(name, "\n")] = '\0';
             continue;
@@ -82,9 +101,9 @@ static const char *look_at_mappings(void)
         if (strncmp(line, "VmFlags:", 8) != 0 || rights[3] != 's') continue;
         /* "mw": it could be made writable, even where it is not now. */
         if (strstr(line, " mw") == NULL) continue;
-        if (strcmp(name, ANONYMOUS) != 0 || offset != 0)
+        if (strcmp(name, ANONYMOUS) != 0 || !is_whole_so_far(&mapping))
             found = is_obstacle("it shares memory with other processes", name);
-        else if (strcmp(rights, "rw-s") != 0) found = is_obstacle("it protects parts of its shared memory", rights);
+        else if (rights[0] != 'r') found = is_obstacle("it protects parts of its shared memory", rights);
         else if (mapping_count == MOST_MAPPINGS) found = is_obstacle("it has too many pieces of shared memory", "");
         else mappings[mapping_count++] = mapping;
     }
@@ -211,11 +230,12 @@ static void copy_pages(const char *source, char *target, size_t size, size_t pag
 static void copy_as_file_tells(int fd, const struct mapping *mapping, char *target, size_t page_size)
 {
     const char *source = (const char *)mapping->start;
-    off_t at = 0, size = (off_t)mapping->size;
-    while (at < size && (at = lseek(fd, at, SEEK_DATA)) >= 0 && at < size) {
+    const off_t first = (off_t)mapping->offset, past = first + (off_t)mapping->size;
+    off_t at = first;
+    while (at < past && (at = lseek(fd, at, SEEK_DATA)) >= 0 && at < past) {
         off_t end = lseek(fd, at, SEEK_HOLE);
-        if (end < 0 || end > size) end = size;
-        copy_pages(source + at, target + at, (size_t)(end - at), page_size);
+        if (end < 0 || end > past) end = past;
+        copy_pages(source + (at - first), target + (at - first), (size_t)(end - at), page_size);
         at = end;
     }
     if (at < 0 && errno != ENXIO) tsfpm_die("cannot copy shared memory: %s", strerror(errno)); /* ENXIO: nothing more */
@@ -233,22 +253,41 @@ static void copy_resident(const struct mapping *mapping, char *target, size_t pa
     }
 }
 
-static void take_mapping(const struct mapping *mapping)
+static void copy_mapping(const struct mapping *mapping, char *target)
 {
-    char *own = mmap(NULL, mapping->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (own == MAP_FAILED) tsfpm_die("no shared memory of its own: %s", strerror(errno));
     const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
     int fd = open_mapping(mapping);
     if (fd >= 0) {
-        copy_as_file_tells(fd, mapping, own, page_size);
+        copy_as_file_tells(fd, mapping, target, page_size);
         tsfpm_libc()->close(fd);
     } else {
         int error = errno;
         if (has_swap()) tsfpm_die("cannot read shared memory as a file: %s", strerror(error));
-        copy_resident(mapping, own, page_size);
+        copy_resident(mapping, target, page_size);
     }
-    void *moved = mremap(own, mapping->size, mapping->size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)mapping->start);
-    if (moved == MAP_FAILED) tsfpm_die("cannot replace shared memory: %s", strerror(errno));
+}
+
+/* All mappings of one file, of which this is the first. Returns how many there are. */
+static size_t take_file(const struct mapping *first)
+{
+    const struct mapping *end = &mappings[mapping_count], *past = first;
+    size_t size = 0;
+    do size += past++->size;
+    while (past < end && past->offset != 0);
+    char *own = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (own == MAP_FAILED) tsfpm_die("no shared memory of its own: %s", strerror(errno));
+    for (const struct mapping *piece = first; piece < past; piece++) {
+        char *target = own + piece->offset;
+        copy_mapping(piece, target);
+        if (piece->protection != (PROT_READ | PROT_WRITE) && mprotect(target, piece->size, piece->protection) != 0)
+            tsfpm_die("cannot protect shared memory: %s", strerror(errno));
+    }
+    /* Only now, since code of the JIT may be called at any time; and one by one: mremap moves no two at once. */
+    for (const struct mapping *piece = first; piece < past; piece++)
+        if (mremap(own + piece->offset, piece->size, piece->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                   (void *)piece->start) == MAP_FAILED)
+            tsfpm_die("cannot replace shared memory: %s", strerror(errno));
+    return (size_t)(past - first);
 }
 
 static void take_lock_file(const struct lock_file *file)
@@ -261,6 +300,6 @@ static void take_lock_file(const struct lock_file *file)
 
 void tsfpm_own_memory_take(void)
 {
-    for (size_t i = 0; i < mapping_count; i++) take_mapping(&mappings[i]);
+    for (size_t i = 0; i < mapping_count;) i += take_file(&mappings[i]);
     for (size_t i = 0; i < lock_file_count; i++) take_lock_file(&lock_files[i]);
 }

@@ -117,8 +117,8 @@ test('a zygote that dies is replaced by one of the same opcache', async (t) => {
   assert.deepEqual(memory(tsfpm, 'one'), memory(tsfpm, 'two'));
 });
 
-test('where the php-cgi protects its memory, an opcache.share has a php-cgi of its own', async (t) => {
-  const settings = { 'php_admin_value[opcache.protect_memory]': '1' };
+test('where the php-cgi has memory that no fork can replace, an opcache.share has a php-cgi of its own', async (t) => {
+  const settings = { 'php_admin_value[opcache.preferred_memory_model]': 'shm' };
   const tsfpm = await start(t, {
     one: { ...SHARED, ...settings },
     two: { ...SHARED, ...settings },
@@ -126,7 +126,9 @@ test('where the php-cgi protects its memory, an opcache.share has a php-cgi of i
   });
   assert.deepEqual(templates(tsfpm), ['tsfpm: template other', 'tsfpm: template shop']);
   for (const pool of ['one', 'two', 'other']) assert.match(await tsfpm.get('pid.php', { pool }), /^\d+$/);
-  await tsfpm.expectLog(/is started for each pool by itself, not once for all that are alike: it protects/);
+  await tsfpm.expectLog(
+    /is started for each pool by itself, not once for all that are alike: it shares memory/,
+  );
 });
 
 test('after crashes a pool of an opcache.share leaves the memory, and others that crash follow', async (t) => {

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Pid } from '../../src/units.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
-import { PHP_CGI } from '../helpers/php-programs.js';
+import { PHP_CGI, phpVersion } from '../helpers/php-programs.js';
 import { PID_PHP } from '../helpers/probes.js';
 import { descriptorsOf, isAlive, killProcess, processInfo } from '../helpers/processes.js';
 import { reload } from '../helpers/reload.js';
@@ -26,6 +26,7 @@ interface Opcache {
 }
 
 const FILES = { 'opcache.php': OPCACHE_PHP, 'pid.php': PID_PHP };
+const HAS_JIT = Number(phpVersion()) >= 8;
 const ALIKE = { 'pm.max_children': 2 };
 
 function startPools(
@@ -233,11 +234,49 @@ test('what PHP warns of while a template starts is logged', async (t) => {
 
 test('a php-cgi that cannot be forked from is told of once, and its pools are served', async (t) => {
   const tsfpm = await startPools(t, ['one', 'two', 'three'], {
-    'php_admin_value[opcache.protect_memory]': '1',
+    'php_admin_value[opcache.preferred_memory_model]': 'shm',
   });
-  await tsfpm.expectLog(/is started for each pool by itself, not once for all that are alike: it protects/);
+  await tsfpm.expectLog(
+    /is started for each pool by itself, not once for all that are alike: it shares memory.*SYSV/,
+  );
   for (const pool of ['one', 'two', 'three']) assert.match(await tsfpm.get('pid.php', { pool }), /^\d+$/);
   assert.deepEqual(templates(tsfpm), []);
+});
+
+test('pools with the JIT are forked, and each has its own code', {
+  skip: HAS_JIT ? false : 'this PHP has no JIT',
+}, async (t) => {
+  const alike = {
+    ...ALIKE,
+    'php_admin_value[opcache.jit]': 'function',
+    'php_admin_value[opcache.jit_buffer_size]': '16M',
+    // Each worker's own rights to opcache's memory change at each request.
+    'php_admin_value[opcache.protect_memory]': '1',
+    'php_admin_value[opcache.file_update_protection]': '0',
+  };
+  const tsfpm = await startTsfpm(t, {
+    files: {
+      ...FILES,
+      'jit.php': '<?php echo json_encode(opcache_get_status(false)["jit"]);',
+      'sum.php': '<?php function sum($n) { for ($s = 0; $n > 0; $n--) $s += $n; return $s; } echo sum(1000);',
+    },
+    pools: { one: alike, two: alike },
+  });
+  const jit = async (pool: string) => JSON.parse(await tsfpm.get('jit.php', { pool }));
+  assert.equal(templates(tsfpm).length, 1);
+  const theirs = sharedMemory(zygoteOf(tsfpm, 'two'));
+  assert.deepEqual(
+    sharedMemory(zygoteOf(tsfpm, 'one')).filter((memory) => theirs.includes(memory)),
+    [],
+  );
+  const [one, two] = [await jit('one'), await jit('two')];
+  assert.ok(one.on && two.on);
+  assert.equal(one.buffer_free, two.buffer_free);
+  assert.equal(await tsfpm.get('sum.php', { pool: 'one' }), '500500');
+  assert.equal(await tsfpm.get('sum.php', { pool: 'one' }), '500500');
+  assert.ok((await jit('one')).buffer_free < one.buffer_free);
+  assert.equal((await jit('two')).buffer_free, two.buffer_free);
+  assert.equal(await tsfpm.get('sum.php', { pool: 'two' }), '500500');
 });
 
 test('a script that is preloaded runs in no template', async (t) => {
