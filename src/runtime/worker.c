@@ -140,12 +140,16 @@ ssize_t tsfpm_worker_drain(void)
 
 int tsfpm_worker_close(void)
 {
-    /* php-cgi closes what it meant to keep: it is about to leave. */
-    if (tsfpm_phase_is(TSFPM_PHASE_BIT(ANSWERED)) && tsfpm_kept_connection_is_to_go() && tsfpm_input_end_request())
-        tsfpm_kept_connection_give();
+    /*
+     * php-cgi closes what it meant to keep: it is about to leave. Or this worker is, and the end of a request that was
+     * answered with a page is still to come.
+     */
+    bool is_answered = tsfpm_phase_is(TSFPM_PHASE_BIT(ANSWERED) | TSFPM_PHASE_BIT(PAGE_ANSWERED));
+    if (is_answered && tsfpm_kept_connection_is_to_go() && tsfpm_input_end_request()) tsfpm_kept_connection_give();
     bool is_given = tsfpm_kept_connection_is_given();
     /* php-cgi does not drain a connection that it meant to keep, or its last one: the answer could be lost. */
-    if (!is_given && (tsfpm_client_is_let_go || tsfpm_phase_is(TSFPM_PHASES_ANSWERED))) tsfpm_worker_drain();
+    is_answered = is_answered || tsfpm_phase_is(TSFPM_PHASES_ANSWERED);
+    if (!is_given && (tsfpm_client_is_let_go || is_answered)) tsfpm_worker_drain();
     int fd = tsfpm_connection;
     tsfpm_connection = -1;
     tsfpm_enter_phase(TSFPM_PHASE_NO_CLIENT);

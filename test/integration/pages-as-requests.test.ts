@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { FCGI_PARAMS, FCGI_RESPONDER, FCGI_STDIN } from '../../src/fastcgi/constants.js';
-import { encodeBeginRequest, encodeStreamEnd } from '../../src/fastcgi/encode.js';
+import {
+  FCGI_END_REQUEST,
+  FCGI_KEEP_CONN,
+  FCGI_PARAMS,
+  FCGI_RESPONDER,
+  FCGI_STDIN,
+} from '../../src/fastcgi/constants.js';
+import { encodeBeginRequest, encodeParams, encodeStreamEnd } from '../../src/fastcgi/encode.js';
 import { unlessPhpFpm } from '../helpers/beside-php-fpm.js';
 import { type Daemon, startTsfpm } from '../helpers/daemon.js';
 import type { Settings } from '../helpers/daemon-folder.js';
@@ -10,7 +16,8 @@ import { FastcgiConnection, fcgiRequest, scriptParams } from '../helpers/fastcgi
 import { FpmAlike } from '../helpers/fpm-alike.js';
 import { PARAM_ENDS, paramsWithEnd } from '../helpers/param-records.js';
 import { PID_PHP } from '../helpers/probes.js';
-import { until } from '../helpers/wait.js';
+import { openConnection } from '../helpers/two-pools.js';
+import { sleep, until } from '../helpers/wait.js';
 
 // Requests that run no script are requests all the same.
 
@@ -107,18 +114,45 @@ function runLengths(values: readonly string[]): number[] {
   return lengths;
 }
 
-test('a kept connection ends with the last request that its worker may have', async (t) => {
+/** It starts with a pool's first kept connection. */
+function keeperOf(tsfpm: Daemon): Promise<unknown> {
+  return until('there is a keeper', () => tsfpm.family().some(({ title }) => title === 'tsfpm: keeper www'));
+}
+
+test('a kept connection outlives the last request that its worker may have, where under php-fpm it ends', async (t) => {
   const { tsfpm, folders } = await startBoth(t, { 'pm.max_requests': 3 });
   for (const last of ['ping', 'pid.php'])
     for (const folder of folders) {
       const connection = await FastcgiConnection.open(`${folder}/www.sock`);
       t.after(() => connection.close());
-      for (const name of ['ping', 'ping', last]) {
+      const ask = async (name: string) => {
         const params = scriptParams(tsfpm.folder.script(name), { SCRIPT_NAME: `/${name}` });
         assert.equal((await connection.request({ params, keepConn: true })).status, 200);
-      }
-      await connection.closed;
+      };
+      await ask('ping');
+      await keeperOf(tsfpm);
+      for (const name of ['ping', last]) await ask(name);
+      if (folder === folders[0]) await ask('pid.php');
+      else await connection.closed;
     }
+});
+
+test('a client whose request ends after its page was answered keeps its connection when the worker leaves', async (t) => {
+  const tsfpm = await startTsfpm(t, { pools: { www: { ...PAGES, 'pm.max_requests': 2 } }, files });
+  const connection = await openConnection(t, tsfpm.address());
+  const params = scriptParams(tsfpm.folder.script('ping'), { SCRIPT_NAME: '/ping' });
+  for (let i = 0; i < 6; i++) {
+    connection.send(
+      Buffer.concat([
+        encodeBeginRequest(1, { role: FCGI_RESPONDER, flags: FCGI_KEEP_CONN }),
+        encodeParams(1, Object.entries(params)),
+      ]),
+    );
+    while ((await connection.nextRecord())?.type !== FCGI_END_REQUEST);
+    if (i === 0) await keeperOf(tsfpm);
+    await sleep(50); // the worker that is to leave finds nothing of it yet
+    connection.send(encodeStreamEnd(FCGI_STDIN, 1));
+  }
 });
 
 test('a page is answered where PHP takes the params of its request, and there alone', async (t) => {
