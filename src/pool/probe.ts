@@ -12,6 +12,8 @@ export interface ProbeParts {
   readonly ask?: typeof proveWorker;
 }
 
+/** With `pm.max_requests = 1` it ends once it has answered: news of its end may be read before the answer is. */
+const ANSWER_PATIENCE_MS: Milliseconds = 50;
 /** A process that is killed is gone within milliseconds; how long to wait for that. */
 const END_PATIENCE_MS: Milliseconds = 2000;
 
@@ -43,7 +45,7 @@ export class Probe {
   async run(slot: number, standIn: Pick<StandInSocket, 'path' | 'remove'>): Promise<string | undefined> {
     const { workers, fork, ask = proveWorker } = this.#parts;
     const failed = new Promise<string>((resolve) => {
-      this.#settle = resolve;
+      this.#settle = (failure) => setTimeout(resolve, ANSWER_PATIENCE_MS, failure);
     });
     workers.beginFork(slot, { isProbe: true });
     fork(slot);
