@@ -14,7 +14,7 @@ import {
   type WorkerJson,
 } from '../helpers/status-page.js';
 import { startTwoPools } from '../helpers/two-pools.js';
-import { sleep } from '../helpers/wait.js';
+import { sleep, until } from '../helpers/wait.js';
 import { parseOpenMetrics } from '../unit/status/openmetrics-parser.js';
 
 const files = { 'pid.php': PID_PHP };
@@ -278,6 +278,9 @@ for (const [name, text] of Object.entries(HOSTILE))
       params: Object.entries(params).map(([key, value]) => [key, Buffer.from(value, 'latin1')] as const),
     });
     connection.close();
+    await until('the worker is idle', async () =>
+      /^state: +Idle$/m.test((await statusRequest(tsfpm, { address, query: 'full' })).text),
+    );
     for (const from of [address, tsfpm.address()]) {
       const isPool = from !== address;
       const ask = async (query: string) => {

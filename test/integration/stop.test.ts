@@ -177,12 +177,14 @@ for (const [kind, listen] of [
   test(`a running request of a killed master answers while a new master serves on the same ${kind} socket`, async (t) => {
     const tsfpm = await start(t, { pools: { www: { listen } } });
     const { outcome } = await begin(tsfpm, 1500);
+    const former = tsfpm.family().map(({ pid }) => pid);
     await tsfpm.stop('SIGKILL');
     await tsfpm.start();
     const startMs = performance.now();
     await tsfpm.get('pid.php');
     assert.ok(performance.now() - startMs < 1000);
     assert.equal(await outcome, ANSWERED);
+    await until('the former processes have ended', () => !former.some(isAlive));
   });
 
 test('an idle kept-alive connection does not keep the workers of a killed master', async (t) => {
