@@ -88,7 +88,7 @@ test('a slowlog that cannot be created refuses the start', async (t) => {
 
 const HANG = `<?php
 register_shutdown_function(function () { touch('{marks}/shutdown'); });
-if (isset($_GET['early'])) { echo str_repeat('x', 100000); } flush(); // with nothing to send, that is no part of an answer
+if (isset($_GET['early'])) { echo str_repeat('x', 100000); flush(); }
 function hang() { while (true) usleep(100000); }
 hang();
 `;
