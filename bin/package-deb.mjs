@@ -40,6 +40,7 @@ const NEEDLESS_FOLDERS = ['test', 'tests', 'bench', 'benchmarks', 'doc', 'docs',
 for (const need of ['dist/src/cli/main.js', 'dist/runtime/tsfpm-runtime.so', 'node_modules'])
   if (!existsSync(join(root, need))) fail(`${need} is missing: npm ci && npm run build comes first`);
 
+const { unitFor } = await import('../dist/src/systemd/unit-file.js');
 rmSync(folder, { recursive: true, force: true });
 putProgram();
 putConfiguration();
@@ -83,17 +84,12 @@ function putConfiguration() {
   copy(join(source, 'etc'), 'etc/tsfpm');
   copy(join(source, 'logrotate'), 'etc/logrotate.d/tsfpm');
   copy(join(source, 'tmpfiles'), 'usr/lib/tmpfiles.d/tsfpm.conf');
-  for (const name of readdirSync(join(root, 'conf')).filter((name) => /\.(?:service|socket)$/.test(name)))
-    write(`usr/lib/systemd/system/${name}`, packaged(readFileSync(join(root, 'conf', name), 'utf8')));
+  const service = readFileSync(join(root, 'conf/tsfpm.service'), 'utf8');
+  const places = { program: '/usr/bin/tsfpm', config: '/etc/tsfpm/tsfpm.conf', nodeFolder: undefined };
+  write('usr/lib/systemd/system/tsfpm.service', unitFor(service, places));
+  copy(join(root, 'conf/tsfpm.socket'), 'usr/lib/systemd/system/tsfpm.socket');
   mkdirSync(join(tree, 'var/log/tsfpm'), { recursive: true });
   chmodSync(join(tree, 'var/log/tsfpm'), 0o750);
-}
-
-/** A unit with the paths of the package. */
-function packaged(unit) {
-  return unit
-    .replaceAll('/etc/tsfpm.conf', '/etc/tsfpm/tsfpm.conf')
-    .replaceAll('/usr/local/bin/', '/usr/bin/');
 }
 
 function putManual() {

@@ -4,21 +4,25 @@ import { SystemError } from '../errors.js';
 import type { Count, Fd } from '../units.js';
 import { asSystemError, systemError } from './libc.js';
 import { readInt32, readUInt32 } from './native-integers.js';
-import { askAboutSocket, NLMSG_ERROR, netlinkMessage, unixAttribute, unixQuestion } from './netlink.js';
+import {
+  askAboutSocket,
+  NLMSG_ERROR,
+  netlinkMessage,
+  UDIAG_SHOW_RQLEN,
+  UNIX_DIAG_RQLEN,
+  unixAttribute,
+  unixQuestion,
+} from './netlink.js';
 import { isReadable } from './poll.js';
 import { openStreamSocket, socketName, socketOption } from './socket.js';
 import type { SocketAddress } from './socket-address.js';
+import { IPPROTO_TCP } from './socket-constants.js';
 
-const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 /** `struct tcp_info`: on a listening socket these two fields mean the queue and its limit. */
 const TCPI_UNACKED_OFFSET = 24;
 const TCPI_SACKED_OFFSET = 28;
 const TCPI_NEEDED_BYTES = 32;
-
-// <linux/unix_diag.h>
-const UDIAG_SHOW_RQLEN = 0x10;
-const UNIX_DIAG_RQLEN = 4;
 
 export interface ListenQueue {
   /** Connections that wait to be accepted; where the kernel does not tell how many, 1 is some. */

@@ -19,6 +19,9 @@ const SEQUENCE_OFFSET: Bytes = 8;
 const HEADER_SIZE: Bytes = 16;
 const ATTRIBUTE_HEADER_SIZE: Bytes = 4;
 
+/** `show` of a question about a unix socket, and the attribute that it brings: the lengths of its queue. */
+export const UDIAG_SHOW_RQLEN = 0x10;
+export const UNIX_DIAG_RQLEN = 4;
 const UNIX_DIAG_REQUEST_SIZE: Bytes = 24;
 const UNIX_DIAG_MESSAGE_SIZE: Bytes = 16;
 /** All states, any cookie. */

@@ -16,6 +16,7 @@ import {
 } from './netlink.js';
 import { socketName } from './socket.js';
 import { AF_INET, AF_INET6, encodeSocketAddress, type SocketAddress } from './socket-address.js';
+import { IPPROTO_TCP } from './socket-constants.js';
 
 // <linux/unix_diag.h>: `struct unix_diag_msg` and its attributes.
 const UDIAG_SHOW_ICONS = 0x08;
@@ -30,12 +31,11 @@ const IDIAG_COOKIE_OFFSET = 44;
 const IDIAG_INODE_OFFSET = 68;
 // <net/tcp_states.h>, for unix sockets as well.
 const TCP_ESTABLISHED = 1;
-const TCP_CLOSE_WAIT = 8;
+export const TCP_CLOSE_WAIT = 8;
 const TCP_LISTEN = 10;
-const IPPROTO_TCP = 6;
 const WORD: Bytes = 4;
 /** A client that has left a unix queue has none, nor has a TCP connection that nobody has accepted. */
-const NO_INODE = 0;
+export const NO_INODE = 0;
 
 /** What tells a client from all others for as long as it waits: an inode, or the kernel's cookie of the connection. */
 export type QueuedClient = number | bigint;

@@ -1,21 +1,22 @@
 import type { Count, Fd } from '../units.js';
 import { readUInt32 } from './native-integers.js';
-import { askAboutSocket, netlinkMessage, unixAttribute, unixQuestion } from './netlink.js';
-import { eachQueuedTcp, queuedUnixInodes } from './queued-clients.js';
+import {
+  askAboutSocket,
+  netlinkMessage,
+  UDIAG_SHOW_RQLEN,
+  UNIX_DIAG_RQLEN,
+  unixAttribute,
+  unixQuestion,
+} from './netlink.js';
+import { eachQueuedTcp, NO_INODE, queuedUnixInodes, TCP_CLOSE_WAIT } from './queued-clients.js';
 import { socketName } from './socket.js';
 import type { SocketAddress } from './socket-address.js';
 
-// <linux/unix_diag.h>
-const UDIAG_SHOW_RQLEN = 0x10;
-const UNIX_DIAG_RQLEN = 4;
 /** The second word of UNIX_DIAG_RQLEN, of a client: bytes that it has sent and nobody has read. */
 const SENT_OFFSET = 4;
 // <linux/inet_diag.h>: `struct inet_diag_msg`.
 const IDIAG_STATE_OFFSET = 1;
 const IDIAG_RQUEUE_OFFSET = 56;
-const TCP_CLOSE_WAIT = 8;
-/** A client that has left a unix queue has none. */
-const NO_INODE = 0;
 /** How many clients at the end of the queue are asked about: some 10 us each. */
 const MOST_LOOKED_AT: Count = 64;
 

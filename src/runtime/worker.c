@@ -144,11 +144,12 @@ int tsfpm_worker_close(void)
      * php-cgi closes what it meant to keep: it is about to leave. Or this worker is, and the end of a request that was
      * answered with a page is still to come.
      */
-    bool is_answered = tsfpm_phase_is(TSFPM_PHASE_BIT(ANSWERED) | TSFPM_PHASE_BIT(PAGE_ANSWERED));
-    if (is_answered && tsfpm_kept_connection_is_to_go() && tsfpm_input_end_request()) tsfpm_kept_connection_give();
+    if (tsfpm_phase_is(TSFPM_PHASE_BIT(ANSWERED) | TSFPM_PHASE_BIT(PAGE_ANSWERED)) &&
+        tsfpm_kept_connection_is_to_go() && tsfpm_input_end_request())
+        tsfpm_kept_connection_give();
     bool is_given = tsfpm_kept_connection_is_given();
     /* php-cgi does not drain a connection that it meant to keep, or its last one: the answer could be lost. */
-    is_answered = is_answered || tsfpm_phase_is(TSFPM_PHASES_ANSWERED);
+    bool is_answered = tsfpm_phase_is(TSFPM_PHASES_ANSWERED | TSFPM_PHASE_BIT(PAGE_ANSWERED));
     if (!is_given && (tsfpm_client_is_let_go || is_answered)) tsfpm_worker_drain();
     int fd = tsfpm_connection;
     tsfpm_connection = -1;

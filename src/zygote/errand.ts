@@ -1,11 +1,11 @@
 import { Socket } from 'node:net';
-import { FCGI_RESPONDER, FCGI_STDIN } from '../fastcgi/constants.js';
-import { encodeBeginRequest, encodeParams, encodeStream } from '../fastcgi/encode.js';
+import { FCGI_STDIN } from '../fastcgi/constants.js';
+import { encodeStream } from '../fastcgi/encode.js';
 import { readUInt32 } from '../os/native-integers.js';
 import type { Bytes, Fd, Milliseconds } from '../units.js';
 import { ERRAND_HEAD_SIZE, ERRAND_MAGIC } from './control-frames.js';
+import { encodeOwnHead, OWN_REQUEST_ID } from './own-request.js';
 
-const REQUEST_ID = 1;
 /** The answer comes from a process of the pool's user: what is longer is no answer. */
 const LONGEST_ANSWER: Bytes = 4 * 1024 * 1024;
 /** For an errand that was asked to come to an end. */
@@ -46,27 +46,21 @@ export function runErrand(fd: Fd, expression: string, patienceMs: Milliseconds):
   });
 }
 
-/** php-cgi reads as much of the body as its length says: nothing is left unread that would break the connection. */
+/**
+ * The root is a path that exists in every jail; php-cgi never gets to open it. php-cgi reads as much of the body as its
+ * length says: nothing is left unread that would break the connection.
+ */
 function encodeRequest(body: Buffer): Buffer {
-  return Buffer.concat([
-    encodeBeginRequest(REQUEST_ID, { role: FCGI_RESPONDER, flags: 0 }),
-    encodeParams(REQUEST_ID, [...PARAMS, ['CONTENT_LENGTH', `${body.length}`]]),
-    ...encodeStream(FCGI_STDIN, REQUEST_ID, body),
-  ]);
+  const head = encodeOwnHead({
+    file: '/.',
+    name: '/.',
+    params: [
+      ['PATH_TRANSLATED', '/.'],
+      ['CONTENT_LENGTH', `${body.length}`],
+    ],
+  });
+  return Buffer.concat([head, ...encodeStream(FCGI_STDIN, OWN_REQUEST_ID, body)]);
 }
-
-/** The root is a path that exists in every jail; php-cgi never gets to open it. */
-const PARAMS: readonly (readonly [string, string])[] = [
-  ['SCRIPT_FILENAME', '/.'],
-  ['PATH_TRANSLATED', '/.'],
-  ['SCRIPT_NAME', '/.'],
-  ['REQUEST_METHOD', 'GET'],
-  ['REQUEST_URI', '/.'],
-  ['QUERY_STRING', ''],
-  ['SERVER_PROTOCOL', 'HTTP/1.1'],
-  ['GATEWAY_INTERFACE', 'CGI/1.1'],
-  ['SERVER_SOFTWARE', 'tsfpm'],
-];
 
 /** @returns the text of a whole answer; undefined for anything else */
 export function decodeAnswer(bytes: Buffer): Buffer | undefined {

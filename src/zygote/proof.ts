@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
 import { ProtocolError } from '../errors.js';
-import { FCGI_END_REQUEST, FCGI_RESPONDER, FCGI_STDIN } from '../fastcgi/constants.js';
+import { FCGI_END_REQUEST, FCGI_STDIN } from '../fastcgi/constants.js';
 import { RecordDecoder } from '../fastcgi/decode.js';
-import { encodeBeginRequest, encodeParams, encodeStreamEnd } from '../fastcgi/encode.js';
+import { encodeStreamEnd } from '../fastcgi/encode.js';
 import type { Milliseconds } from '../units.js';
+import { encodeOwnHead, OWN_REQUEST_ID } from './own-request.js';
 
-const REQUEST_ID = 1;
 const PATIENCE_MS: Milliseconds = 10_000;
 
 /**
@@ -26,13 +26,7 @@ export function proveWorker(path: string): Promise<string | undefined> {
     };
     const timer = setTimeout(() => settle(`no answer within ${PATIENCE_MS / 1000} s`), PATIENCE_MS);
     client.on('connect', () => {
-      client.write(
-        Buffer.concat([
-          encodeBeginRequest(REQUEST_ID, { role: FCGI_RESPONDER, flags: 0 }),
-          encodeParams(REQUEST_ID, PARAMS),
-          encodeStreamEnd(FCGI_STDIN, REQUEST_ID),
-        ]),
-      );
+      client.write(Buffer.concat([encodeOwnHead(PROOF), encodeStreamEnd(FCGI_STDIN, OWN_REQUEST_ID)]));
     });
     client.on('data', (chunk: Buffer) => {
       try {
@@ -47,13 +41,4 @@ export function proveWorker(path: string): Promise<string | undefined> {
   });
 }
 
-const PARAMS: readonly (readonly [string, string])[] = [
-  ['SCRIPT_FILENAME', '/nonexistent/tsfpm-proof.php'],
-  ['SCRIPT_NAME', '/tsfpm-proof.php'],
-  ['REQUEST_METHOD', 'GET'],
-  ['REQUEST_URI', '/tsfpm-proof.php'],
-  ['QUERY_STRING', ''],
-  ['SERVER_PROTOCOL', 'HTTP/1.1'],
-  ['GATEWAY_INTERFACE', 'CGI/1.1'],
-  ['SERVER_SOFTWARE', 'tsfpm'],
-];
+const PROOF = { file: '/nonexistent/tsfpm-proof.php', name: '/tsfpm-proof.php' };
