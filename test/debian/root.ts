@@ -1,13 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { CACHE } from '../helpers/cache.js';
 import { findArchive, NotAvailable } from '../php/archive.js';
 import { CommandFailed, run } from '../php/command.js';
 
 export type Release = 'bookworm' | 'trixie';
-
-/** Where roots and programs stay: as root for everybody, else in the user's own cache. */
-export const CACHE = process.geteuid?.() === 0 ? '/var/cache/tsfpm' : join(homedir(), '.cache', 'tsfpm');
 
 /** gcc: some tests compile a program. lintian and man look at our package. Debian 12's own node is too old. */
 const PACKAGES: Readonly<Record<Release, readonly string[]>> = {

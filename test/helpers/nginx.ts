@@ -60,11 +60,26 @@ export async function startNginx(t: TestContext, tsfpm: Daemon, options: NginxOp
   return { url, errors };
 }
 
+/** What nginx tells of each request that names a script, as `$script` and `$info`. */
+export const SCRIPT_PARAMS = `\
+      fastcgi_param SCRIPT_FILENAME $document_root$script;
+      fastcgi_param SCRIPT_NAME $script;
+      fastcgi_param PATH_INFO $info;
+      fastcgi_param QUERY_STRING $query_string;
+      fastcgi_param REQUEST_METHOD $request_method;
+      fastcgi_param CONTENT_TYPE $content_type;
+      fastcgi_param CONTENT_LENGTH $content_length;
+      fastcgi_param REQUEST_URI $request_uri;`;
+
+/** Each of nginx's modules wants a folder. */
+export function temporaryPaths(folder: string): string {
+  return ['client_body', 'fastcgi', 'proxy', 'uwsgi', 'scgi']
+    .map((name) => `  ${name}_temp_path ${folder}/${name};`)
+    .join('\n');
+}
+
 function configText(tsfpm: Daemon, folder: string, port: number, options: NginxOptions): string {
   const { pool, keepalive = 0, location = '' } = options;
-  const temporary = ['client_body', 'fastcgi', 'proxy', 'uwsgi', 'scgi']
-    .map((name) => `  ${name}_temp_path ${folder}/${name};\n`)
-    .join('');
   return `
 daemon off;
 worker_processes 1;
@@ -73,7 +88,7 @@ error_log ${folder}/error.log info;
 ${isRoot ? `user ${WORKER_USER};` : ''}
 events { worker_connections 512; }
 http {
-${temporary}
+${temporaryPaths(folder)}
   access_log off;
   client_max_body_size 0;
   upstream php {
@@ -87,14 +102,7 @@ ${temporary}
     location ~ ^(?<script>.+?\\.php)(?<info>/.*)?$ {
       fastcgi_pass php;
       fastcgi_keep_conn ${keepalive > 0 ? 'on' : 'off'};
-      fastcgi_param SCRIPT_FILENAME $document_root$script;
-      fastcgi_param SCRIPT_NAME $script;
-      fastcgi_param PATH_INFO $info;
-      fastcgi_param QUERY_STRING $query_string;
-      fastcgi_param REQUEST_METHOD $request_method;
-      fastcgi_param CONTENT_TYPE $content_type;
-      fastcgi_param CONTENT_LENGTH $content_length;
-      fastcgi_param REQUEST_URI $request_uri;
+${SCRIPT_PARAMS}
       fastcgi_param DOCUMENT_URI $document_uri;
       fastcgi_param DOCUMENT_ROOT $document_root;
       fastcgi_param SERVER_PROTOCOL $server_protocol;

@@ -6,34 +6,12 @@
 #include <dlfcn.h>
 #include <stddef.h>
 
+#include "../../src/runtime/php.h"
+
 /* Like in src/runtime/libc.h: a php-cgi may bring an older glibc along. */
 #if defined(__x86_64__)
 __asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 #endif
-
-struct module_entry {
-    unsigned short size;
-    unsigned int zend_api;
-    unsigned char zend_debug, zts;
-    const void *ini_entry, *deps;
-    const char *name;
-    const void *functions;
-    int (*module_startup)(int type, int module_number);
-    int (*module_shutdown)(int type, int module_number);
-    int (*request_startup)(int type, int module_number);
-    int (*request_shutdown)(int type, int module_number);
-    void (*info)(struct module_entry *);
-    const char *version;
-    size_t globals_size;
-    void *globals;
-    void (*globals_ctor)(void *), (*globals_dtor)(void *);
-    int (*post_deactivate)(void);
-    int module_started;
-    unsigned char type;
-    void *handle;
-    int module_number;
-    const char *build_id;
-};
 
 static struct module_entry module;
 

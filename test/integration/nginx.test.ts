@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { test } from 'node:test';
+import { manyRequests } from '../helpers/many-requests.js';
 import { startNginx, unlessNginx } from '../helpers/nginx.js';
 import { type Echo, SOCKET_KINDS, startTwoPools } from '../helpers/two-pools.js';
 import { until } from '../helpers/wait.js';
@@ -63,24 +64,7 @@ for (const kind of SOCKET_KINDS)
     test(`${name}: 600 requests, 20 at a time, without one failure`, { skip }, async (t) => {
       const tsfpm = await startTwoPools(t, {}, { 'pm.max_children': 3 });
       const { url, errors } = await startNginx(t, tsfpm, { pool: kind, keepalive });
-      let next = 0;
-      const failures: string[] = [];
-      const pids = new Set<number>();
-      const client = async () => {
-        while (next < 600) {
-          const n = next++;
-          const body = n % 3 === 0 ? 'b'.repeat(n * 17) : undefined;
-          const response = await fetch(
-            `${url}/echo.php?n=${n}`,
-            body === undefined ? {} : { method: 'POST', body },
-          );
-          const echo = (await response.json().catch(() => undefined)) as Echo | undefined;
-          if (response.status !== 200 || echo?.query !== `n=${n}` || echo.length !== (body?.length ?? 0))
-            failures.push(`${n}: ${response.status} ${JSON.stringify(echo)}`);
-          else pids.add(echo.pid);
-        }
-      };
-      await Promise.all(Array.from({ length: 20 }, client));
+      const { failures, pids } = await manyRequests(url, { requests: 600, clients: 20, bytes: 17 });
       assert.deepEqual(failures, [], errors.text);
       assert.ok(pids.size > 1, 'one worker served them all');
       assert.doesNotMatch(errors.text, TROUBLE);

@@ -1,13 +1,11 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CACHE } from '../helpers/cache.js';
 import { CommandFailed, run } from '../php/command.js';
 
 const PACKAGE = fileURLToPath(new URL('../../../package.json', import.meta.url));
-/** Where they stay: as root for everybody, else in the user's own cache. */
-const CACHE =
-  process.geteuid?.() === 0 ? '/var/cache/tsfpm/node' : join(homedir(), '.cache', 'tsfpm', 'node');
+const VERSIONS = join(CACHE, 'node');
 
 /** What `engines` asks for: `>=20.17` is 20.17.0. */
 export function lowestSupported(): string {
@@ -20,11 +18,11 @@ export function lowestSupported(): string {
 
 /** From npm's registry, the first time. @returns the program, or why there is none */
 export function bringNode(version: string): string | { readonly reason: string } {
-  const place = join(CACHE, version);
+  const place = join(VERSIONS, version);
   const program = join(place, 'bin', 'node');
   if (existsSync(program)) return program;
-  mkdirSync(CACHE, { recursive: true });
-  const folder = mkdtempSync(join(CACHE, '.new-'));
+  mkdirSync(VERSIONS, { recursive: true });
+  const folder = mkdtempSync(join(VERSIONS, '.new-'));
   try {
     const name = `node-linux-${process.arch}@${version}`;
     const archive = run('npm', ['pack', '--silent', name], { cwd: folder }).trim();

@@ -8,8 +8,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { CACHE } from '../helpers/cache.js';
 import { ScratchApt } from './apt.js';
 import { type Archive, NotAvailable, RELEASES } from './archive.js';
 import { CommandFailed, run } from './command.js';
@@ -25,9 +25,8 @@ export interface InstalledPhp {
   readonly root: string;
 }
 
-/** Where they stay: as root for everybody, else in the user's own cache. */
-export const CACHE =
-  process.geteuid?.() === 0 ? '/var/cache/tsfpm/php' : join(homedir(), '.cache', 'tsfpm', 'php');
+/** Where they stay. */
+export const VERSIONS = join(CACHE, 'php');
 
 /** Of a package's dependencies only these hold something that php-cgi uses; no programs. */
 const USEFUL = /^(?:php|lib|zlib|tzdata)/;
@@ -41,7 +40,7 @@ export function findInstalled(version: string): InstalledPhp | undefined {
 }
 
 function placeOf(version: string): InstalledPhp {
-  const folder = join(CACHE, version);
+  const folder = join(VERSIONS, version);
   return {
     version,
     phpCgi: join(folder, 'php-cgi'),
@@ -74,7 +73,7 @@ async function installFrom(
   archive: Archive,
   releases: readonly string[],
 ): Promise<InstalledPhp> {
-  const target = join(CACHE, version);
+  const target = join(VERSIONS, version);
   // Whole or not at all; another run at the same time works in its own folder, and the first one done wins.
   const working = `${target}.${process.pid}`;
   try {

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Archive, findArchive, NotAvailable, RELEASES } from './archive.js';
 import { CommandFailed, run } from './command.js';
-import { CACHE, findInstalled, type InstalledPhp, installPhp } from './install.js';
+import { findInstalled, type InstalledPhp, installPhp, VERSIONS } from './install.js';
 
 const TEST_RUN = fileURLToPath(new URL('../run.js', import.meta.url));
 const SYSTEM_PHP_CGI = 'php-cgi';
@@ -121,7 +121,7 @@ async function bring(version: string): Promise<InstalledPhp | string> {
   if (there !== undefined) return there;
   const archive = archiveOrReason();
   if (typeof archive === 'string') return archive;
-  console.error(`bringing PHP ${version} from ${archive.uri} into ${CACHE}`);
+  console.error(`bringing PHP ${version} from ${archive.uri} into ${VERSIONS}`);
   try {
     return await installPhp(version, archive);
   } catch (error) {

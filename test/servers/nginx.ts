@@ -1,3 +1,4 @@
+import { SCRIPT_PARAMS, temporaryPaths } from '../helpers/nginx.js';
 import { textOf, type WebServer } from './web-server.js';
 
 export const nginx: WebServer = {
@@ -15,7 +16,7 @@ pid ${folder}/pid;
 error_log ${folder}/error.log warn;
 events { worker_connections 256; }
 http {
-${['client_body', 'fastcgi', 'proxy', 'uwsgi', 'scgi'].map((name) => `  ${name}_temp_path ${folder}/${name};`).join('\n')}
+${temporaryPaths(folder)}
   access_log off;
   client_max_body_size 0;
   upstream pool {
@@ -28,14 +29,7 @@ ${['client_body', 'fastcgi', 'proxy', 'uwsgi', 'scgi'].map((name) => `  ${name}_
     location ~ ^(?<script>.+?\\.php)(?<info>/.*)?$ {
       fastcgi_pass pool;
       fastcgi_keep_conn on;
-      fastcgi_param SCRIPT_FILENAME $document_root$script;
-      fastcgi_param SCRIPT_NAME $script;
-      fastcgi_param PATH_INFO $info;
-      fastcgi_param QUERY_STRING $query_string;
-      fastcgi_param REQUEST_METHOD $request_method;
-      fastcgi_param CONTENT_TYPE $content_type;
-      fastcgi_param CONTENT_LENGTH $content_length;
-      fastcgi_param REQUEST_URI $request_uri;
+${SCRIPT_PARAMS}
       fastcgi_param SERVER_PROTOCOL $server_protocol;
     }
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { test } from 'node:test';
+import { manyRequests } from '../helpers/many-requests.js';
 import { type Echo, startTwoPools } from '../helpers/two-pools.js';
 import { until } from '../helpers/wait.js';
 import { apaches } from './apache.js';
@@ -10,7 +11,7 @@ import { h2o } from './h2o.js';
 import { haproxy } from './haproxy.js';
 import { lighttpd } from './lighttpd.js';
 import { nginx } from './nginx.js';
-import { type RunningServer, startServer, whyMissing } from './run-server.js';
+import { startServer, whyMissing } from './run-server.js';
 
 const SERVERS = [nginx, haproxy, lighttpd, ...apaches, caddy, h2o];
 const MIB = 1024 * 1024;
@@ -75,31 +76,11 @@ for (const server of SERVERS) {
         ),
       );
 
-    await manyRequests(running);
+    const { failures } = await manyRequests(url, { requests: REQUESTS, clients: CLIENTS, bytes: 37 });
+    assert.deepEqual(failures, [], running.log());
     assert.equal(await keepsConnections(url), server.keepsConnections);
     assert.ok(!running.hasEnded(), running.log());
   });
-}
-
-/** Several clients at a time, with bodies of many lengths: not one request may fail. */
-async function manyRequests({ url, log }: RunningServer): Promise<void> {
-  let next = 0;
-  const failures: string[] = [];
-  const client = async () => {
-    while (next < REQUESTS) {
-      const n = next++;
-      const body = n % 3 === 0 ? 'b'.repeat(n * 37) : undefined;
-      const response = await fetch(
-        `${url}/echo.php?n=${n}`,
-        body === undefined ? {} : { method: 'POST', body },
-      );
-      const echo = (await response.json().catch(() => undefined)) as Echo | undefined;
-      if (response.status !== 200 || echo?.query !== `n=${n}` || echo.length !== (body?.length ?? 0))
-        failures.push(`${n}: ${response.status} ${JSON.stringify(echo)}`);
-    }
-  };
-  await Promise.all(Array.from({ length: CLIENTS }, client));
-  assert.deepEqual(failures, [], log());
 }
 
 /** Whether one request after the other comes on a connection that was there before: on one of some, in any worker. */
